@@ -1,0 +1,87 @@
+/**
+ * Every setting the product has, as the server and the CLI see it, and its default.
+ * extension/settings.ts reads them from VS Code; a test compares these defaults with package.json.
+ */
+
+/** Names of the drafters, the same in settings, CLI and telemetry. */
+export type DrafterName = 'auto' | 'none' | 'ngram' | 'diffusion';
+
+export type BackendChoice = 'auto' | 'cpu' | 'cuda' | 'vulkan' | 'metal';
+
+/** How the target's distribution p is made from its logits. */
+export interface SamplingSettings {
+  /** 0 is greedy. */
+  readonly temperature: number;
+  /** 0 switches the filter off. */
+  readonly topK: number;
+  /** 1 switches the filter off. */
+  readonly topP: number;
+  /** 0 switches the filter off. */
+  readonly minP: number;
+  /** 1 switches the penalty off. */
+  readonly repetitionPenalty: number;
+  readonly seed: number;
+}
+
+/** Settings that the language server needs; sent whole at start and on every change. */
+export interface ServerSettings {
+  readonly backend: BackendChoice;
+  /** 0 chooses the physical cores left to us. */
+  readonly threads: number;
+  /** Minutes without a request after which the engine gives its memory back; 0 keeps it. */
+  readonly idleMinutes: number;
+  /** GGUF file of the target; empty means the default target. */
+  readonly targetPath: string;
+  /** GGUF file of the drafter; empty means the one that belongs to the target. */
+  readonly drafterPath: string;
+  readonly drafter: DrafterName;
+  /** γ, drafted tokens a pass; 0 lets the controller choose. */
+  readonly draftLength: number;
+  /** Prompt budget of a completion, in the target's tokens, prefix and suffix together. */
+  readonly contextTokens: number;
+  /** Part of contextTokens kept for text after the cursor. */
+  readonly suffixTokens: number;
+  readonly maxTokens: number;
+  readonly summaryContextTokens: number;
+  readonly summaryMaxTokens: number;
+  readonly sampling: SamplingSettings;
+}
+
+/** Settings that only the VS Code side needs. */
+export interface EditorSettings {
+  readonly enable: boolean;
+  /** Suggest while typing; off leaves the explicit trigger. */
+  readonly automatic: boolean;
+  readonly debounceMs: number;
+  /** Language id to on/off; "*" is every language not named. */
+  readonly languages: Readonly<Record<string, boolean>>;
+}
+
+export interface Settings {
+  readonly editor: EditorSettings;
+  readonly server: ServerSettings;
+}
+
+export const DEFAULT_SETTINGS: Settings = {
+  editor: {
+    enable: true,
+    automatic: true,
+    debounceMs: 60,
+    languages: { '*': true },
+  },
+  server: {
+    backend: 'auto',
+    threads: 0,
+    idleMinutes: 10,
+    targetPath: '',
+    drafterPath: '',
+    drafter: 'auto',
+    draftLength: 0,
+    contextTokens: 512,
+    suffixTokens: 96,
+    maxTokens: 64,
+    summaryContextTokens: 768,
+    summaryMaxTokens: 128,
+    sampling: { temperature: 0, topK: 0, topP: 1, minP: 0, repetitionPenalty: 1, seed: 0 },
+  },
+};
