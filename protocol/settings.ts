@@ -26,6 +26,8 @@ export interface SamplingSettings {
 /** Settings that the language server needs; sent whole at start and on every change. */
 export interface ServerSettings {
   readonly backend: BackendChoice;
+  /** Further folders to look for GPU backend libraries in; the package itself carries only the CPU ones. */
+  readonly backendDirectories: readonly string[];
   /** 0 chooses the physical cores left to us. */
   readonly threads: number;
   /** Minutes without a request after which the engine gives its memory back; 0 keeps it. */
@@ -71,6 +73,7 @@ export const DEFAULT_SETTINGS: Settings = {
   },
   server: {
     backend: 'auto',
+    backendDirectories: [],
     threads: 0,
     idleMinutes: 10,
     targetPath: '',
