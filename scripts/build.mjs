@@ -1,0 +1,44 @@
+// `npm run build`: everything needed before the product can be opened; a second run changes nothing.
+// Uses only Node's own modules at the top, since it runs before the dependencies are installed.
+import os from 'node:os';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { isMain, run, runMain } from './process.mjs';
+import { hashFiles, onlyWhenChanged } from './stamp.mjs';
+
+export const ROOT = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..');
+const NODE_MAJOR = 20;
+
+function checkPrerequisites() {
+  const major = Number(process.versions.node.split('.')[0]);
+  if (major < NODE_MAJOR) {
+    throw new Error(`Node ${process.versions.node} is too old: install Node ${NODE_MAJOR} or later, then run this again.`);
+  }
+}
+
+async function installDependencies() {
+  const modules = path.join(ROOT, 'node_modules');
+  const key = hashFiles(ROOT, ['package-lock.json', '.npmrc'], process.versions.modules);
+  const ran = await onlyWhenChanged(path.join(modules, '.specdiff-installed'), key, [path.join(modules, 'esbuild')], () =>
+    run('npm', ['ci', '--no-audit', '--no-fund'], { cwd: ROOT }),
+  );
+  console.log(ran ? 'Dependencies installed.' : 'Dependencies are up to date.');
+}
+
+async function fetchTarget() {
+  await run(process.execPath, [path.join(ROOT, 'dist/cli.js'), 'fetch-model', '--extension-root', ROOT], { cwd: ROOT });
+}
+
+/** @param {{ model?: boolean }} options `model: false` leaves the target out (a package without it). */
+export async function build({ model = true } = {}) {
+  checkPrerequisites();
+  await installDependencies();
+  const { buildNative } = await import('./native.mjs');
+  await buildNative(ROOT, { jobs: os.availableParallelism() });
+  const { bundle } = await import('./bundle.mjs');
+  await bundle();
+  if (model) await fetchTarget();
+}
+
+
+if (isMain(import.meta.url)) runMain(() => build());
