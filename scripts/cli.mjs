@@ -1,8 +1,9 @@
-// `npm run complete -- …` and `npm run summarize -- …`: builds what is missing quietly, then hands over to dist/cli.js.
+// `npm run complete -- …` and `npm run summarize -- …`: builds what is missing, then hands over to dist/cli.js.
+import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { ROOT, build } from './build.mjs';
-import { run, runMain } from './process.mjs';
+import { runMain } from './process.mjs';
 
 runMain(async () => {
   const cli = path.join(ROOT, 'dist/cli.js');
@@ -11,8 +12,8 @@ runMain(async () => {
     console.log = console.error;
     await build();
   }
-  const child = run(process.execPath, [cli, ...process.argv.slice(2)], { cwd: process.env.INIT_CWD ?? process.cwd(), shell: false });
-  await child.catch(() => {
-    process.exitCode = 1;
-  });
+  // npm runs scripts in the package's root; FILE is meant from where the user stands.
+  const cwd = process.env.INIT_CWD ?? process.cwd();
+  const child = spawn(process.execPath, [cli, ...process.argv.slice(2)], { cwd, stdio: 'inherit' });
+  process.exitCode = await new Promise((resolve) => child.once('exit', (code) => resolve(code ?? 1)));
 });
