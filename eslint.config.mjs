@@ -28,7 +28,20 @@ export default tseslint.config(
   {
     files: ['**/*.mjs'],
     languageOptions: {
-      globals: { console: 'readonly', process: 'readonly', URL: 'readonly', setTimeout: 'readonly', clearTimeout: 'readonly', fetch: 'readonly', AbortController: 'readonly', performance: 'readonly', Buffer: 'readonly', document: 'readonly', requestAnimationFrame: 'readonly', window: 'readonly' },
+      globals: {
+        console: 'readonly',
+        process: 'readonly',
+        URL: 'readonly',
+        setTimeout: 'readonly',
+        clearTimeout: 'readonly',
+        fetch: 'readonly',
+        AbortController: 'readonly',
+        performance: 'readonly',
+        Buffer: 'readonly',
+        document: 'readonly',
+        requestAnimationFrame: 'readonly',
+        window: 'readonly',
+      },
     },
   },
 );

@@ -12,15 +12,20 @@ const NODE_MAJOR = 20;
 function checkPrerequisites() {
   const major = Number(process.versions.node.split('.')[0]);
   if (major < NODE_MAJOR) {
-    throw new Error(`Node ${process.versions.node} is too old: install Node ${NODE_MAJOR} or later, then run this again.`);
+    throw new Error(
+      `Node ${process.versions.node} is too old: install Node ${NODE_MAJOR} or later, then run this again.`,
+    );
   }
 }
 
 async function installDependencies() {
   const modules = path.join(ROOT, 'node_modules');
   const key = hashFiles(ROOT, ['package-lock.json', '.npmrc'], process.versions.modules);
-  const ran = await onlyWhenChanged(path.join(modules, '.specdiff-installed'), key, [path.join(modules, 'esbuild')], () =>
-    run('npm', ['ci', '--no-audit', '--no-fund'], { cwd: ROOT }),
+  const ran = await onlyWhenChanged(
+    path.join(modules, '.specdiff-installed'),
+    key,
+    [path.join(modules, 'esbuild')],
+    () => run('npm', ['ci', '--no-audit', '--no-fund'], { cwd: ROOT }),
   );
   console.log(ran ? 'Dependencies installed.' : 'Dependencies are up to date.');
 }
@@ -39,6 +44,5 @@ export async function build({ model = true } = {}) {
   await bundle();
   if (model) await fetchTarget();
 }
-
 
 if (isMain(import.meta.url)) runMain(() => build());

@@ -1,5 +1,4 @@
 // Bundles the extension, the language server, the engine process, the CLI and the webview script into dist/.
-import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { isMain, runMain } from './process.mjs';
@@ -7,40 +6,51 @@ import { hashFiles, onlyWhenChanged } from './stamp.mjs';
 
 const ROOT = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..');
 
-const NODE_BUNDLES = [
-  { entry: 'extension/main.ts', out: 'dist/extension.js', external: ['vscode'] },
-  { entry: 'server/main.ts', out: 'dist/server.js', external: [] },
-  { entry: 'server/engine/process.ts', out: 'dist/engine.js', external: [] },
-  { entry: 'server/cli/main.ts', out: 'dist/cli.js', external: [] },
-];
-const WEBVIEW_BUNDLES = [{ entry: 'media/telemetry/main.ts', out: 'dist/media/telemetry.js' }];
-const SUITE_BUNDLE = { entry: 'test/suite/index.ts', out: 'dist/test/suite/index.js', external: ['vscode', 'mocha'] };
+const NODE = { platform: 'node', format: 'cjs', target: 'node20' };
+const BROWSER = { platform: 'browser', format: 'iife', target: 'es2022' };
 
-export async function bundle({ force = false, log = console.log } = {}) {
-  const all = [...NODE_BUNDLES, ...WEBVIEW_BUNDLES, SUITE_BUNDLE].filter((b) => existsSync(path.join(ROOT, b.entry)));
-  const inputs = ['extension', 'server', 'protocol', 'media', 'test/suite', 'scripts/bundle.mjs', 'package.json', 'models/catalogue.json'];
-  const key = force ? `forced ${Date.now()}` : hashFiles(ROOT, inputs);
-  const ran = await onlyWhenChanged(
-    path.join(ROOT, 'build/bundle.stamp'),
-    key,
-    all.map((b) => path.join(ROOT, b.out)),
-    async () => {
-      const esbuild = await import('esbuild');
-      const common = { absWorkingDir: ROOT, bundle: true, sourcemap: false, minify: true, logLevel: 'warning', legalComments: 'none' };
-      const builds = all.map((b) =>
-        esbuild.build({
-          ...common,
-          entryPoints: [b.entry],
-          outfile: b.out,
-          ...('external' in b
-            ? { platform: 'node', format: 'cjs', target: 'node20', external: [...b.external, '*.node'] }
-            : { platform: 'browser', format: 'iife', target: 'es2022' }),
-        }),
-      );
-      await Promise.all(builds);
-    },
-  );
-  log(ran ? `Bundled ${all.length} entry points into dist/.` : 'Bundles are up to date.');
+/** What is shipped. */
+const PRODUCT = [
+  { entryPoints: ['extension/main.ts'], outfile: 'dist/extension.js', ...NODE, external: ['vscode'] },
+  { entryPoints: ['server/main.ts'], outfile: 'dist/server.js', ...NODE },
+  { entryPoints: ['server/engine/process.ts'], outfile: 'dist/engine.js', ...NODE },
+  { entryPoints: ['server/cli/main.ts'], outfile: 'dist/cli.js', ...NODE },
+  { entryPoints: ['media/telemetry/main.ts'], outfile: 'dist/media/telemetry.js', ...BROWSER },
+];
+/** The suite that runs inside VS Code's extension host. */
+const TESTS = [
+  { entryPoints: ['test/suite/index.ts'], outfile: 'dist/test/suite/index.js', ...NODE, external: ['vscode', 'mocha'] },
+];
+const INPUTS = [
+  'extension',
+  'server',
+  'protocol',
+  'media',
+  'test/suite',
+  'scripts/bundle.mjs',
+  'package.json',
+  'models/catalogue.json',
+];
+
+async function buildAll(bundles, options) {
+  const esbuild = await import('esbuild');
+  const common = { absWorkingDir: ROOT, bundle: true, minify: true, logLevel: 'warning', legalComments: 'none' };
+  return Promise.all(bundles.map((entry) => esbuild.build({ ...common, ...entry, ...options })));
 }
 
-if (isMain(import.meta.url)) runMain(() => bundle());
+/** esbuild's account of which files went into each shipped bundle; writes nothing. */
+export async function metafiles() {
+  const results = await buildAll(PRODUCT, { metafile: true, write: false });
+  return results.map((result) => result.metafile);
+}
+
+export async function bundle() {
+  const all = [...PRODUCT, ...TESTS];
+  const outputs = all.map((entry) => path.join(ROOT, entry.outfile));
+  const ran = await onlyWhenChanged(path.join(ROOT, 'build/bundle.stamp'), hashFiles(ROOT, INPUTS), outputs, () =>
+    buildAll(all, {}),
+  );
+  console.log(ran ? `Bundled ${all.length} entry points into dist/.` : 'Bundles are up to date.');
+}
+
+if (isMain(import.meta.url)) runMain(bundle);

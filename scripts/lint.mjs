@@ -27,17 +27,30 @@ export async function lint({ fix = false } = {}) {
 
   await check('TypeScript', ...node('typescript/bin/tsc', '--noEmit', '-p', ROOT));
   await check('ESLint', ...node('eslint/bin/eslint.js', '.', '--max-warnings', '0', ...(fix ? ['--fix'] : [])));
-  await check('Prettier', ...node('prettier/bin/prettier.cjs', fix ? '--write' : '--check', '--log-level', 'warn', '.'));
+  await check(
+    'Prettier',
+    ...node('prettier/bin/prettier.cjs', fix ? '--write' : '--check', '--log-level', 'warn', '.'),
+  );
 
   const tools = await ensureTools(ROOT);
   if (tools === null) skipped += 3;
   else {
     const sources = listFiles(ROOT, ['native']).filter((file) => CPP.test(file));
-    await check('clang-format', path.join(tools, 'clang-format'), fix ? ['-i', ...sources] : ['--dry-run', '--Werror', ...sources]);
+    await check(
+      'clang-format',
+      path.join(tools, 'clang-format'),
+      fix ? ['-i', ...sources] : ['--dry-run', '--Werror', ...sources],
+    );
     const database = path.join(ROOT, 'build/native/compile_commands.json');
     if (existsSync(database)) {
       const units = sources.filter((file) => file.endsWith('.cpp'));
-      await check('clang-tidy', path.join(tools, 'clang-tidy'), ['--quiet', '--warnings-as-errors=*', '-p', path.dirname(database), ...units]);
+      await check('clang-tidy', path.join(tools, 'clang-tidy'), [
+        '--quiet',
+        '--warnings-as-errors=*',
+        '-p',
+        path.dirname(database),
+        ...units,
+      ]);
     } else {
       console.log('SKIP clang-tidy: build/native/compile_commands.json is missing; run `npm run build` first.');
       skipped += 1;
@@ -51,6 +64,7 @@ export async function lint({ fix = false } = {}) {
 if (isMain(import.meta.url)) {
   runMain(async () => {
     const { failed } = await lint({ fix: process.argv.includes('--fix') });
-    if (failed.length > 0) throw new Error(`Failed: ${failed.join(', ')}. \`npm run lint -- --fix\` mends what can be mended.`);
+    if (failed.length > 0)
+      throw new Error(`Failed: ${failed.join(', ')}. \`npm run lint -- --fix\` mends what can be mended.`);
   });
 }

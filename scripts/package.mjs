@@ -1,0 +1,60 @@
+// `npm run package [-- --no-model]`: a VSIX for this platform with everything inside.
+import { readFileSync, statSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { ROOT, build } from './build.mjs';
+import { writeNotices } from './notices.mjs';
+import { isMain, runMain } from './process.mjs';
+
+/** A file of the package that matches none of these was not meant to be there. */
+const EXPECTED = [
+  /^package(\.nls)?\.json$/,
+  /^(README\.md|CHANGELOG\.md|SECURITY\.md|LICENSE(\.txt)?|THIRD_PARTY_NOTICES)$/,
+  /^media\/[\w./-]+\.(svg|png|css|md)$/,
+  /^dist\/(extension|server|engine|cli|media\/telemetry)\.js$/,
+  /^dist\/native\/[\w-]+\/[\w.-]+\.(node|so|dylib|dll|json)$/,
+  /^models\/(catalogue\.json|[\w.-]+\.gguf|cache\/[\w.-]+\.gguf)$/,
+];
+/** A package without one of these can't work. */
+const REQUIRED = [
+  'dist/extension.js',
+  'dist/server.js',
+  'dist/engine.js',
+  'models/catalogue.json',
+  'THIRD_PARTY_NOTICES',
+];
+
+export async function packageExtension({ model = true } = {}) {
+  await build({ model });
+  await writeNotices();
+  const { createVSIX, listFiles } = await import('@vscode/vsce');
+
+  let ignoreFile;
+  if (!model) {
+    ignoreFile = path.join(ROOT, 'build/vscodeignore-no-model');
+    writeFileSync(ignoreFile, `${readFileSync(path.join(ROOT, '.vscodeignore'), 'utf8')}models/cache/**\n`);
+  }
+  const files = await listFiles({ cwd: ROOT, ignoreFile, dependencies: false });
+  const unexpected = files.filter((file) => !EXPECTED.some((pattern) => pattern.test(file)));
+  if (unexpected.length > 0) throw new Error(`The package would hold files it should not: ${unexpected.join(', ')}`);
+  const missing = REQUIRED.filter((file) => !files.includes(file));
+  if (missing.length > 0)
+    throw new Error(`The package would lack ${missing.join(', ')}; run \`npm run build\` and look for errors.`);
+
+  const target = `${process.platform}-${process.arch}`;
+  const { version } = JSON.parse(readFileSync(path.join(ROOT, 'package.json'), 'utf8'));
+  const packagePath = path.join(ROOT, `specdiff-${target}-${version}${model ? '' : '-no-model'}.vsix`);
+  await createVSIX({
+    cwd: ROOT,
+    packagePath,
+    target,
+    ignoreFile,
+    dependencies: false,
+    allowMissingRepository: true,
+    skipLicense: false,
+  });
+  const megabytes = (statSync(packagePath).size / 1e6).toFixed(1);
+  console.log(`${path.relative(ROOT, packagePath)}: ${megabytes} MB, ${files.length} files`);
+  return packagePath;
+}
+
+if (isMain(import.meta.url)) runMain(() => packageExtension({ model: !process.argv.includes('--no-model') }));
