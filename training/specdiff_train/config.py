@@ -1,0 +1,52 @@
+"""Every knob of the pipeline, in one place."""
+
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+TRAINING = Path(__file__).resolve().parent.parent
+REPOSITORY = TRAINING.parent
+
+
+@dataclass(frozen=True)
+class Config:
+    """Paths, sizes and budgets. Counts are tokens unless the name says otherwise."""
+
+    target: Path
+    work: Path = TRAINING / "work"
+    output: Path = REPOSITORY / "models" / "smollm2-135m-instruct.dflash.gguf"
+    device: str = "cpu"
+    threads: int = 1
+    seed: int = 1
+
+    # answers
+    answer_tokens: int = 150_000
+    answer_batch: int = 64
+    answer_new: int = 80
+    evaluation_batches: int = 3
+
+    # drafter: llama.cpp's `dflash` architecture, anchor-first (the anchor's slot predicts the first drafted token)
+    layers: int = 2
+    block: int = 7
+    taps: tuple[int, ...] = (2, 9, 15, 21, 28)
+    draft_vocab: int = 8192
+    mask_token: str = "<empty_output>"
+
+    # training
+    train_seconds: float = 1500.0
+    learning_rate: float = 6e-4
+    warmup_steps: int = 60
+    sequences: int = 8
+    anchors: int = 16
+    decay: float = 4.0
+    mask_probability: float = 0.3
+    checkpoint_seconds: float = 120.0
+
+    # Attribution written into the exported file.
+    name: str = "SmolLM2-135M-Instruct block-diffusion drafter"
+    licence: str = "apache-2.0"
+    extra: dict[str, str] = field(default_factory=dict)
+
+    def recipe(self) -> dict[str, object]:
+        """What is written into the exported file: everything but paths."""
+        skip = {"target", "work", "output", "name", "licence", "extra", "device", "threads"}
+        return {key: value for key, value in asdict(self).items() if key not in skip}

@@ -1,0 +1,47 @@
+"""Files that are either complete or absent: written beside their place, then renamed."""
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+
+def write_atomic(path: Path, write: Callable[[Path], None]) -> None:
+    """Let `write` fill PATH.part, then rename it to PATH (atomic on one file system)."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(path.name + ".part")
+    write(part)
+    os.replace(part, path)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a UTF-8 file atomically."""
+    write_atomic(path, lambda part: _put_text(part, text))
+
+
+def write_jsonl(path: Path, rows: list[dict[str, Any]]) -> None:
+    """Write one JSON object a line, atomically."""
+    write_text(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
+
+
+def read_jsonl(path: Path) -> list[dict[str, Any]]:
+    """Read one JSON object a line."""
+    with path.open(encoding="utf-8") as file:
+        return [json.loads(line) for line in file if line.strip()]
+
+
+def write_array(path: Path, array: np.ndarray) -> None:
+    """Write a .npy file atomically (so that it can be memory-mapped later)."""
+
+    def put(part: Path) -> None:
+        with part.open("wb") as file:
+            np.save(file, array)
+
+    write_atomic(path, put)
+
+
+def _put_text(part: Path, text: str) -> None:
+    part.write_text(text, encoding="utf-8")
