@@ -1,0 +1,223 @@
+/**
+ * The connection to the language server: starts it, restarts it with a cap, and turns protocol/messages.ts into
+ * functions and events. Nothing here throws for a server that is not there; the phase says so.
+ */
+import * as vscode from 'vscode';
+import {
+  CloseAction,
+  ErrorAction,
+  LanguageClient,
+  RevealOutputChannelOn,
+  State,
+  TransportKind,
+  type LanguageClientOptions,
+} from 'vscode-languageclient/node';
+import {
+  BlockNotification,
+  CompleteRequest,
+  DiagnosticsRequest,
+  ImportModelRequest,
+  RestartEngineRequest,
+  SettingsNotification,
+  StateNotification,
+  SummarizeRequest,
+  TelemetryNotification,
+  UserMessageNotification,
+  type BlockParams,
+  type CompleteParams,
+  type CompleteResult,
+  type ImportModelResult,
+  type InitializationOptions,
+  type StateParams,
+  type SummarizeParams,
+  type SummarizeResult,
+  type TelemetryParams,
+  type UserMessageParams,
+} from '../../protocol/messages';
+import type { ServerSettings } from '../../protocol/settings';
+import { SCHEMES } from '../inline/eligibility';
+import type { ServerPhase } from './phase';
+import { RestartPolicy } from './restartPolicy';
+
+export interface ServerLocation {
+  readonly module: string;
+  readonly initializationOptions: () => InitializationOptions;
+}
+
+const START_AGAIN = 'Run "SpecDiff: Restart" to try again, and see the log for the cause.';
+
+export class Server implements vscode.Disposable {
+  private readonly phaseChanged = new vscode.EventEmitter<ServerPhase>();
+  private readonly blockArrived = new vscode.EventEmitter<BlockParams>();
+  private readonly telemetryArrived = new vscode.EventEmitter<TelemetryParams>();
+  private readonly stateChanged = new vscode.EventEmitter<StateParams>();
+  private readonly messageArrived = new vscode.EventEmitter<UserMessageParams>();
+  readonly onDidChangePhase = this.phaseChanged.event;
+  readonly onBlock = this.blockArrived.event;
+  readonly onTelemetry = this.telemetryArrived.event;
+  readonly onDidChangeState = this.stateChanged.event;
+  readonly onUserMessage = this.messageArrived.event;
+
+  private readonly client: LanguageClient;
+  private readonly restarts = new RestartPolicy();
+  private currentPhase: ServerPhase = { phase: 'starting' };
+  private lastRequestId = 0;
+
+  constructor(
+    private readonly location: ServerLocation,
+    private readonly log: vscode.LogOutputChannel,
+  ) {
+    const run = { module: location.module, transport: TransportKind.stdio };
+    this.client = new LanguageClient(
+      'specdiff',
+      'SpecDiff',
+      { run, debug: { ...run, options: { execArgv: ['--nolazy'] } } },
+      this.options(),
+    );
+    this.client.onDidChangeState(({ newState }) => {
+      if (newState === State.Running) this.setPhase({ phase: 'running' });
+      if (newState === State.Starting) this.setPhase({ phase: 'starting' });
+    });
+    this.client.onNotification(BlockNotification, (block) => this.blockArrived.fire(block));
+    this.client.onNotification(TelemetryNotification, (event) => this.telemetryArrived.fire(event));
+    this.client.onNotification(StateNotification, (state) => this.stateChanged.fire(state));
+    this.client.onNotification(UserMessageNotification, (message) => this.messageArrived.fire(message));
+  }
+
+  get phase(): ServerPhase {
+    return this.currentPhase;
+  }
+
+  /** Unique while the extension lives, over completions and summaries. */
+  nextRequestId(): number {
+    this.lastRequestId += 1;
+    return this.lastRequestId;
+  }
+
+  /** Starts the server; resolves when it answers or has failed. */
+  async start(): Promise<void> {
+    try {
+      await this.client.start();
+    } catch (error) {
+      this.log.error('The language server did not start.', error);
+      this.setPhase({
+        phase: 'failed',
+        message: `The language server did not start: ${reason(error)}. ${START_AGAIN}`,
+      });
+    }
+  }
+
+  /** Ends the server with its engine and starts fresh ones; earlier crashes no longer count. */
+  async restart(): Promise<void> {
+    this.restarts.reset();
+    this.setPhase({ phase: 'starting' });
+    if (this.client.needsStop()) {
+      try {
+        await this.client.stop();
+      } catch (error) {
+        this.log.warn('The language server did not stop in time; starting a new one.', error);
+      }
+    }
+    await this.start();
+  }
+
+  complete(params: CompleteParams, token: vscode.CancellationToken): Promise<CompleteResult> {
+    return this.generate(token, () => this.client.sendRequest(CompleteRequest, params, token));
+  }
+
+  summarize(params: SummarizeParams, token: vscode.CancellationToken): Promise<SummarizeResult> {
+    return this.generate(token, () => this.client.sendRequest(SummarizeRequest, params, token));
+  }
+
+  async importModel(path: string, token: vscode.CancellationToken): Promise<ImportModelResult> {
+    try {
+      return await this.client.sendRequest(ImportModelRequest, { path }, token);
+    } catch (error) {
+      return { ok: false, message: token.isCancellationRequested ? 'Import cancelled.' : this.explain(error) };
+    }
+  }
+
+  /** Ends the engine process only, which gives its memory back. */
+  async restartEngine(): Promise<void> {
+    await this.client.sendRequest(RestartEngineRequest);
+  }
+
+  /** Markdown about server and engine, or why there is none. */
+  async diagnostics(): Promise<string> {
+    try {
+      return await this.client.sendRequest(DiagnosticsRequest);
+    } catch (error) {
+      return this.explain(error);
+    }
+  }
+
+  sendSettings(settings: ServerSettings): void {
+    if (this.client.state !== State.Running) return; // It gets them as initialization options.
+    this.client.sendNotification(SettingsNotification, settings).catch((error: unknown) => {
+      this.log.warn('The settings did not reach the language server.', error);
+    });
+  }
+
+  async stop(): Promise<void> {
+    if (this.client.needsStop()) await this.client.stop();
+  }
+
+  dispose(): void {
+    for (const emitter of [this.phaseChanged, this.blockArrived, this.telemetryArrived, this.stateChanged])
+      emitter.dispose();
+    this.messageArrived.dispose();
+  }
+
+  private async generate<T extends CompleteResult>(
+    token: vscode.CancellationToken,
+    send: () => Promise<T>,
+  ): Promise<T | CompleteResult> {
+    try {
+      return await send();
+    } catch (error) {
+      if (token.isCancellationRequested) return { outcome: 'cancelled', text: '', stats: null };
+      this.log.warn('A request failed.', error);
+      return { outcome: 'failed', text: '', stats: null, message: this.explain(error) };
+    }
+  }
+
+  private explain(error: unknown): string {
+    return this.currentPhase.phase === 'failed' ? this.currentPhase.message : `${reason(error)}. ${START_AGAIN}`;
+  }
+
+  private options(): LanguageClientOptions {
+    return {
+      documentSelector: SCHEMES.map((scheme) => ({ scheme })),
+      outputChannel: this.log,
+      revealOutputChannelOn: RevealOutputChannelOn.Never,
+      initializationOptions: this.location.initializationOptions,
+      initializationFailedHandler: () => false,
+      // The standard request can't stream: extension/inline serves completions, other editors use the standard one.
+      middleware: { provideInlineCompletionItems: () => undefined },
+      errorHandler: {
+        error: (error, message, count) => {
+          this.log.warn(`Connection error ${count ?? 0}${message === undefined ? '' : ' while sending'}.`, error);
+          return { action: ErrorAction.Continue, handled: true };
+        },
+        closed: () => {
+          if (this.restarts.mayRestart()) {
+            this.log.warn('The language server ended unexpectedly; starting it again.');
+            return { action: CloseAction.Restart, handled: true };
+          }
+          const message = `The language server ended again and again and is left off. ${START_AGAIN}`;
+          this.setPhase({ phase: 'failed', message });
+          return { action: CloseAction.DoNotRestart, message, handled: true };
+        },
+      },
+    };
+  }
+
+  private setPhase(phase: ServerPhase): void {
+    this.currentPhase = phase;
+    this.phaseChanged.fire(phase);
+  }
+}
+
+function reason(error: unknown): string {
+  return error instanceof Error ? error.message.replace(/[.\s]+$/, '') : String(error);
+}

@@ -1,0 +1,27 @@
+/** The summary page's Markdown. Pure. */
+import type { SummarizeResult } from '../../protocol/messages';
+
+export type SummaryState =
+  { readonly state: 'running' } | { readonly state: 'ended'; readonly result: SummarizeResult };
+
+/** @param source what is summarized, e.g. "main.ts, lines 3–20". */
+export function summaryMarkdown(source: string, text: string, state: SummaryState): string {
+  const parts = [`# Summary`, `*${source.replace(/([*_\\`])/g, '\\$1')}*`];
+  const written = text.trim();
+  if (state.state === 'running') {
+    parts.push(written === '' ? '…' : `${written} …`);
+  } else {
+    const { outcome, message, cut } = state.result;
+    if (written !== '') parts.push(written);
+    if (cut !== undefined) {
+      parts.push(
+        `> The selection is longer than the model’s budget: ${cut.usedLines} of its ${cut.selectedLines} lines were summarized.`,
+      );
+    }
+    if (outcome === 'cancelled') parts.push('> Cancelled.');
+    if (outcome === 'stale') parts.push('> The document changed meanwhile; summarize again.');
+    if (outcome === 'refused' || outcome === 'failed') parts.push(`> ${message ?? 'No summary could be written.'}`);
+    if (outcome === 'done' && written === '') parts.push('> The model wrote nothing about this selection.');
+  }
+  return `${parts.join('\n\n')}\n`;
+}
