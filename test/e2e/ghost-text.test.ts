@@ -1,0 +1,131 @@
+// Ghost text as the user sees it, looked at frame by frame: it grows without a blank, stays while typing along, obeys
+// Escape and can be accepted whole, by word and while it still grows.
+import { expect, it } from 'vitest';
+import { describeInEditor } from './harness/fixture';
+import { blankFrames, firstTakenBack, growth } from './harness/ghost';
+import type { Editor } from './harness/editor';
+
+const CODE = `// A shopping cart: items with a name, a unit price in cents and a quantity.
+
+class Cart {
+  constructor() {
+    this.items = [];
+  }
+
+  add(name, price, quantity = 1) {
+    this.items.push({ name, price, quantity });
+  }
+
+  total() {
+    let sum = 0;
+    for (const item of this.items) {
+      sum += item.price * item.quantity;
+    }
+    return sum;
+  }
+}
+
+// Finds the item with the highest price in the cart and returns its name.
+function mostExpensive(cart) {
+`;
+
+const NAMES = ['grow', 'along', 'escape', 'tab', 'word', 'midstream'];
+const FILES = Object.fromEntries(NAMES.map((name) => [`ghost/${name}.js`, CODE]));
+/** Types the first characters of the line that the completion goes on from. */
+const START = '  let';
+
+async function startCompletion(editor: Editor, file: string): Promise<void> {
+  await editor.openFile(file);
+  await editor.moveToEnd();
+  await editor.startRecording();
+  await editor.type(START);
+}
+
+describeInEditor('Ghost text', { files: FILES, settings: { 'specdiff.maxTokens': 96 } }, (get) => {
+  it('appears after typing and grows by blocks, without a blank frame', async () => {
+    const editor = get();
+    await startCompletion(editor, 'ghost/grow.js');
+    await editor.waitForGhost();
+    await editor.waitForIdle();
+    const { frames } = await editor.takeRecording();
+    await editor.screenshot('ghost-text');
+    expect(growth(frames).length, 'different lengths on screen').toBeGreaterThan(1);
+    expect(blankFrames(frames), 'blank frames').toBe(0);
+    expect(firstTakenBack(frames)).toBeNull();
+  });
+
+  it('stays while the user types along with it', async () => {
+    const editor = get();
+    await startCompletion(editor, 'ghost/along.js');
+    const ahead = await editor.waitForGhost(6);
+    await editor.takeRecording();
+    const typed = ahead.slice(0, 6);
+    for (const character of typed) {
+      await editor.type(character);
+      await editor.settle();
+    }
+    await editor.waitForIdle();
+    const { frames } = await editor.takeRecording();
+    await editor.screenshot('ghost-text-typed-along');
+    expect(await editor.ghost()).not.toBe('');
+    expect(blankFrames(frames), 'blank frames').toBe(0);
+    expect(firstTakenBack(frames, typed)).toBeNull();
+    expect(await editor.save('ghost/along.js')).toBe(CODE + START + typed);
+  });
+
+  it('goes on Escape, and no later block brings it back', async () => {
+    const editor = get();
+    await startCompletion(editor, 'ghost/escape.js');
+    await editor.waitForGhost();
+    await editor.press('Escape');
+    await editor.waitForNoGhost();
+    await editor.takeRecording();
+    await editor.waitForIdle();
+    await editor.settle();
+    const { frames } = await editor.takeRecording();
+    expect(frames.filter((frame) => frame.text !== '')).toEqual([]);
+    await editor.screenshot('ghost-text-escaped');
+    await editor.type(' ');
+    await editor.waitForGhost();
+  });
+
+  it('is accepted by Tab, exactly as it was shown', async () => {
+    const editor = get();
+    await startCompletion(editor, 'ghost/tab.js');
+    await editor.waitForGhost();
+    await editor.waitForIdle();
+    const ghost = await editor.ghost();
+    await editor.press('Tab');
+    await editor.page.locator('.tab.active.dirty').waitFor();
+    await editor.screenshot('ghost-text-accepted');
+    expect(await editor.save('ghost/tab.js')).toBe(CODE + START + ghost);
+  });
+
+  it('is accepted word by word', async () => {
+    const editor = get();
+    await startCompletion(editor, 'ghost/word.js');
+    await editor.waitForGhost();
+    await editor.waitForIdle();
+    const ghost = await editor.ghost();
+    await editor.press('Control+ArrowRight');
+    await editor.page.waitForFunction(`specdiffProbe.read().length < ${ghost.length}`);
+    const rest = await editor.ghost();
+    await editor.screenshot('ghost-text-word-accepted');
+    expect(rest).not.toBe('');
+    expect(ghost.endsWith(rest)).toBe(true);
+    expect(await editor.save('ghost/word.js')).toBe(CODE + START + ghost.slice(0, ghost.length - rest.length));
+  });
+
+  it('keeps what was accepted while it grew, and goes on from there', async () => {
+    const editor = get();
+    await startCompletion(editor, 'ghost/midstream.js');
+    const ghost = await editor.waitForGhost();
+    await editor.press('Tab');
+    const rest = await editor.waitForGhost();
+    await editor.waitForIdle();
+    await editor.screenshot('ghost-text-accepted-midstream');
+    const text = await editor.save('ghost/midstream.js');
+    expect(text.startsWith(CODE + START + ghost)).toBe(true);
+    expect(rest).not.toBe('');
+  });
+});

@@ -1,0 +1,259 @@
+// A VS Code in a browser, on a fresh workspace, with the extension installed: what a user does and sees, as methods.
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { chromium, type BrowserContext, type FrameLocator, type Locator, type Page } from 'playwright-core';
+import { startVsCodeServer, type RunningServer } from '../../../scripts/vscode-server.mjs';
+import type { Environment } from './environment';
+import type { Recording } from './ghost';
+import { descendants, type ProcessInfo } from './processes';
+
+const CHROMIUM_FLAGS = [
+  '--no-sandbox',
+  '--disable-gpu',
+  '--disable-quic',
+  '--no-first-run',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync',
+];
+
+/** Longest wait for one thing to appear: engine start and first prompt on a busy machine. */
+const WAIT_MS = 60_000;
+
+/** Keeps other features' pop-ups and automatic edits out of what the tests look at. */
+const TEST_SETTINGS = {
+  'editor.autoClosingBrackets': 'never',
+  'editor.autoIndent': 'none',
+  'editor.minimap.enabled': false,
+  'editor.parameterHints.enabled': false,
+  'editor.quickSuggestions': { other: 'off', comments: 'off', strings: 'off' },
+  'editor.suggestOnTriggerCharacters': false,
+  'files.autoSave': 'off',
+  'git.enabled': false,
+  'js/ts.tsserver.automaticTypeAcquisition.enabled': false,
+  'typescript.disableAutomaticTypeAcquisition': true,
+  'window.restoreWindows': 'none',
+};
+
+export interface EditorOptions {
+  /** Files to put into the workspace beside the sample's, by relative path. */
+  readonly files?: Readonly<Record<string, string>>;
+  readonly settings?: Readonly<Record<string, unknown>>;
+  readonly smokeTestDriver?: boolean;
+  /** False where the page brings the extension itself, as a development copy. */
+  readonly installExtension?: boolean;
+  /** Called between the page's creation and its first address. */
+  readonly beforeLoad?: (page: Page) => Promise<void>;
+  /** More for the page's address, from the server's port. */
+  readonly query?: (port: number) => string;
+}
+
+export class Editor {
+  private constructor(
+    readonly page: Page,
+    readonly workspace: string,
+    readonly server: RunningServer,
+    private readonly context: BrowserContext,
+    private readonly directory: string,
+    private readonly output: string,
+  ) {}
+
+  static async open(environment: Environment, options: EditorOptions = {}): Promise<Editor> {
+    const directory = mkdtempSync(path.join(os.tmpdir(), 'specdiff-e2e-'));
+    const workspace = path.join(directory, 'workspace');
+    cpSync(path.join(environment.root, 'test/fixtures/sample-workspace'), workspace, { recursive: true });
+    for (const [name, text] of Object.entries(options.files ?? {})) {
+      mkdirSync(path.dirname(path.join(workspace, name)), { recursive: true });
+      writeFileSync(path.join(workspace, name), text);
+    }
+    const server = await startVsCodeServer({
+      directory,
+      server: environment.server,
+      ...(options.installExtension === false
+        ? {}
+        : environment.vsix === null
+          ? { extension: environment.extension }
+          : { vsix: environment.vsix }),
+      settings: { ...TEST_SETTINGS, ...options.settings },
+      smokeTestDriver: options.smokeTestDriver ?? false,
+      env: { ...process.env, HOME: directory, VSCODE_IPC_HOOK_CLI: undefined },
+    });
+    const context = await chromium.launchPersistentContext(path.join(directory, 'browser'), {
+      executablePath: environment.chromium,
+      headless: true,
+      viewport: { width: 1280, height: 800 },
+      permissions: ['clipboard-read', 'clipboard-write'],
+      args: CHROMIUM_FLAGS,
+    });
+    context.setDefaultTimeout(WAIT_MS);
+    const page = context.pages()[0] ?? (await context.newPage());
+    const output = path.join(environment.root, 'test/output');
+    mkdirSync(output, { recursive: true });
+    const editor = new Editor(page, workspace, server, context, directory, output);
+    try {
+      await page.addInitScript({ path: path.join(environment.root, 'test/e2e/harness/page-probe.mjs') });
+      await options.beforeLoad?.(page);
+      await page.goto(`${server.url}/?folder=${encodeURI(workspace)}${options.query?.(server.port) ?? ''}`);
+      if (options.smokeTestDriver !== true) await editor.status.waitFor();
+    } catch (error) {
+      await editor.screenshot('failed-to-open');
+      await editor.close();
+      throw error;
+    }
+    return editor;
+  }
+
+  async close(): Promise<void> {
+    await this.context.close();
+    await this.server.stop();
+    rmSync(this.directory, { recursive: true, force: true, maxRetries: 5 });
+  }
+
+  async screenshot(name: string): Promise<void> {
+    await this.page.screenshot({ path: path.join(this.output, `${name}.png`) });
+  }
+
+  // ---------------------------------------------------------------- files and cursor
+
+  /** Opens a file of the workspace and waits until all of the text editor's parts work. */
+  async openFile(name: string): Promise<void> {
+    await this.page.keyboard.press('Control+p');
+    await this.pickQuickly(name, path.basename(name));
+    await this.activeTab(path.basename(name)).waitFor();
+    await this.page.locator('.editor-instance .monaco-editor .view-line').first().waitFor();
+    // Ghost text belongs to the parts that VS Code starts in an idle moment; folding does too, and can be seen.
+    const foldable = /^\S.*\n[ \t]+\S/m.test(this.onDisk(name));
+    if (foldable) await this.page.locator('.codicon-folding-expanded').first().waitFor({ state: 'attached' });
+  }
+
+  async newUntitledFile(): Promise<void> {
+    await this.runCommand('File: New Untitled Text File');
+    await this.activeTab('Untitled').waitFor();
+  }
+
+  /** Types into the open quick input and takes the row with that text. */
+  async pickQuickly(text: string, row: string): Promise<void> {
+    const input = this.page.locator('.quick-input-widget input[type="text"]').first();
+    await input.waitFor();
+    await input.pressSequentially(text);
+    await this.page.locator('.quick-input-list .monaco-list-row', { hasText: row }).first().waitFor();
+    await this.page.keyboard.press('Enter');
+  }
+
+  async runCommand(title: string): Promise<void> {
+    await this.page.keyboard.press('F1');
+    await this.pickQuickly(title, title);
+  }
+
+  /** Puts the cursor at a line and column, both from 1. */
+  async moveTo(line: number, column: number): Promise<void> {
+    await this.page.keyboard.press('Control+g');
+    const input = this.page.locator('.quick-input-widget input[type="text"]').first();
+    await input.waitFor();
+    await input.fill(`:${line}:${column}`);
+    await this.page.keyboard.press('Enter');
+    await this.page.locator('.statusbar-item', { hasText: `Ln ${line}, Col ${column}` }).waitFor();
+  }
+
+  async moveToEnd(): Promise<void> {
+    await this.page.keyboard.press('Control+End');
+  }
+
+  async type(text: string, delay = 30): Promise<void> {
+    await this.page.keyboard.type(text, { delay });
+  }
+
+  async press(key: string): Promise<void> {
+    await this.page.keyboard.press(key);
+  }
+
+  /** Saves the active file and gives its text on disk. */
+  async save(name: string): Promise<string> {
+    await this.page.keyboard.press('Control+s');
+    await this.page.locator('.tab.active:not(.dirty)', { hasText: path.basename(name) }).waitFor();
+    return this.onDisk(name);
+  }
+
+  onDisk(name: string): string {
+    return readFileSync(path.join(this.workspace, name), 'utf8');
+  }
+
+  activeTab(label: string): Locator {
+    return this.page.locator('.tab.active', { hasText: label });
+  }
+
+  // ---------------------------------------------------------------- ghost text
+
+  /** The ghost text on screen; empty when there is none. */
+  async ghost(): Promise<string> {
+    return this.page.evaluate<string>('specdiffProbe.read()');
+  }
+
+  /** Waits for ghost text, longer than `length` characters. */
+  async waitForGhost(length = 0): Promise<string> {
+    await this.page.waitForFunction(`specdiffProbe.read().length > ${length}`);
+    return this.ghost();
+  }
+
+  async waitForNoGhost(): Promise<void> {
+    await this.page.waitForFunction(`specdiffProbe.read() === ''`);
+  }
+
+  async startRecording(): Promise<void> {
+    await this.page.evaluate('specdiffProbe.start()');
+  }
+
+  /** The frames since startRecording or the last call, and the keys pressed. */
+  async takeRecording(): Promise<Recording> {
+    return this.page.evaluate<Recording>('specdiffProbe.take()');
+  }
+
+  /** Waits until two more frames were painted, so that what an event caused can be seen. */
+  async settle(): Promise<void> {
+    await this.page.evaluate(
+      'new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(done))))',
+    );
+  }
+
+  // ---------------------------------------------------------------- the extension's own surface
+
+  get status(): Locator {
+    return this.page.locator('.statusbar-item', { hasText: 'SpecDiff' }).first();
+  }
+
+  /** Waits until the status bar item's text matches. */
+  async waitForStatus(pattern: RegExp): Promise<string> {
+    await this.page.locator('.statusbar-item', { hasText: 'SpecDiff' }).filter({ hasText: pattern }).first().waitFor();
+    return this.status.innerText();
+  }
+
+  /** Waits until nothing is being generated any more. */
+  async waitForIdle(): Promise<void> {
+    const busy = this.page.locator('.codicon-modifier-spin');
+    await this.page.locator('.statusbar-item', { hasText: 'SpecDiff', hasNot: busy }).first().waitFor();
+  }
+
+  notification(text: string | RegExp): Locator {
+    return this.page.locator('.notifications-toasts .notification-list-item', { hasText: text });
+  }
+
+  /** Content of the webviews that are on screen, innermost frame. */
+  async webview(selector: string): Promise<FrameLocator> {
+    const frames = this.page.locator('iframe.webview.ready');
+    await frames.first().waitFor();
+    for (;;) {
+      const count = await frames.count();
+      for (let index = 0; index < count; index += 1) {
+        const frame = this.page.frameLocator('iframe.webview.ready').nth(index).frameLocator('#active-frame');
+        if ((await frame.locator(selector).count()) > 0) return frame;
+      }
+      await this.settle();
+    }
+  }
+
+  /** Processes below the VS Code server whose command line has `part` in it. */
+  processes(part: string): ProcessInfo[] {
+    return descendants(this.server.pid).filter((info) => info.command.includes(part));
+  }
+}

@@ -1,0 +1,66 @@
+// Where ghost text is shown and where not: never in a secret file; in untitled buffers and notebook cells too.
+import { expect, it } from 'vitest';
+import { describeInEditor } from './harness/fixture';
+
+const SECRETS = 'DATABASE_URL=postgres://localhost/shop\nAPI_KEY=abc123\nAPI_SECRET=';
+const NOTEBOOK = {
+  cells: [
+    {
+      cell_type: 'code',
+      execution_count: null,
+      metadata: {},
+      outputs: [],
+      source: ['def add(left, right):\n', '    return left + right\n', '\n', 'def multiply(left, right):\n'],
+    },
+  ],
+  metadata: { language_info: { name: 'python' } },
+  nbformat: 4,
+  nbformat_minor: 5,
+};
+
+const FILES = { '.env': SECRETS, 'numbers.ipynb': JSON.stringify(NOTEBOOK) };
+const EXPLICIT_TRIGGER = 'Alt+Backslash';
+
+describeInEditor('Places', { files: FILES }, (get) => {
+  it('shows nothing in a .env file, even when asked', async () => {
+    const editor = get();
+    await editor.openFile('.env');
+    await editor.waitForStatus(/off/i);
+    await editor.moveToEnd();
+    await editor.startRecording();
+    await editor.type('sk');
+    await editor.press(EXPLICIT_TRIGGER);
+    await editor.settle();
+    await editor.screenshot('secret-file');
+    // The same keys in a file that is no secret bring ghost text: whatever .env had started would have come before it.
+    await editor.openFile('src/cart.js');
+    await editor.moveToEnd();
+    const before = await editor.takeRecording();
+    expect(before.frames.filter((frame) => frame.text !== '')).toEqual([]);
+    await editor.type('function add');
+    await editor.waitForGhost();
+  });
+
+  it('works in an untitled buffer', async () => {
+    const editor = get();
+    await editor.newUntitledFile();
+    await editor.type('The sun was setting over the');
+    await editor.press(EXPLICIT_TRIGGER);
+    await editor.waitForGhost();
+    await editor.screenshot('untitled');
+  });
+
+  it('works in a notebook cell', async () => {
+    const editor = get();
+    await editor.press('Control+p');
+    await editor.pickQuickly('numbers.ipynb', 'numbers.ipynb');
+    await editor.activeTab('numbers.ipynb').waitFor();
+    await editor.page.locator('.notebook-editor .monaco-editor .view-line', { hasText: 'multiply' }).click();
+    await editor.page.locator('.notebook-editor .monaco-editor.focused').waitFor();
+    await editor.moveToEnd();
+    await editor.type('    ');
+    await editor.press(EXPLICIT_TRIGGER);
+    await editor.waitForGhost();
+    await editor.screenshot('notebook');
+  });
+});
