@@ -1,6 +1,6 @@
 """The target's own answers: it continues documents and summarizes snippets; its hidden states are kept as fp16.
 
-A drafter must be trained on what the target writes, with the features that serving produces (arXiv 2602.06036, section 4).
+A drafter must be trained on what the target writes, with the features that serving produces (DFlash, arXiv 2602.06036).
 Output: WORK/answers/{split}_{index}.taps.npy and, last, {split}_{index}.npz; a shard with an .npz is complete.
 """
 
@@ -48,7 +48,7 @@ def generate(config: Config) -> None:
     train = [("train", i) for i in range(-(-config.answer_tokens // per_shard))]
     corpora: dict[str, list[dict[str, Any]]] = {}
     begun, written = time.monotonic(), 0
-    for split, index in held_out + train:
+    for split, index in train[::-1] if config.backwards else held_out + train:
         if shard_path(folder, split, index).exists():
             continue
         wait_while_paused()
@@ -59,7 +59,9 @@ def generate(config: Config) -> None:
         make_shard(config, target, tokenizer, corpora[split], split, index, size)
         written += size * config.answer_new
         rate = written / (time.monotonic() - begun)
-        print(f"answers: {split} {index + 1}/{len(train) if split == 'train' else '-'}, {rate:.0f} tokens/s", flush=True)
+        print(
+            f"answers: {split} {index + 1}/{len(train) if split == 'train' else '-'}, {rate:.0f} tokens/s", flush=True
+        )
     print(f"answers: complete in {folder}")
 
 

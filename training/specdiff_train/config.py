@@ -1,6 +1,6 @@
 """Every knob of the pipeline, in one place."""
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 TRAINING = Path(__file__).resolve().parent.parent
@@ -23,6 +23,7 @@ class Config:
     answer_batch: int = 64
     answer_new: int = 80
     evaluation_batches: int = 3
+    backwards: bool = False
 
     # drafter: llama.cpp's `dflash` architecture, anchor-first (the anchor's slot predicts the first drafted token)
     layers: int = 2
@@ -33,6 +34,7 @@ class Config:
 
     # training
     train_seconds: float = 1500.0
+    train_steps: int = 0  # where not 0, the budget instead of the seconds
     learning_rate: float = 6e-4
     warmup_steps: int = 60
     sequences: int = 8
@@ -44,9 +46,8 @@ class Config:
     # Attribution written into the exported file.
     name: str = "SmolLM2-135M-Instruct block-diffusion drafter"
     licence: str = "apache-2.0"
-    extra: dict[str, str] = field(default_factory=dict)
 
     def recipe(self) -> dict[str, object]:
         """What is written into the exported file: everything but paths."""
-        skip = {"target", "work", "output", "name", "licence", "extra", "device", "threads"}
+        skip = {"target", "work", "output", "name", "licence", "device", "threads", "backwards"}
         return {key: value for key, value in asdict(self).items() if key not in skip}

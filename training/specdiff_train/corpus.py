@@ -141,7 +141,10 @@ def source_files(folder: Path, package: dict[str, Any], seen: set[bytes]) -> Ite
 def usable_path(path: str, language: str, prose: bool) -> bool:
     """Leave out build products, licences and, outside prose packages, plain text."""
     low = path.lower()
-    if any(part in low for part in (".min.", "/dist/", "/build/", "node_modules", "license", "copyright", ".d.ts", "authors")):
+    if any(
+        part in low
+        for part in (".min.", "/dist/", "/build/", "node_modules", "license", "copyright", ".d.ts", "authors")
+    ):
         return False
     if prose:
         return language == "prose" and "readme" not in low

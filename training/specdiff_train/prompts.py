@@ -1,6 +1,6 @@
 """Held-out prompts for benchmarks and parity tests: bench/prompts/heldout.jsonl, from the test packages only.
 
-`python -m specdiff_train prompts`. Code and prose prompts are the text before a cursor; summary prompts are a selection.
+`python -m specdiff_train prompts`. A code or prose prompt is the text before a cursor; a summary prompt is a selection.
 """
 
 import random
@@ -28,8 +28,10 @@ COUNTS = {
 }
 SIGNATURE = {
     "python": r"^[ \t]*(?:async )?def \w+\(.*\).*:$|^class \w+.*:$",
-    "javascript": r"^(?:export )?(?:async )?function \w+ ?\(.*\) \{$|^[ \t]+(?:async |static |get )?[a-z]\w+ ?\([^()]*\) \{$",
-    "typescript": r"^(?:export )?(?:async )?function \w+.*\{$|^export const \w+ = \(.*\{$|^[ \t]+(?:async |static )?[a-z]\w+\([^()]*\).* \{$",
+    "javascript": r"^(?:export )?(?:async )?function \w+ ?\(.*\) \{$"
+    r"|^[ \t]+(?:async |static |get )?[a-z]\w+ ?\([^()]*\) \{$",
+    "typescript": r"^(?:export )?(?:async )?function \w+.*\{$|^export const \w+ = \(.*\{$"
+    r"|^[ \t]+(?:async |static )?[a-z]\w+\([^()]*\).* \{$",
     "go": r"^func .*\{$",
     "rust": r"^[ \t]*(?:pub(?:\(crate\))? )?(?:unsafe )?fn .*\{$",
     "cpp": r"^[ \t]*[\w:<>,&* ]+ \w+\(.*\)(?: const)? \{$",
@@ -59,7 +61,7 @@ def write(config: Config) -> None:
             row = rng.choice([file for file in files if file["package"] == package])
             text = selection(row, rng) if kind == "summary" else prefix(row, kind, made, rng)
             # Addresses are noise in a prompt: sponsor lists and badges.
-            if text is None or "http" in text or "www." in text or any(text[-120:] == p["text"][-120:] for p in prompts):
+            if text is None or "://" in text or "www." in text or any(text[-120:] == p["text"][-120:] for p in prompts):
                 continue
             prompts.append(
                 {
@@ -77,7 +79,7 @@ def write(config: Config) -> None:
 
 
 def prefix(row: dict[str, Any], kind: str, index: int, rng: random.Random) -> str | None:
-    """Text before a cursor; the cursor's kind goes round: after a signature, after a comment, mid-line, prose anywhere."""
+    """Text before a cursor: in code after a signature, after a comment or mid-line, in turn; in prose anywhere."""
     text = row["text"]
     if kind == "prose":
         if len(text) < MIN_PREFIX + 600:
@@ -120,7 +122,9 @@ def code_cursor(text: str, language: str, index: int, rng: random.Random) -> int
 def selection(row: dict[str, Any], rng: random.Random) -> str | None:
     """A function as a user would select it: from its signature to the next blank line that ends its block."""
     text = row["text"]
-    places = [m for m in re.finditer(SIGNATURE[row["language"]], text, re.MULTILINE) if not CONTROL_FLOW.match(m.group())]
+    places = [
+        m for m in re.finditer(SIGNATURE[row["language"]], text, re.MULTILINE) if not CONTROL_FLOW.match(m.group())
+    ]
     if not places:
         return None
     start = rng.choice(places).start()

@@ -30,7 +30,9 @@ class Target:
         reader = gguf.GGUFReader(path)
         architecture = reader.fields["general.architecture"].contents()
         if architecture != "llama":
-            raise SystemExit(f"target: {path.name} has architecture {architecture}; this pipeline trains for llama targets.")
+            raise SystemExit(
+                f"target: {path.name} has architecture {architecture}; this pipeline trains for llama targets."
+            )
 
         def key(name: str) -> float:
             return reader.fields[f"{architecture}.{name}"].contents()
@@ -46,7 +48,7 @@ class Target:
         self.head_width = self.width // self.heads
         self.device = device
         weights = {
-            t.name: torch.from_numpy(np.ascontiguousarray(dequantize(t.data, t.tensor_type), dtype=np.float32)).to(device)
+            t.name: torch.from_numpy(np.array(dequantize(t.data, t.tensor_type), dtype=np.float32)).to(device)
             for t in reader.tensors
         }
         self.embedding, self.norm = weights["token_embd.weight"], weights["output_norm.weight"]
@@ -73,8 +75,10 @@ class Target:
         return weight.reshape(heads, self.head_width // 2, 2, -1).transpose(1, 2).reshape(weight.shape).contiguous()
 
     @torch.no_grad()
-    def step(self, ids: Tensor, cache: list[list[Tensor]], position: int, taps: tuple[int, ...]) -> tuple[Tensor, Tensor | None]:
-        """Append ids [B, T] at `position`; returns hidden [B, T, d] and tapped layer inputs [B, T, len(taps)·d] (fp16)."""
+    def step(
+        self, ids: Tensor, cache: list[list[Tensor]], position: int, taps: tuple[int, ...]
+    ) -> tuple[Tensor, Tensor | None]:
+        """Append ids [B, T] at `position`; returns hidden [B, T, d] and layer inputs [B, T, len(taps)·d] (fp16)."""
         batch, length = ids.shape
         x = self.embedding[ids]
         tapped = []
@@ -89,7 +93,9 @@ class Target:
             q, k, v = F.linear(h, layer.qkv).split([self.width, kv_width, kv_width], -1)
             q = rotate(q.view(batch, length, self.heads, self.head_width).transpose(1, 2), cos, sin)
             keys, values = cache[i]
-            keys[:, :, position:end] = rotate(k.view(batch, length, self.kv_heads, self.head_width).transpose(1, 2), cos, sin)
+            keys[:, :, position:end] = rotate(
+                k.view(batch, length, self.kv_heads, self.head_width).transpose(1, 2), cos, sin
+            )
             values[:, :, position:end] = v.view(batch, length, self.kv_heads, self.head_width).transpose(1, 2)
             keys, values = keys[:, :, :end], values[:, :, :end]
             if length == 1:
@@ -111,7 +117,12 @@ class Target:
 
     @torch.no_grad()
     def generate(
-        self, ids: Tensor, new: int, taps: tuple[int, ...], temperature: float = 0.0, generator: torch.Generator | None = None
+        self,
+        ids: Tensor,
+        new: int,
+        taps: tuple[int, ...],
+        temperature: float = 0.0,
+        generator: torch.Generator | None = None,
     ) -> tuple[Tensor, Tensor]:
         """Continue prompts ids [B, L] by `new` tokens, greedily or sampled.
 

@@ -1,0 +1,152 @@
+"""Export to a GGUF of llama.cpp's `dflash` architecture, which our engine and stock llama.cpp load.
+
+Tensor names, shapes and keys: llama.cpp v0.5.0, src/models/dflash.cpp. Slots that start from looked-up tokens need an
+engine that does so (`specdiff.slot_init`); stock llama.cpp starts them from masks, which this drafter has seen too.
+"""
+
+import hashlib
+import json
+from pathlib import Path
+
+import gguf
+import numpy as np
+import torch
+from gguf import GGMLQuantizationType as Type
+from gguf.quants import quantize
+
+from .checkpoint import restored_drafter
+from .config import Config
+from .corpus import package_list
+from .drafter import Drafter
+from .storage import write_atomic
+from .target import Target
+from .tokenizer import TargetTokenizer
+
+ARCHITECTURE = "dflash"
+# Matrices by what quantizing them costs; see docs/training.md for the measured τ.
+MATRIX_TYPE = Type.Q8_0
+TOKENIZER_PREFIX = "tokenizer."
+
+
+def export(config: Config) -> None:
+    """Write the latest checkpoint to `config.output`."""
+    target = Target(config.target, config.device)
+    write_gguf(config, target, restored_drafter(config, target), config.output)
+
+
+def write_gguf(config: Config, target: Target, drafter: Drafter, output: Path, matrix: Type = MATRIX_TYPE) -> None:
+    """Write a drafter to a GGUF, atomically; `matrix` is the type of its matrices (the head is always Q8_0)."""
+    write_atomic(output, lambda part: _write(config, target, drafter, part, matrix))
+    print(f"export: {output} {output.stat().st_size / 1e6:.1f} MB, sha256 {file_sha256(output)}")
+
+
+def _write(config: Config, target: Target, drafter: Drafter, part: Path, matrix: Type) -> None:
+    writer = gguf.GGUFWriter(part, ARCHITECTURE)
+    add_metadata(writer, config, target)
+    copy_tokenizer(writer, config, drafter.mask_id)
+    for name, (array, kind) in tensors(drafter, target, matrix).items():
+        if kind == Type.I64:
+            writer.add_tensor(name, array)
+        else:
+            writer.add_tensor(name, quantize(array, kind), raw_dtype=kind)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+
+
+def add_metadata(writer: gguf.GGUFWriter, config: Config, target: Target) -> None:
+    """Hyperparameters, the target it belongs to, and where it comes from."""
+    writer.add_type("model")
+    writer.add_name(config.name)
+    writer.add_license(config.licence)
+    writer.add_file_type(gguf.LlamaFileType.MOSTLY_Q8_0)
+    writer.add_quantization_version(gguf.GGML_QUANT_VERSION)
+    writer.add_block_count(config.layers)
+    writer.add_context_length(target.context_length)
+    writer.add_embedding_length(target.width)
+    writer.add_feed_forward_length(target.ffn_width)
+    writer.add_head_count(target.heads)
+    writer.add_head_count_kv(target.kv_heads)
+    writer.add_key_length(target.head_width)
+    writer.add_value_length(target.head_width)
+    writer.add_layer_norm_rms_eps(target.eps)
+    writer.add_rope_freq_base(target.rope_base)
+    writer.add_rope_dimension_count(target.head_width)
+    writer.add_causal_attention(False)
+    writer.add_vocab_size(target.head.shape[0])
+    writer.add_uint32(f"{ARCHITECTURE}.block_size", config.block)
+    writer.add_bool(f"{ARCHITECTURE}.sample_from_anchor", True)
+    writer.add_bool(f"{ARCHITECTURE}.has_confidence_head", False)
+    writer.add_array(f"{ARCHITECTURE}.target_layers", list(config.taps))
+    licences = sorted({package["licence"] for package in package_list() if package["split"] == "train"})
+    writer.add_string("specdiff.slot_init", "lookup")
+    writer.add_string("specdiff.target.sha256", file_sha256(config.target))
+    writer.add_string("specdiff.tokenizer.sha256", TargetTokenizer(config.target).sha256())
+    writer.add_string("specdiff.recipe", json.dumps(config.recipe(), sort_keys=True))
+    writer.add_string("specdiff.licences", ", ".join(licences))
+
+
+def copy_tokenizer(writer: gguf.GGUFWriter, config: Config, mask_id: int) -> None:
+    """The target's tokenizer, with the mask token's id; the chat template stays with the target."""
+    reader = gguf.GGUFReader(config.target)
+    for name, field in reader.fields.items():
+        if not name.startswith(TOKENIZER_PREFIX) or name == "tokenizer.chat_template":
+            continue
+        value, kind = field.contents(), field.types[0]
+        if kind == gguf.GGUFValueType.ARRAY:
+            writer.add_array(name, value)
+        else:
+            writer.add_key_value(name, value, kind)
+    writer.add_mask_token_id(mask_id)
+
+
+def tensors(drafter: Drafter, target: Target, matrix: Type) -> dict[str, tuple[np.ndarray, Type]]:
+    """Tensor name -> array and type. Matrices are [out, in]; the embedding is the target's own and isn't stored."""
+    result: dict[str, tuple[np.ndarray, Type]] = {}
+
+    def put(name: str, value: torch.Tensor, kind: Type) -> None:
+        result[name] = (value.detach().cpu().contiguous().float().numpy(), kind)
+
+    width = drafter.width
+    # Taps are scaled to RMS 1 while training; here the scale goes into fc's columns.
+    fc = drafter.fc.view(width, -1, width) / drafter.tap_scale[None, :, None]
+    put("fc.weight", fc.reshape(width, -1), matrix)
+    put("enc.output_norm.weight", drafter.hidden_norm, Type.F32)
+    put("output_norm.weight", drafter.norm, Type.F32)
+    put("output.weight", drafter.head, Type.Q8_0)  # rows of the target's own head
+    result["d2t"] = (drafter.vocab.cpu().numpy().astype(np.int64), Type.I64)
+    kv_width = target.kv_heads * target.head_width
+    for i, layer in enumerate(drafter.layers):
+        q, k, v = layer.qkv.split([width, kv_width, kv_width])
+        gate, up = layer.gate_up.chunk(2)
+        # q and k stay half-split: the graph rotates as NEOX, unlike the target's.
+        matrices = {
+            "attn_q": q,
+            "attn_k": k,
+            "attn_v": v,
+            "attn_output": layer.attn_output,
+            "ffn_gate": gate,
+            "ffn_up": up,
+            "ffn_down": layer.down,
+        }
+        for name, value in matrices.items():
+            put(f"blk.{i}.{name}.weight", value, matrix)
+        norms = {
+            "attn_norm": layer.attn_norm,
+            "attn_q_norm": layer.q_norm,
+            "attn_k_norm": layer.k_norm,
+            "ffn_norm": layer.ffn_norm,
+        }
+        for name, value in norms.items():
+            put(f"blk.{i}.{name}.weight", value, Type.F32)
+    return result
+
+
+def file_sha256(path: Path) -> str:
+    """SHA-256 of a file, hexadecimal."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(1 << 20):
+            digest.update(chunk)
+    return digest.hexdigest()

@@ -1,0 +1,100 @@
+"""A tiny random llama target as a GGUF, and a pipeline over it, in seconds."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import gguf
+import numpy as np
+import pytest
+from gguf import GGMLQuantizationType as Type
+from gguf.quants import quantize
+
+from specdiff_train.config import Config
+
+WIDTH, HEADS, KV_HEADS, FFN, LAYERS = 64, 2, 1, 96, 4
+
+
+def byte_symbols() -> list[str]:
+    """GPT-2's printable stand-ins for the 256 bytes."""
+    plain = [*range(33, 127), *range(161, 173), *range(174, 256)]
+    extra = iter(range(256, 512))
+    return [chr(b) if b in plain else chr(next(extra)) for b in range(256)]
+
+
+def write_target(path: Path) -> None:
+    rng = np.random.default_rng(5)
+    specials = ["<|endoftext|>", "<|im_start|>", "<|im_end|>", "<empty_output>"]
+    tokens = specials + byte_symbols() + ["he", "th", "in"]
+    writer = gguf.GGUFWriter(path, "llama")
+    writer.add_block_count(LAYERS)
+    writer.add_context_length(512)
+    writer.add_embedding_length(WIDTH)
+    writer.add_feed_forward_length(FFN)
+    writer.add_head_count(HEADS)
+    writer.add_head_count_kv(KV_HEADS)
+    writer.add_layer_norm_rms_eps(1e-5)
+    writer.add_rope_freq_base(10000.0)
+    writer.add_tokenizer_model("gpt2")
+    writer.add_tokenizer_pre("smollm")
+    writer.add_token_list(tokens)
+    writer.add_token_types([3] * len(specials) + [1] * (len(tokens) - len(specials)))
+    writer.add_token_merges(["h e", "t h", "i n"])
+    writer.add_eos_token_id(2)
+
+    def matrix(name: str, rows: int, columns: int) -> None:
+        data = rng.normal(0, 1.5 / np.sqrt(columns), (rows, columns)).astype(np.float32)
+        writer.add_tensor(name, quantize(data, Type.Q8_0), raw_dtype=Type.Q8_0)
+
+    matrix("token_embd.weight", len(tokens), WIDTH)
+    writer.add_tensor("output_norm.weight", np.ones(WIDTH, np.float32))
+    kv = WIDTH // HEADS * KV_HEADS
+    for i in range(LAYERS):
+        for name, rows, columns in (
+            ("attn_q", WIDTH, WIDTH),
+            ("attn_k", kv, WIDTH),
+            ("attn_v", kv, WIDTH),
+            ("attn_output", WIDTH, WIDTH),
+            ("ffn_gate", FFN, WIDTH),
+            ("ffn_up", FFN, WIDTH),
+            ("ffn_down", WIDTH, FFN),
+        ):
+            matrix(f"blk.{i}.{name}.weight", rows, columns)
+        for name in ("attn_norm", "ffn_norm"):
+            writer.add_tensor(f"blk.{i}.{name}.weight", np.ones(WIDTH, np.float32))
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+
+
+@pytest.fixture(scope="session")
+def config(tmp_path_factory: pytest.TempPathFactory) -> Config:
+    """A toy configuration whose corpus and answers exist."""
+    from specdiff_train.answers import generate
+
+    folder = tmp_path_factory.mktemp("specdiff")
+    target = folder / "tiny.gguf"
+    write_target(target)
+    text = "def thing(the, other):\n    return the + other\n\n# in the end\n" * 40
+    row = {"language": "python", "package": "toy", "licence": "MIT", "path": "toy.py", "text": text}
+    (folder / "work" / "corpus").mkdir(parents=True)
+    for split in ("train", "validation", "test"):
+        (folder / "work" / "corpus" / f"{split}.jsonl").write_text(json.dumps(row) + "\n")
+    config = replace(
+        Config(target=target),
+        work=folder / "work",
+        output=folder / "drafter.gguf",
+        answer_tokens=128,
+        answer_batch=4,
+        answer_new=24,
+        evaluation_batches=1,
+        taps=(1, 2, 3),
+        draft_vocab=128,
+        sequences=2,
+        anchors=4,
+        train_steps=6,
+        warmup_steps=2,
+    )
+    generate(config)
+    return config

@@ -1,0 +1,49 @@
+import hashlib
+import json
+
+import gguf
+import numpy as np
+import torch
+from gguf.quants import dequantize
+
+from specdiff_train import data
+from specdiff_train.checkpoint import new_drafter
+from specdiff_train.export import write_gguf
+from specdiff_train.target import Target
+
+
+def test_round_trip(config):
+    target = Target(config.target)
+    shards = data.load(config.work / "answers", "train", target, config.taps, config.block)
+    drafter = new_drafter(config, target, shards)
+    write_gguf(config, target, drafter, config.output)
+    reader = gguf.GGUFReader(config.output)
+    fields = {name: field.contents() for name, field in reader.fields.items()}
+    assert fields["general.architecture"] == "dflash"
+    assert fields["dflash.block_size"] == config.block
+    assert fields["dflash.target_layers"] == list(config.taps)
+    assert fields["dflash.sample_from_anchor"] is True
+    assert fields["tokenizer.ggml.mask_token_id"] == drafter.mask_id
+    assert fields["specdiff.slot_init"] == "lookup"
+    assert fields["specdiff.target.sha256"] == hashlib.sha256(config.target.read_bytes()).hexdigest()
+    assert json.loads(fields["specdiff.recipe"])["block"] == config.block
+
+    stored = {t.name: t for t in reader.tensors}
+    assert stored["d2t"].tensor_type == gguf.GGMLQuantizationType.I64
+    assert np.array_equal(stored["d2t"].data.view(np.int64), drafter.vocab.numpy())
+    assert "token_embd.weight" not in stored
+
+    def value(name):
+        return torch.from_numpy(dequantize(stored[name].data, stored[name].tensor_type).copy())
+
+    def close(a, b, tolerance=0.01):
+        return float((a - b).norm() / b.norm()) < tolerance
+
+    layer = drafter.layers[1]
+    assert close(torch.cat([value(f"blk.1.attn_{n}.weight") for n in "qkv"]), layer.qkv.detach())
+    assert close(torch.cat([value("blk.1.ffn_gate.weight"), value("blk.1.ffn_up.weight")]), layer.gate_up.detach())
+    assert close(value("output.weight"), target.head[drafter.vocab])
+    # The taps' scale is folded into fc: raw taps through the stored matrix give what scaled taps give in training.
+    taps = torch.from_numpy(np.array(shards[0].taps[0, :5], dtype=np.float32))
+    scaled = taps.view(5, -1, target.width) / drafter.tap_scale[:, None]
+    assert close(taps @ value("fc.weight").T, (scaled.view(5, -1) @ drafter.fc.T).detach(), 0.03)
