@@ -1,0 +1,89 @@
+/** One completion, from a cursor in a document to released text. */
+import type { ServerSettings } from '../../protocol/settings';
+import { looksBinary } from '../context/binary';
+import type { LookupContext, LookupSource } from '../context/lookup';
+import { isSecretFile } from '../context/secrets';
+import type { EngineSession } from '../engine/client';
+import { generate, generateOptions, type GenerationResult, type GenerationSink } from '../generation/generate';
+import { completionFilters } from '../postprocess/completion-filters';
+import { HEALING_FAILED } from '../postprocess/healed-start';
+import { completionPrompt } from '../prompt/completion';
+import { characterLimit } from '../prompt/tokenizer';
+import type { CursorText } from './source';
+
+export interface CompletionJob {
+  readonly requestId: number;
+  readonly uri: string;
+  readonly languageId: string;
+  readonly text: CursorText;
+  /** Other open files, newest last; empty in an untrusted workspace. */
+  readonly others: readonly LookupSource[];
+  readonly arrivedAt: number;
+}
+
+/** Why this text is not completed, in one sentence, or null. */
+export function refusal(uri: string, before: string, after: string): string | null {
+  if (isSecretFile(uri)) return 'SpecDiff does not read or complete files that usually hold secrets.';
+  if (looksBinary(before) || looksBinary(after))
+    return 'This looks like a binary file, which SpecDiff does not complete.';
+  return null;
+}
+
+/** Characters around the cursor that the budgets can use. */
+export function cursorBudget(settings: ServerSettings): { before: number; after: number } {
+  return {
+    before: characterLimit(settings.contextTokens),
+    after: characterLimit(Math.max(settings.suffixTokens, 128)),
+  };
+}
+
+export async function complete(
+  job: CompletionJob,
+  engine: EngineSession,
+  lookup: LookupContext,
+  settings: ServerSettings,
+  sink: GenerationSink,
+  signal: AbortSignal,
+): Promise<GenerationResult> {
+  const healed = await attempt(job, true, engine, lookup, settings, sink, signal);
+  if (healed.stop !== HEALING_FAILED) return healed;
+  // The model wants no space there; nothing was shown, and all but the last token is in the engine's cache.
+  return attempt(job, false, engine, lookup, settings, sink, signal);
+}
+
+async function attempt(
+  job: CompletionJob,
+  heal: boolean,
+  engine: EngineSession,
+  lookup: LookupContext,
+  settings: ServerSettings,
+  sink: GenerationSink,
+  signal: AbortSignal,
+): Promise<GenerationResult> {
+  const { before, after, line, whole, crlf } = job.text;
+  const prompt = await completionPrompt(
+    { before: { text: before, line, whole }, after, budget: settings, heal },
+    engine,
+  );
+  // Text after the cursor that is not in the prompt may be copied from, too.
+  const own = engine.fim === null ? [{ uri: job.uri, text: after }] : [];
+  const lookupTokens =
+    settings.drafter === 'none'
+      ? []
+      : await lookup.tokens([...job.others, ...own], (texts) =>
+          engine.tokenize(texts, { addBos: false, parseSpecial: false }),
+        );
+  return generate(
+    {
+      requestId: job.requestId,
+      prompt: prompt.tokens,
+      lookup: lookupTokens,
+      options: generateOptions(settings, settings.maxTokens),
+      filter: completionFilters({ before, after, languageId: job.languageId, crlf, healed: prompt.healed }),
+      arrivedAt: job.arrivedAt,
+    },
+    engine,
+    sink,
+    signal,
+  );
+}

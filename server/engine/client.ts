@@ -1,0 +1,250 @@
+/**
+ * The server's one engine: starts its process at the first request, hands it jobs one at a time, notices its crashes,
+ * and ends it after idle minutes.
+ */
+import type { EngineLoadOptions, EngineState, GenerationKind } from '../../protocol/messages';
+import { abortable, isAbortError } from '../abort';
+import { NoModelError } from '../models/resolve';
+import { EngineChild, type LoadedModel, type LogLevel } from './child';
+import { EngineCrashError } from './crash';
+import { CrashLimit } from './crash-limit';
+import type { CpuLibraryPicker } from './probe';
+import { JobQueue } from './queue';
+
+export interface EngineClientOptions {
+  readonly enginePath: string;
+  /** What to load by the present settings; the CPU library is picked here. Rejects with NoModelError. */
+  readonly loadOptions: () => Promise<Omit<EngineLoadOptions, 'cpuLibrary'>>;
+  readonly cpuLibraries: CpuLibraryPicker;
+  /** 0 keeps the engine. */
+  readonly idleMinutes: () => number;
+  readonly onState: (state: EngineState) => void;
+  /** The engine's process id while one runs. */
+  readonly onProcess?: (pid: number | null) => void;
+  readonly onCrash?: (message: string) => void;
+  readonly log: (level: LogLevel, text: string) => void;
+}
+
+/** A loaded engine, for the length of one job. */
+export interface EngineSession extends LoadedModel, Pick<EngineChild, 'tokenize' | 'template' | 'generate'> {}
+
+type Job<T> = (engine: EngineSession, signal: AbortSignal) => Promise<T>;
+
+interface Running {
+  readonly key: string;
+  readonly child: EngineChild;
+  readonly nativeDirectory: string;
+  readonly cpuLibrary: string | null;
+  readonly model: Promise<LoadedModel>;
+}
+
+const CRASHED = 'The SpecDiff engine ended unexpectedly; the next completion starts a fresh one.';
+const CRASHED_OFTEN =
+  'The SpecDiff engine ended unexpectedly several times in a row and is left off; look into the log, then restart it with "SpecDiff: Restart Engine".';
+
+export class EngineClient {
+  private readonly queue = new JobQueue();
+  private readonly crashes = new CrashLimit();
+  private readonly disposal = new AbortController();
+  private running: Running | null = null;
+  private starting: Promise<Running> | null = null;
+  /** A load that failed is not tried again on every keystroke. */
+  private refused: { readonly key: string; readonly error: Error } | null = null;
+  private loadedModel: LoadedModel | null = null;
+  private idleTimer: NodeJS.Timeout | null = null;
+  private jobs = 0;
+
+  constructor(private readonly options: EngineClientOptions) {}
+
+  /** What is loaded now. */
+  get model(): LoadedModel | null {
+    return this.loadedModel;
+  }
+
+  /** Runs a job with a loaded engine when its turn comes. Rejects with an AbortError when cancelled or superseded. */
+  run<T>(kind: GenerationKind, signal: AbortSignal, job: Job<T>): Promise<T> {
+    this.stopIdling();
+    this.jobs++;
+    return this.queue
+      .run(kind, AbortSignal.any([signal, this.disposal.signal]), (either) => this.runWithEngine(either, job))
+      .finally(() => {
+        this.jobs--;
+        if (this.jobs === 0) this.startIdling();
+      });
+  }
+
+  /** Ends the process and forgets its failures; the next request starts a fresh one. */
+  async restart(): Promise<void> {
+    this.forgetFailures();
+    await this.stop();
+    this.options.onState({ state: 'idle' });
+  }
+
+  /** To be told when settings changed: what is loaded is compared with them at the next request. */
+  settingsChanged(): void {
+    this.forgetFailures();
+    if (this.running === null && this.starting === null) this.options.onState({ state: 'idle' });
+    if (this.jobs === 0) this.startIdling();
+  }
+
+  async dispose(): Promise<void> {
+    this.disposal.abort();
+    this.stopIdling();
+    await this.stop();
+  }
+
+  private async runWithEngine<T>(signal: AbortSignal, job: Job<T>): Promise<T> {
+    // Each further round has ruled out one more CPU library, so this ends.
+    for (;;) {
+      const progress = { emitted: false };
+      let running: Running | null = null;
+      try {
+        running = await abortable(this.start(), signal);
+        const model = await abortable(running.model, signal);
+        this.options.onState({ state: 'generating' });
+        const result = await job(session(running.child, model, progress, signal), signal);
+        this.options.onState({ state: 'ready' });
+        return result;
+      } catch (error) {
+        if (
+          error instanceof EngineCrashError &&
+          error.illegalInstruction &&
+          running !== null &&
+          running.cpuLibrary !== null
+        ) {
+          await this.options.cpuLibraries.markBad(running.nativeDirectory, running.cpuLibrary);
+          // Text that was shown already must not come a second time.
+          if (!progress.emitted && !signal.aborted) continue;
+        }
+        this.tellState(error);
+        throw error;
+      }
+    }
+  }
+
+  /** The state that a failed or cancelled job leaves behind. */
+  private tellState(error: unknown): void {
+    const { onState } = this.options;
+    if (error instanceof NoModelError) onState({ state: 'noModel', message: error.message });
+    else if (this.loadedModel !== null) onState({ state: 'ready' });
+    else if (this.crashes.reached) onState({ state: 'error', message: CRASHED_OFTEN });
+    else if (isAbortError(error)) {
+      if (this.running === null && this.starting === null) onState({ state: 'idle' });
+    } else if (error instanceof EngineCrashError) onState({ state: 'idle' });
+    else onState({ state: 'error', message: messageOf(error) });
+  }
+
+  /** The running process, or a fresh one where there is none or the settings want another model. */
+  private async start(): Promise<Running> {
+    // A job that was cancelled meanwhile leaves its start to the next one.
+    if (this.starting !== null) await this.starting.catch(() => {});
+    if (this.crashes.reached) throw new Error(CRASHED_OFTEN);
+    this.starting ??= this.launch().finally(() => (this.starting = null));
+    return this.starting;
+  }
+
+  private async launch(): Promise<Running> {
+    const wanted = await this.options.loadOptions();
+    const key = JSON.stringify(wanted);
+    if (this.running?.key === key) return this.running;
+    if (this.refused?.key === key) throw this.refused.error;
+    await this.stop();
+    this.options.onState({ state: 'starting' });
+    const cpuLibrary = await this.options.cpuLibraries.pick(wanted.nativeDirectory, this.disposal.signal);
+    const child = new EngineChild(this.options.enginePath, this.options.log, (error) => this.crashed(running, error));
+    const model = child.load({ ...wanted, cpuLibrary });
+    const running: Running = { key, child, nativeDirectory: wanted.nativeDirectory, cpuLibrary, model };
+    this.running = running;
+    this.options.onProcess?.(child.pid ?? null);
+    model.then(
+      (loaded) => {
+        if (this.running !== running) return;
+        this.loadedModel = loaded;
+        this.options.onState({ state: 'ready' });
+        if (this.jobs === 0) this.startIdling();
+      },
+      (error: unknown) => {
+        if (this.running !== running) return;
+        this.refused = { key, error: error instanceof Error ? error : new Error(String(error)) };
+        // A process without a model holds memory for no use.
+        void this.stop();
+        this.options.onState({ state: 'error', message: messageOf(error) });
+      },
+    );
+    return running;
+  }
+
+  private crashed(running: Running, error: EngineCrashError): void {
+    this.options.log('error', error.message);
+    if (this.running !== running) return;
+    this.running = null;
+    this.loadedModel = null;
+    this.options.onProcess?.(null);
+    // A trapping CPU library is replaced by the next one, and the job tried again.
+    if (error.illegalInstruction && running.cpuLibrary !== null) return;
+    this.crashes.add();
+    const message = this.crashes.reached ? CRASHED_OFTEN : CRASHED;
+    this.options.onState(this.crashes.reached ? { state: 'error', message } : { state: 'idle' });
+    this.options.onCrash?.(message);
+  }
+
+  private forgetFailures(): void {
+    this.crashes.reset();
+    this.refused = null;
+  }
+
+  private async stop(): Promise<void> {
+    const running = this.running;
+    this.running = null;
+    this.loadedModel = null;
+    if (running === null) return;
+    await running.child.close();
+    if (this.running === null) this.options.onProcess?.(null);
+  }
+
+  private startIdling(): void {
+    this.stopIdling();
+    const minutes = this.options.idleMinutes();
+    if (minutes <= 0 || this.running === null) return;
+    this.idleTimer = setTimeout(() => {
+      this.options.log('info', `No request for ${minutes} minutes: the engine gives its memory back.`);
+      void this.stop().then(() => {
+        if (this.jobs === 0) this.options.onState({ state: 'idle' });
+      });
+    }, minutes * 60_000);
+    this.idleTimer.unref();
+  }
+
+  private stopIdling(): void {
+    if (this.idleTimer !== null) clearTimeout(this.idleTimer);
+    this.idleTimer = null;
+  }
+}
+
+function session(
+  child: EngineChild,
+  model: LoadedModel,
+  progress: { emitted: boolean },
+  signal: AbortSignal,
+): EngineSession {
+  return {
+    ...model,
+    tokenize: (texts, options) => abortable(child.tokenize(texts, options), signal),
+    template: (messages) => abortable(child.template(messages), signal),
+    generate: (job, jobSignal) =>
+      child.generate(
+        {
+          ...job,
+          onVerified: (event) => {
+            progress.emitted = true;
+            job.onVerified(event);
+          },
+        },
+        jobSignal,
+      ),
+  };
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

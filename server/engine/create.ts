@@ -1,0 +1,47 @@
+/** Puts the engine client together from where files lie and what the settings say; the server and the CLI share it. */
+import { join } from 'node:path';
+import type { EngineLoadOptions } from '../../protocol/messages';
+import type { ServerSettings } from '../../protocol/settings';
+import { resolveModels, type ModelFolders } from '../models/resolve';
+import { nativeDirectory } from '../native-directory';
+import { EngineClient, type EngineClientOptions } from './client';
+import { engineContextTokens } from './engine-context';
+import { CpuLibraryPicker } from './probe';
+import { VerdictStore } from './verdicts';
+
+export interface EngineSetup
+  extends ModelFolders, Pick<EngineClientOptions, 'enginePath' | 'onState' | 'onProcess' | 'onCrash' | 'log'> {
+  readonly settings: () => ServerSettings;
+}
+
+export function createEngine(setup: EngineSetup): EngineClient {
+  return new EngineClient({
+    ...setup,
+    loadOptions: () => loadOptions(setup.settings(), setup),
+    cpuLibraries: cpuLibraryPicker(setup),
+    idleMinutes: () => setup.settings().idleMinutes,
+  });
+}
+
+export function cpuLibraryPicker({
+  enginePath,
+  storageDirectory,
+  log,
+}: Pick<EngineSetup, 'enginePath' | 'storageDirectory' | 'log'>): CpuLibraryPicker {
+  const verdicts = new VerdictStore(join(storageDirectory, 'cpu-libraries.json'));
+  return new CpuLibraryPicker(enginePath, verdicts, (text) => log('info', text));
+}
+
+export async function loadOptions(
+  settings: ServerSettings,
+  folders: ModelFolders,
+): Promise<Omit<EngineLoadOptions, 'cpuLibrary'>> {
+  return {
+    ...(await resolveModels(settings, folders)),
+    nativeDirectory: nativeDirectory(folders.extensionRoot),
+    backendDirectories: settings.backendDirectories,
+    backend: settings.backend,
+    threads: settings.threads,
+    contextTokens: engineContextTokens(settings),
+  };
+}

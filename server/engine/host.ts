@@ -1,0 +1,116 @@
+/** What the engine process does: commands in, events out, around one loaded native engine. */
+import type { EngineCommand, EngineEvent } from '../../protocol/messages';
+import type { NativeAddon, NativeEngine } from './addon';
+import { TokenDecoder } from './token-decoder';
+
+type Command<Name extends EngineCommand['command']> = Extract<EngineCommand, { command: Name }>;
+
+export class EngineHost {
+  private engine: NativeEngine | null = null;
+  private loading = false;
+  private generating: number | null = null;
+
+  constructor(
+    private readonly loadAddon: (nativeDirectory: string) => NativeAddon,
+    private readonly send: (event: EngineEvent) => void,
+  ) {}
+
+  /** Never rejects: what goes wrong with a command is answered with `failed`. */
+  async handle(command: EngineCommand): Promise<void> {
+    try {
+      switch (command.command) {
+        case 'load':
+          return await this.load(command);
+        case 'tokenize':
+          return this.tokenize(command);
+        case 'template': {
+          const text = this.loaded().applyChatTemplate(command.messages);
+          return this.send({ event: 'templated', id: command.id, text });
+        }
+        case 'generate':
+          return await this.generate(command);
+        case 'cancel':
+          if (this.generating === command.id) this.engine?.cancel();
+          return;
+        case 'close':
+          return await this.close();
+      }
+    } catch (error) {
+      const message = error instanceof Error ? error.message : String(error);
+      if ('id' in command) this.send({ event: 'failed', id: command.id, message });
+      else this.send({ event: 'log', level: 'error', text: message });
+    }
+  }
+
+  async close(): Promise<void> {
+    const engine = this.engine;
+    this.engine = null;
+    engine?.cancel();
+    await engine?.dispose();
+  }
+
+  private loaded(): NativeEngine {
+    if (this.engine === null) throw new Error('No model is loaded; restart the engine.');
+    return this.engine;
+  }
+
+  private async load({ id, options }: Command<'load'>): Promise<void> {
+    if (this.loading) throw new Error('A model is already loaded in this process; restart the engine to load another.');
+    this.loading = true;
+    const startedAt = performance.now();
+    const addon = this.loadAddon(options.nativeDirectory);
+    const backend = addon.initialize({
+      nativeDirectory: options.nativeDirectory,
+      backendDirectories: options.backendDirectories,
+      cpuLibrary: options.cpuLibrary,
+      backend: options.backend,
+      onLog: (level, text) => this.send({ event: 'log', level, text }),
+    });
+    const engine = await addon.load(options);
+    this.engine = engine;
+    this.send({
+      event: 'loaded',
+      id,
+      description: {
+        target: engine.target,
+        drafter: engine.drafter,
+        drafterNote: engine.drafterNote,
+        backend,
+        threads: engine.threads,
+        loadMs: performance.now() - startedAt,
+      },
+      fim: engine.fim,
+    });
+  }
+
+  private tokenize({ id, texts, addBos, parseSpecial }: Command<'tokenize'>): void {
+    const engine = this.loaded();
+    const tokens = texts.map((text) => Array.from(engine.tokenize(text, addBos, parseSpecial)));
+    this.send({ event: 'tokenized', id, tokens });
+  }
+
+  private async generate({ id, prompt, lookup, options }: Command<'generate'>): Promise<void> {
+    const engine = this.loaded();
+    const decoder = new TokenDecoder();
+    this.generating = id;
+    try {
+      const result = await engine.generate(
+        { ...options, prompt: Int32Array.from(prompt), lookup: Int32Array.from(lookup) },
+        (prefill) => this.send({ event: 'prefilled', id, ...prefill }),
+        ({ bytes, origins, drafter, drafted, accepted, emitted, draftMs, verifyMs }) =>
+          this.send({
+            event: 'verified',
+            id,
+            pass: { drafter, drafted, accepted, emitted, draftMs, verifyMs },
+            tokens: bytes.map((piece, index) => ({
+              text: decoder.push(piece),
+              origin: origins[index] ?? 'plain',
+            })),
+          }),
+      );
+      this.send({ event: 'generated', id, reason: result.reason, plainPassMs: result.plainPassMs });
+    } finally {
+      this.generating = null;
+    }
+  }
+}
