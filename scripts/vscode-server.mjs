@@ -2,7 +2,17 @@
 // desktop VS Code: installed once into build/vscode-server/, started on 127.0.0.1 in a process group of its own.
 // Uses only Node's own modules, since it may run before the dependencies are installed.
 import { spawn } from 'node:child_process';
-import { closeSync, cpSync, existsSync, mkdirSync, openSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { isMain, run, runMain } from './process.mjs';
@@ -174,4 +184,5 @@ export async function startVsCodeServer(options) {
   return { url: `http://127.0.0.1:${port}`, port, pid: child.pid, log, ended, stop };
 }
 
-if (isMain(import.meta.url)) runMain(() => ensureVsCodeServer(path.resolve(import.meta.dirname, '..')).then(() => undefined));
+if (isMain(import.meta.url))
+  runMain(() => ensureVsCodeServer(path.resolve(import.meta.dirname, '..')).then(() => undefined));

@@ -41,7 +41,7 @@ async function startCompletion(editor: Editor, file: string): Promise<void> {
   await editor.type(START);
 }
 
-describeInEditor('Ghost text', { files: FILES, settings: { 'specdiff.maxTokens': 96 } }, (get) => {
+describeInEditor('Ghost text', { files: FILES, settings: { 'specdiff.completion.maxTokens': 96 } }, (get) => {
   it('appears after typing and grows by blocks, without a blank frame', async () => {
     const editor = get();
     await startCompletion(editor, 'ghost/grow.js');

@@ -35,7 +35,9 @@ describe.skipIf(environment === null)('Extension host', () => {
     try {
       const code = await exitCode;
       await editor.screenshot('extension-host-suite');
-      const report = log.filter((line) => /^\s+(✔|\d+\)|\d+ (passing|failing|pending))|AssertionError/.test(line)).join('\n');
+      const report = log
+        .filter((line) => /^\s+(✔|\d+\)|\d+ (passing|failing|pending))|AssertionError/.test(line))
+        .join('\n');
       console.log(report);
       expect(code, report).toBe(0);
       expect(report).toMatch(/[1-9]\d* passing/);

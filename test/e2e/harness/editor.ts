@@ -18,6 +18,9 @@ const CHROMIUM_FLAGS = [
   '--disable-sync',
 ];
 
+/** VS Code names an item after its extension and its own id. */
+const STATUS_ITEM = '[id="specdiff.specdiff.specdiff.status"]';
+
 /** Longest wait for one thing to appear: engine start and first prompt on a busy machine. */
 const WAIT_MS = 60_000;
 
@@ -132,13 +135,15 @@ export class Editor {
     await this.activeTab('Untitled').waitFor();
   }
 
-  /** Types into the open quick input and takes the row with that text. */
+  /** Types into the open quick input and takes the first row with that text. */
   async pickQuickly(text: string, row: string): Promise<void> {
-    const input = this.page.locator('.quick-input-widget input[type="text"]').first();
-    await input.waitFor();
-    await input.pressSequentially(text);
-    await this.page.locator('.quick-input-list .monaco-list-row', { hasText: row }).first().waitFor();
-    await this.page.keyboard.press('Enter');
+    await this.quickInput.waitFor();
+    await this.quickInput.pressSequentially(text);
+    await this.page.locator('.quick-input-list .monaco-list-row', { hasText: row }).first().click();
+  }
+
+  get quickInput(): Locator {
+    return this.page.locator('.quick-input-widget input[type="text"]').first();
   }
 
   async runCommand(title: string): Promise<void> {
@@ -149,9 +154,8 @@ export class Editor {
   /** Puts the cursor at a line and column, both from 1. */
   async moveTo(line: number, column: number): Promise<void> {
     await this.page.keyboard.press('Control+g');
-    const input = this.page.locator('.quick-input-widget input[type="text"]').first();
-    await input.waitFor();
-    await input.fill(`:${line}:${column}`);
+    await this.quickInput.waitFor();
+    await this.quickInput.fill(`:${line}:${column}`);
     await this.page.keyboard.press('Enter');
     await this.page.locator('.statusbar-item', { hasText: `Ln ${line}, Col ${column}` }).waitFor();
   }
@@ -219,37 +223,32 @@ export class Editor {
   // ---------------------------------------------------------------- the extension's own surface
 
   get status(): Locator {
-    return this.page.locator('.statusbar-item', { hasText: 'SpecDiff' }).first();
+    return this.page.locator(STATUS_ITEM);
   }
 
   /** Waits until the status bar item's text matches. */
   async waitForStatus(pattern: RegExp): Promise<string> {
-    await this.page.locator('.statusbar-item', { hasText: 'SpecDiff' }).filter({ hasText: pattern }).first().waitFor();
+    await this.page.locator(STATUS_ITEM, { hasText: pattern }).waitFor();
     return this.status.innerText();
   }
 
   /** Waits until nothing is being generated any more. */
   async waitForIdle(): Promise<void> {
-    const busy = this.page.locator('.codicon-modifier-spin');
-    await this.page.locator('.statusbar-item', { hasText: 'SpecDiff', hasNot: busy }).first().waitFor();
+    await this.page.locator(STATUS_ITEM, { hasNot: this.page.locator('.codicon-modifier-spin') }).waitFor();
   }
 
   notification(text: string | RegExp): Locator {
     return this.page.locator('.notifications-toasts .notification-list-item', { hasText: text });
   }
 
-  /** Content of the webviews that are on screen, innermost frame. */
-  async webview(selector: string): Promise<FrameLocator> {
-    const frames = this.page.locator('iframe.webview.ready');
-    await frames.first().waitFor();
-    for (;;) {
-      const count = await frames.count();
-      for (let index = 0; index < count; index += 1) {
-        const frame = this.page.frameLocator('iframe.webview.ready').nth(index).frameLocator('#active-frame');
-        if ((await frame.locator(selector).count()) > 0) return frame;
-      }
-      await this.settle();
-    }
+  /** The page of a webview on screen, by the id of the extension or view it belongs to. */
+  webview(owner: string): FrameLocator {
+    const outer = this.page.locator(`iframe.webview.ready[src*="${owner}"]`).last().contentFrame();
+    return outer.locator('#active-frame').contentFrame();
+  }
+
+  async clipboard(): Promise<string> {
+    return this.page.evaluate<string>('navigator.clipboard.readText()');
   }
 
   /** Processes below the VS Code server whose command line has `part` in it. */

@@ -29,7 +29,7 @@ export function descendants(root: number): ProcessInfo[] {
     .map((name) => readProcess(Number(name)))
     .filter((info) => info !== null);
   const family = new Set([root]);
-  for (let size = 0; size !== family.size; ) {
+  for (let size = 0; size !== family.size;) {
     size = family.size;
     for (const info of all) if (family.has(info.parent)) family.add(info.pid);
   }

@@ -1,0 +1,80 @@
+// "SpecDiff: Summarize Selection": streams into a Markdown preview beside the code, can be cancelled, copied and
+// inserted as a comment.
+import { expect, it, vi } from 'vitest';
+import type { Editor } from './harness/editor';
+import { describeInEditor } from './harness/fixture';
+
+const MARKDOWN_PREVIEW = 'extensionId=vscode.markdown-language-features';
+const FILE = 'src/cart.js';
+const COMMAND = 'SpecDiff: Summarize Selection';
+
+/** Starts a summary of the first lines of the file, and waits until its first words are shown. */
+async function startSummary(editor: Editor): Promise<void> {
+  await editor.openFile(FILE);
+  await editor.moveTo(1, 1);
+  for (let line = 0; line < 28; line += 1) await editor.press('Shift+ArrowDown');
+  await editor.runCommand(COMMAND);
+  // While it is written, an ellipsis stands after the words.
+  await editor
+    .webview(MARKDOWN_PREVIEW)
+    .locator('p', { hasText: /\w.*…$/ })
+    .waitFor();
+}
+
+describeInEditor('Summarize Selection', { settings: { 'specdiff.summary.maxTokens': 128 } }, (get) => {
+  it('streams into a preview beside the code', async () => {
+    const editor = get();
+    await startSummary(editor);
+    const preview = editor.webview(MARKDOWN_PREVIEW);
+    await editor.notification(/summarizing/i).waitFor();
+    await editor.screenshot('summary-streaming');
+    const early = (await preview.locator('p', { hasText: '…' }).innerText()).replace(/\s*…$/, '');
+    await editor.notification(/summary is ready/i).waitFor();
+    await preview.locator('p', { hasText: /…$/ }).waitFor({ state: 'detached' });
+    const whole = await preview.locator('body').innerText();
+    await editor.screenshot('summary-done');
+    expect(early).not.toBe('');
+    expect(whole).toContain(early);
+    await editor.waitForStatus(/\d+ tok\/s/);
+  });
+
+  it('can be copied', async () => {
+    const editor = get();
+    await editor.runCommand('SpecDiff: Copy Last Summary');
+    const shown = await editor.webview(MARKDOWN_PREVIEW).locator('body').innerText();
+    const squeeze = (text: string): string => text.replaceAll(/[\s*`#>_-]+/g, ' ').trim();
+    await vi.waitFor(async () => {
+      const copied = squeeze(await editor.clipboard());
+      expect(copied).not.toBe('');
+      expect(squeeze(shown)).toContain(copied);
+    });
+  });
+
+  it('can be inserted as a comment of the language', async () => {
+    const editor = get();
+    const before = editor.onDisk(FILE);
+    await editor.runCommand('SpecDiff: Insert Last Summary as Comment');
+    await editor.page.locator('.tab.dirty', { hasText: 'cart.js' }).waitFor();
+    await editor.screenshot('summary-inserted');
+    const after = await editor.save(FILE);
+    expect(after.endsWith(before)).toBe(true);
+    const inserted = after
+      .slice(0, after.length - before.length)
+      .trimEnd()
+      .split('\n');
+    expect(inserted.every((line) => line === '//' || line.startsWith('// '))).toBe(true);
+  });
+
+  it('ends on Cancel', async () => {
+    const editor = get();
+    await startSummary(editor);
+    const progress = editor.notification(/summarizing/i);
+    await progress.hover();
+    await progress.getByRole('button', { name: 'Cancel' }).click();
+    const preview = editor.webview(MARKDOWN_PREVIEW);
+    await preview.getByText('Cancelled.').waitFor();
+    await progress.waitFor({ state: 'detached' });
+    await editor.waitForIdle();
+    await editor.screenshot('summary-cancelled');
+  });
+});
