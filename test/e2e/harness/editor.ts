@@ -200,6 +200,15 @@ export class Editor {
     return this.ghost();
   }
 
+  /** Whether ghost text comes within that time. */
+  async appears(withinMs: number): Promise<boolean> {
+    const text = this.page.waitForFunction(`specdiffProbe.read() !== ''`, undefined, { timeout: withinMs });
+    return text.then(
+      () => true,
+      () => false,
+    );
+  }
+
   async waitForNoGhost(): Promise<void> {
     await this.page.waitForFunction(`specdiffProbe.read() === ''`);
   }
