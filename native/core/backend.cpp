@@ -1,0 +1,206 @@
+#include "backend.h"
+
+#include "dynamic_library.h"
+#include "error.h"
+#include "log.h"
+
+#include <ggml-backend.h>
+#include <llama.h>
+
+#include <algorithm>
+#include <array>
+#include <mutex>
+#include <optional>
+
+namespace specdiff {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+#if defined(_WIN32)
+constexpr const char* LIBRARY_PREFIX = "ggml-";
+constexpr const char* LIBRARY_SUFFIX = ".dll";
+#else
+constexpr const char* LIBRARY_PREFIX = "libggml-";
+constexpr const char* LIBRARY_SUFFIX = ".so"; // ggml names its loadable backends .so on macOS too
+#endif
+
+struct GpuBackend {
+    BackendChoice choice;
+    const char* file;  // part of the library's file name
+    const char* label; // for people
+};
+
+constexpr std::array<GpuBackend, 3> GPU_BACKENDS = {{
+    {BackendChoice::cuda, "cuda", "CUDA"},
+    {BackendChoice::metal, "metal", "Metal"},
+    {BackendChoice::vulkan, "vulkan", "Vulkan"},
+}};
+
+std::string library_file(const std::string& part) { return LIBRARY_PREFIX + part + LIBRARY_SUFFIX; }
+
+bool is_cpu_library(const std::string& file) {
+    const std::string stem = std::string(LIBRARY_PREFIX) + "cpu";
+    const std::string suffix = LIBRARY_SUFFIX;
+    return file.size() > suffix.size() && file.compare(0, stem.size(), stem) == 0 &&
+           file.compare(file.size() - suffix.size(), suffix.size(), suffix) == 0;
+}
+
+/** "zen4" of libggml-cpu-zen4.so; empty for libggml-cpu.so. */
+std::string cpu_variant(const std::string& file) {
+    const std::string stem = std::string(LIBRARY_PREFIX) + "cpu-";
+    if (file.compare(0, stem.size(), stem) != 0) return {};
+    return file.substr(stem.size(), file.size() - stem.size() - std::string(LIBRARY_SUFFIX).size());
+}
+
+int score_of(const DynamicLibrary& library) {
+    using ScoreFunction = int (*)();
+    auto* function = reinterpret_cast<ScoreFunction>(library.symbol("ggml_backend_score"));
+    return function != nullptr ? function() : 1; // a library without a score is the only one of its platform
+}
+
+void load_cpu(const BackendOptions& options, std::string& variant) {
+    std::string file = options.cpu_library;
+    if (file.empty()) {
+        const auto libraries = list_cpu_libraries(options.native_directory);
+        if (libraries.empty() || libraries.front().score == 0) {
+            throw Error("No CPU backend library in " + options.native_directory.string() +
+                        " runs on this machine: reinstall the extension for this platform.");
+        }
+        file = libraries.front().file;
+    }
+    const fs::path path = options.native_directory / file;
+    const LogCapture captured;
+    if (ggml_backend_load(path.string().c_str()) == nullptr) {
+        throw Error("The CPU backend library " + path.string() + " could not be loaded (" + captured.reason() +
+                    "): reinstall the extension or choose another library.");
+    }
+    variant = cpu_variant(file);
+}
+
+/** Loads one GPU backend; the reason where that is not possible. */
+std::optional<std::string> load_gpu(const GpuBackend& backend, const BackendOptions& options) {
+    std::vector<fs::path> folders = {options.native_directory};
+    folders.insert(folders.end(), options.backend_directories.begin(), options.backend_directories.end());
+    std::string reason;
+    for (const auto& folder : folders) {
+        const fs::path path = folder / library_file(backend.file);
+        std::error_code ignored;
+        if (!fs::exists(path, ignored)) continue;
+        const DynamicLibrary library(path);
+        if (!library.loaded()) {
+            reason = "could not be loaded: " + library.error();
+            continue;
+        }
+        const LogCapture captured;
+        auto* registry = ggml_backend_load(path.string().c_str());
+        if (registry == nullptr) {
+            reason = "could not be started: " + captured.reason();
+            continue;
+        }
+        if (ggml_backend_reg_dev_count(registry) == 0) {
+            ggml_backend_unload(registry);
+            reason = "found no device or driver";
+            continue;
+        }
+        return std::nullopt;
+    }
+    if (reason.empty()) {
+        reason = library_file(backend.file) + " is in none of the " + std::to_string(folders.size()) +
+                 " folders searched; name its folder in the settings to use it";
+    }
+    return reason;
+}
+
+DeviceKind kind_of(ggml_backend_dev_t device) {
+    switch (ggml_backend_dev_type(device)) {
+    case GGML_BACKEND_DEVICE_TYPE_CPU:
+        return DeviceKind::cpu;
+    case GGML_BACKEND_DEVICE_TYPE_GPU:
+        return DeviceKind::gpu;
+    case GGML_BACKEND_DEVICE_TYPE_IGPU:
+        return DeviceKind::integrated;
+    default:
+        return DeviceKind::other;
+    }
+}
+
+BackendReport load_all(const BackendOptions& options) {
+    BackendReport report;
+    std::string gpu_label;
+    const bool wants_gpu = options.choice != BackendChoice::cpu;
+    for (const auto& backend : GPU_BACKENDS) {
+        const bool chosen = options.choice == backend.choice;
+        if (!wants_gpu || (!chosen && options.choice != BackendChoice::automatic)) {
+            report.notes.push_back(std::string(backend.label) + ": not used, the backend setting says otherwise");
+        } else if (!gpu_label.empty()) {
+            report.notes.push_back(std::string(backend.label) + ": not used, " + gpu_label + " was loaded first");
+        } else if (const auto reason = load_gpu(backend, options)) {
+            report.notes.push_back(std::string(backend.label) + ": " + *reason +
+                                   (chosen ? " (chosen in the settings; computing on the CPU instead)" : ""));
+        } else {
+            gpu_label = backend.label;
+        }
+    }
+
+    std::string variant;
+    load_cpu(options, variant);
+    llama_backend_init();
+
+    std::string gpu_device;
+    for (size_t i = 0; i < ggml_backend_dev_count(); ++i) {
+        auto* const device = ggml_backend_dev_get(i);
+        size_t free = 0;
+        size_t total = 0;
+        ggml_backend_dev_memory(device, &free, &total);
+        report.devices.push_back(
+            {ggml_backend_dev_name(device), ggml_backend_dev_description(device), kind_of(device), total});
+        if (gpu_device.empty() && report.devices.back().kind != DeviceKind::cpu) {
+            gpu_device = report.devices.back().description;
+        }
+    }
+    if (gpu_label.empty()) {
+        report.name = variant.empty() ? "CPU" : "CPU (" + variant + ")";
+    } else {
+        report.name = gpu_label + " (" + gpu_device + ")";
+    }
+    for (const auto& note : report.notes) log(LogLevel::info, "backend " + note);
+    log(LogLevel::info, "backend in use: " + report.name);
+    return report;
+}
+
+} // namespace
+
+std::vector<CpuLibrary> list_cpu_libraries(const fs::path& directory) {
+    std::vector<CpuLibrary> found;
+    std::error_code error;
+    for (fs::directory_iterator entry(directory, error), end; !error && entry != end; entry.increment(error)) {
+        const std::string file = entry->path().filename().string();
+        if (!is_cpu_library(file)) continue;
+        const DynamicLibrary library(entry->path());
+        if (!library.loaded()) {
+            log(LogLevel::warning, file + " could not be loaded: " + library.error());
+            continue;
+        }
+        found.push_back({file, score_of(library)});
+    }
+    if (error) {
+        throw Error("The folder with the native libraries, " + directory.string() + ", can't be read (" +
+                    error.message() + "): build or reinstall the extension.");
+    }
+    std::sort(found.begin(), found.end(), [](const CpuLibrary& a, const CpuLibrary& b) {
+        return a.score != b.score ? a.score > b.score : a.file < b.file;
+    });
+    return found;
+}
+
+BackendReport initialize_backends(const BackendOptions& options) {
+    static std::mutex mutex;
+    static std::optional<BackendReport> report;
+    const std::lock_guard<std::mutex> lock(mutex);
+    if (!report) report = load_all(options);
+    return *report;
+}
+
+} // namespace specdiff

@@ -1,0 +1,54 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+namespace specdiff {
+
+struct CpuLibrary {
+    std::string file;
+    /** llama.cpp's own score for this machine; 0 means that it can't run here. */
+    int score = 0;
+};
+
+enum class BackendChoice { automatic, cpu, cuda, vulkan, metal };
+
+struct BackendOptions {
+    std::filesystem::path native_directory;
+    /** Further folders where GPU backend libraries may lie. */
+    std::vector<std::filesystem::path> backend_directories;
+    /** File name of the CPU library; empty takes the one with the best score. */
+    std::string cpu_library;
+    BackendChoice choice = BackendChoice::automatic;
+};
+
+enum class DeviceKind { cpu, gpu, integrated, other };
+
+struct Device {
+    std::string name;
+    std::string description;
+    DeviceKind kind = DeviceKind::other;
+    uint64_t memory_bytes = 0;
+};
+
+struct BackendReport {
+    /** "CPU (zen4)", "CUDA (NVIDIA H200)". */
+    std::string name;
+    std::vector<Device> devices;
+    /** One line for each backend not used, with its reason. */
+    std::vector<std::string> notes;
+};
+
+/** CPU backend libraries in `directory`, best first. Loads each only to ask for its score. */
+std::vector<CpuLibrary> list_cpu_libraries(const std::filesystem::path& directory);
+
+/**
+ * Loads the CPU backend, and a GPU backend where the choice allows one and its library, driver and device are there.
+ * Backends can't be unloaded safely, so a second call returns the first report.
+ * @throws Error where no CPU backend can be loaded.
+ */
+BackendReport initialize_backends(const BackendOptions& options);
+
+} // namespace specdiff

@@ -1,0 +1,95 @@
+#pragma once
+
+#include "controller.h"
+#include "drafter.h"
+#include "sampler.h"
+#include "target.h"
+#include "verifier.h"
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace specdiff {
+
+/** A drafter's name besides the drafters' own. */
+inline const std::string NO_DRAFTER = "none";
+inline const std::string AUTO_DRAFTER = "auto";
+
+struct Job {
+    std::vector<int32_t> prompt;
+    /** Tokens beside the prompt that prompt lookup may copy from, newest last. */
+    std::vector<int32_t> lookup;
+    int max_tokens = 0;
+    /** "none", "auto" or a drafter's name. */
+    std::string drafter = NO_DRAFTER;
+    /** γ; 0 lets the controller choose; with "auto" the most it may choose. */
+    int draft_length = 0;
+    SamplingOptions sampling;
+};
+
+struct PrefillStats {
+    int prompt_tokens = 0;
+    /** Tokens that were not in the prefix cache. */
+    int prefill_tokens = 0;
+    double prefill_ms = 0;
+};
+
+/** Drafted and accepted; the target's own after a rejection; after a wholly accepted draft; of a pass without a draft. */
+enum class Origin { draft, correction, bonus, plain };
+
+struct EmittedToken {
+    int32_t token = 0;
+    Origin origin = Origin::plain;
+    /** UTF-8; a character may be split between tokens. */
+    std::string bytes;
+};
+
+/**
+ * One verification pass. The first token of a job comes from the prefill's last row: it is reported as a plain pass
+ * of its own whose time is 0, since its pass is counted as prefill.
+ */
+struct Pass {
+    /** The drafter that wrote the draft; "none" for a plain pass. */
+    std::string drafter = NO_DRAFTER;
+    int drafted = 0;
+    int accepted = 0;
+    double draft_ms = 0;
+    double verify_ms = 0;
+    std::vector<EmittedToken> tokens;
+};
+
+enum class FinishReason { end_of_text, max_tokens, context_full, cancelled };
+
+struct JobEvents {
+    std::function<void(const PrefillStats&)> on_prefill;
+    std::function<void(const Pass&)> on_pass;
+};
+
+/** Milliseconds from any fixed start. */
+using Clock = std::function<double()>;
+
+/** The loop: prefill, then draft, verify, commit, emit until a reason to stop. */
+class Decoder {
+  public:
+    Decoder(Target& target, std::vector<std::unique_ptr<Drafter>>& drafters, Controller& controller, Clock clock);
+
+    /** Replaces the acceptance rule of sampled jobs (others that are exact, or broken ones in tests). */
+    void set_acceptance_rule(AcceptanceRule rule) { sampled_rule_ = std::move(rule); }
+
+    /** Events come on the calling thread. @throws Error. */
+    FinishReason run(const Job& job, const JobEvents& events);
+
+  private:
+    class Run;
+
+    Target& target_;
+    std::vector<std::unique_ptr<Drafter>>& drafters_;
+    Controller& controller_;
+    Clock clock_;
+    AcceptanceRule sampled_rule_ = accept_sampled;
+};
+
+} // namespace specdiff

@@ -1,0 +1,24 @@
+#pragma once
+
+#include "drafter.h"
+#include "model_file.h"
+
+#include <memory>
+#include <optional>
+#include <vector>
+
+namespace specdiff {
+
+/** What drafters may be made of. */
+struct DrafterResources {
+    Target& target;
+    const ThreadPool& threads;
+    /** The drafter's weights and what its file says, where one was given and fits. */
+    std::optional<Model> model;
+    std::optional<DrafterMetadata> metadata;
+};
+
+/** Every drafter that the resources allow, in the registry's order. @throws Error where one can't be made. */
+std::vector<std::unique_ptr<Drafter>> make_drafters(const DrafterResources& resources);
+
+} // namespace specdiff

@@ -1,0 +1,91 @@
+#include "engine.h"
+
+#include "drafters.h"
+#include "error.h"
+#include "log.h"
+
+#include <chrono>
+#include <filesystem>
+#include <utility>
+
+namespace specdiff {
+
+namespace {
+
+double now_ms() {
+    return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+/** Rows evaluated once at load, so that the first job finds the weights in memory and a first estimate of c(1). */
+constexpr int WARM_UP_PASSES = 2;
+
+} // namespace
+
+Engine::Engine(const LoadOptions& options) {
+    const GgufFile file(std::filesystem::u8path(options.target_path));
+    check_target_file(file);
+    Model model(file.path());
+    if (!options.drafter_path.empty()) load_drafter(options.drafter_path, file);
+
+    pool_ = std::make_unique<ThreadPool>(options.threads > 0 ? options.threads : available_cores());
+    target_ = std::make_unique<Target>(std::move(model), *pool_, options.context_tokens,
+                                       drafter_metadata_ ? drafter_metadata_->taps : std::vector<int32_t>());
+    try {
+        drafters_ = make_drafters({*target_, *pool_, drafter_model_, drafter_metadata_});
+    } catch (const Error& error) {
+        drafter_note_ = error.what();
+        drafter_description_.reset();
+        drafters_ = make_drafters({*target_, *pool_, std::nullopt, std::nullopt});
+    }
+    if (!drafter_note_.empty()) log(LogLevel::warning, drafter_note_);
+    decoder_ = std::make_unique<Decoder>(*target_, drafters_, controller_, now_ms);
+
+    target_description_.path = options.target_path;
+    target_description_.name = file.text("general.name").value_or(file.path().stem().string());
+    target_description_.architecture = file.text("general.architecture").value_or("");
+    target_description_.file_bytes = file.bytes();
+    target_description_.vocabulary_size = vocabulary().size();
+    target_description_.context_tokens = target_->context_tokens();
+    target_description_.fill_in_the_middle = vocabulary().fill_in_the_middle().has_value();
+    target_description_.chat_template = vocabulary().has_chat_template();
+    warm_up();
+}
+
+void Engine::load_drafter(const std::string& path, const GgufFile& target_file) {
+    try {
+        const GgufFile file(std::filesystem::u8path(path));
+        drafter_metadata_ = check_drafter_file(file, target_file);
+        drafter_model_.emplace(file.path());
+        drafter_description_ = {path, drafter_metadata_->name, drafter_metadata_->max_draft_length(),
+                                drafter_metadata_->slots_from_lookup};
+    } catch (const Error& error) {
+        drafter_note_ = error.what();
+        drafter_metadata_.reset();
+        drafter_model_.reset();
+    }
+}
+
+void Engine::warm_up() {
+    for (int i = 0; i < WARM_UP_PASSES; ++i) {
+        const double start = now_ms();
+        target_->verify(0, Tree(), Want::argmax);
+        target_->forget();
+        PassMeasure measure;
+        measure.target_ms = now_ms() - start;
+        if (i + 1 == WARM_UP_PASSES) controller_.observe(measure);
+    }
+}
+
+JobResult Engine::generate(const Job& job, const JobEvents& events) {
+    if (busy_.exchange(true)) throw Error("A generation is running: wait for it or cancel it first.");
+    struct Release {
+        std::atomic<bool>& busy;
+        ~Release() { busy.store(false); }
+    } const release{busy_};
+    JobResult result;
+    result.reason = decoder_->run(job, events);
+    if (controller_.plain_ms() > 0) result.plain_pass_ms = controller_.plain_ms();
+    return result;
+}
+
+} // namespace specdiff

@@ -1,0 +1,36 @@
+#pragma once
+
+#include "vocabulary.h"
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <string>
+
+struct llama_model;
+struct llama_context;
+
+namespace specdiff {
+
+/** The weights of one GGUF file, loaded by llama.cpp. */
+class Model {
+  public:
+    /** @throws Error with llama.cpp's reason. Check the file first: llama.cpp aborts on some damage. */
+    explicit Model(const std::filesystem::path& path);
+
+    llama_model* get() const { return model_.get(); }
+    int width() const;
+    int layers() const;
+    int trained_context() const;
+    /** Reads from left to right by llama_decode alone: no encoder, no denoising. */
+    bool causal() const;
+    /** Rows can be taken back after a rejected draft; recurrent state can't. */
+    bool can_roll_back() const;
+    /** A metadata value as text; empty where it is missing. */
+    std::string metadata(const char* key) const;
+
+  private:
+    std::shared_ptr<llama_model> model_;
+};
+
+} // namespace specdiff

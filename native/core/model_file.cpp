@@ -1,0 +1,229 @@
+#include "model_file.h"
+
+#include "error.h"
+
+#include <ggml.h>
+
+#include <algorithm>
+#include <cmath>
+#include <set>
+
+namespace specdiff {
+
+namespace {
+
+const std::string DRAFTER_ARCHITECTURE = "dflash";
+
+/** Drafters, encoders, embedding and diffusion models: llama.cpp loads them, but they write no text from left to right. */
+const std::set<std::string> NOT_CAUSAL = {
+    "bert",     "modern-bert", "neo-bert",   "nomic-bert", "nomic-bert-moe",  "jina-bert-v2",  "jina-bert-v3", "eurobert",
+    "t5encoder", "gemma-embedding", "llama-embed", "wavtokenizer-dec", "clip", "dream", "llada", "llada-moe", "rnd1",
+    "dflash",   "eagle3"};
+
+/** Architectures whose graph hands out its layers' inputs in llama.cpp v0.5.0 (`t_layer_inp`); others would abort. */
+const std::set<std::string> HAVE_TAPS = {"llama",      "qwen3",      "qwen3moe",  "qwen3next", "qwen35",      "qwen35moe",
+                                         "gpt-oss",    "gemma4",     "deepseek4", "lfm2",      "lfm2moe",     "minimax-m2",
+                                         "nemotron_h", "nemotron_h_moe"};
+
+int64_t required(const GgufFile& file, const std::string& key, int64_t least, int64_t most) {
+    const auto value = file.integer(key);
+    if (!value) {
+        throw Error("The model file " + file.path().string() + " lacks " + key +
+                    ": it is damaged or of an unknown kind; download it again.");
+    }
+    if (*value < least || *value > most) {
+        throw Error("The model file " + file.path().string() + " says " + key + " = " + std::to_string(*value) +
+                    ", which can't be: it is damaged; download it again.");
+    }
+    return *value;
+}
+
+/** Values of a key that may be one for all layers or one a layer. */
+void check_per_layer(const GgufFile& file, const std::string& key, int64_t layers, int64_t least, int64_t most) {
+    if (const auto values = file.integers(key)) {
+        if (static_cast<int64_t>(values->size()) < layers) {
+            throw Error("The model file " + file.path().string() + " has too few entries in " + key +
+                        ": it is damaged; download it again.");
+        }
+        for (const auto value : *values) {
+            if (value < 0 || value > most) {
+                throw Error("The model file " + file.path().string() + " has an impossible entry in " + key +
+                            ": it is damaged; download it again.");
+            }
+        }
+        return;
+    }
+    if (file.has(key)) required(file, key, least, most);
+}
+
+std::string architecture_of(const GgufFile& file) {
+    const auto architecture = file.text("general.architecture");
+    if (!architecture) {
+        throw Error("The model file " + file.path().string() +
+                    " does not name its architecture: it is damaged or no language model; download it again.");
+    }
+    return *architecture;
+}
+
+/** Sizes that llama.cpp divides by or allocates from before it checks them. */
+void check_sizes(const GgufFile& file, const std::string& architecture) {
+    const auto layers = required(file, architecture + ".block_count", 1, 512);
+    required(file, architecture + ".embedding_length", 1, 1 << 20);
+    required(file, architecture + ".context_length", 1, int64_t{1} << 31);
+    check_per_layer(file, architecture + ".attention.head_count", layers, 1, 4096);
+    check_per_layer(file, architecture + ".attention.head_count_kv", layers, 0, 4096);
+    check_per_layer(file, architecture + ".feed_forward_length", layers, 0, 1 << 24);
+    for (const char* key : {".attention.key_length", ".attention.value_length", ".rope.dimension_count"}) {
+        if (file.has(architecture + key)) required(file, architecture + key, 0, 1 << 16);
+    }
+}
+
+/** Values outside what any model has would pass through llama.cpp into NaNs. */
+void check_numbers(const GgufFile& file, const std::string& architecture) {
+    for (const char* key : {".attention.layer_norm_rms_epsilon", ".attention.layer_norm_epsilon", ".rope.freq_base"}) {
+        const auto value = file.number(architecture + key);
+        if (value && (!std::isfinite(*value) || *value < 0)) {
+            throw Error("The model file " + file.path().string() + " has an impossible " + architecture + key +
+                        ": it is damaged; download it again.");
+        }
+    }
+}
+
+std::vector<std::string> vocabulary_of(const GgufFile& file) {
+    auto tokens = file.texts("tokenizer.ggml.tokens");
+    if (!tokens || tokens->empty()) {
+        throw Error("The model file " + file.path().string() +
+                    " has no vocabulary: choose a complete language model file.");
+    }
+    return std::move(*tokens);
+}
+
+void check_special_tokens(const GgufFile& file, size_t vocabulary) {
+    for (const char* key : {"bos_token_id", "eos_token_id", "eot_token_id", "unknown_token_id", "padding_token_id"}) {
+        const auto id = file.integer(std::string("tokenizer.ggml.") + key);
+        // -1 (as an unsigned number) means that there is none.
+        if (id && *id != -1 && *id != 0xffffffffLL && (*id < 0 || *id >= static_cast<int64_t>(vocabulary))) {
+            throw Error("The model file " + file.path().string() + " has tokenizer.ggml." + key +
+                        " outside its vocabulary: it is damaged; download it again.");
+        }
+    }
+}
+
+[[noreturn]] void refuse(const GgufFile& drafter, const std::string& why) {
+    throw Error("The drafter " + drafter.path().filename().string() + " can't be used: " + why);
+}
+
+std::vector<int32_t> checked_taps(const GgufFile& drafter, int64_t target_layers) {
+    const auto taps = drafter.integers(DRAFTER_ARCHITECTURE + ".target_layers");
+    if (!taps || taps->empty()) refuse(drafter, "it does not say which layers of the target it reads; convert it again.");
+    for (const auto layer : *taps) {
+        if (layer < 0 || layer >= target_layers) {
+            refuse(drafter, "it reads layer " + std::to_string(layer) + " of a target with " +
+                                std::to_string(target_layers) + " layers; choose the drafter made for this target.");
+        }
+    }
+    return {taps->begin(), taps->end()};
+}
+
+void check_tokenizer(const GgufFile& drafter, const GgufFile& target) {
+    const auto own = vocabulary_of(drafter);
+    const auto other = vocabulary_of(target);
+    if (own.size() != other.size()) {
+        refuse(drafter, "its tokenizer has " + std::to_string(own.size()) + " tokens and the target's has " +
+                            std::to_string(other.size()) + "; choose the drafter made for this target.");
+    }
+    const auto different = std::mismatch(own.begin(), own.end(), other.begin());
+    if (different.first != own.end()) {
+        refuse(drafter, "its tokenizer is another than the target's (token " +
+                            std::to_string(different.first - own.begin()) +
+                            " differs); choose the drafter made for this target.");
+    }
+    const auto mask = drafter.integer("tokenizer.ggml.mask_token_id");
+    if (!mask || *mask < 0 || *mask >= static_cast<int64_t>(own.size())) {
+        refuse(drafter, "its tokenizer names no mask token; convert it again.");
+    }
+}
+
+/** llama.cpp asserts these while it builds the graph. */
+void check_reduced_vocabulary(const GgufFile& drafter, int64_t vocabulary) {
+    const auto* map = drafter.tensor("d2t");
+    const auto* head = drafter.tensor("output.weight");
+    if (map == nullptr) {
+        if (head != nullptr && head->shape[1] != vocabulary) {
+            refuse(drafter, "its output head has " + std::to_string(head->shape[1]) + " rows for " +
+                                std::to_string(vocabulary) + " tokens; convert it again.");
+        }
+        return;
+    }
+    if (map->type != GGML_TYPE_I64 || head == nullptr || head->shape[1] != map->shape[0]) {
+        refuse(drafter, "its reduced vocabulary does not fit its output head; convert it again.");
+    }
+    for (const auto token : drafter.read_int64(*map)) {
+        if (token < 0 || token >= vocabulary) refuse(drafter, "its reduced vocabulary names unknown tokens; convert it again.");
+    }
+}
+
+} // namespace
+
+void check_target_file(const GgufFile& file) {
+    const auto architecture = architecture_of(file);
+    if (architecture == DRAFTER_ARCHITECTURE) {
+        throw Error(file.path().string() + " is a drafter, not a target: choose a causal language model.");
+    }
+    if (NOT_CAUSAL.count(architecture) != 0) {
+        throw Error(file.path().string() + " holds a model of architecture " + architecture +
+                    ", which does not write text from left to right: choose a causal language model.");
+    }
+    check_sizes(file, architecture);
+    check_numbers(file, architecture);
+    if (file.boolean(architecture + ".attention.causal").value_or(true) == false ||
+        file.integer(architecture + ".pooling_type").value_or(0) > 0) {
+        throw Error(file.path().string() + " holds an embedding model: choose a causal language model.");
+    }
+    check_special_tokens(file, vocabulary_of(file).size());
+    if (file.tensors().empty()) {
+        throw Error("The model file " + file.path().string() + " holds no weights: choose a complete model file.");
+    }
+}
+
+DrafterMetadata check_drafter_file(const GgufFile& drafter, const GgufFile& target) {
+    const auto architecture = architecture_of(drafter);
+    if (architecture != DRAFTER_ARCHITECTURE) {
+        refuse(drafter, "its architecture is " + architecture + ", not a block-diffusion drafter (dflash); choose another file.");
+    }
+    const auto target_architecture = architecture_of(target);
+    if (HAVE_TAPS.count(target_architecture) == 0) {
+        refuse(drafter, "hidden states of " + target_architecture +
+                            " models can't be read yet; the n-gram drafter works with every target.");
+    }
+    check_sizes(drafter, architecture);
+    check_numbers(drafter, architecture);
+    if (drafter.tensor("selector_hidden.weight") != nullptr) {
+        refuse(drafter, "it is of the DFlash2 kind (with a selector), which is not supported yet; choose another.");
+    }
+
+    const auto width = drafter.integer(architecture + ".embedding_length").value_or(0);
+    const auto target_width = target.integer(target_architecture + ".embedding_length").value_or(0);
+    if (width != target_width) {
+        refuse(drafter, "its hidden size is " + std::to_string(width) + " and the target's is " +
+                            std::to_string(target_width) + "; choose the drafter made for this target.");
+    }
+    DrafterMetadata metadata;
+    metadata.taps = checked_taps(drafter, target.integer(target_architecture + ".block_count").value_or(0));
+    check_tokenizer(drafter, target);
+    check_reduced_vocabulary(drafter, static_cast<int64_t>(vocabulary_of(target).size()));
+    const auto* fuse = drafter.tensor("fc.weight");
+    if (fuse == nullptr || fuse->shape[0] != width * static_cast<int64_t>(metadata.taps.size())) {
+        refuse(drafter, "its fusion matrix does not fit its taps; convert it again.");
+    }
+
+    const bool markov = drafter.tensor("markov_w1.weight") != nullptr;
+    metadata.name = drafter.text("general.name").value_or(drafter.path().stem().string());
+    metadata.block_size = static_cast<int>(required(drafter, architecture + ".block_size", 1, 64));
+    metadata.sample_from_anchor = drafter.boolean(architecture + ".sample_from_anchor").value_or(markov);
+    metadata.slots_from_lookup = drafter.text("specdiff.slot_init").value_or("mask") == "lookup";
+    if (metadata.max_draft_length() < 1) refuse(drafter, "its block has no slot to draft; convert it again.");
+    return metadata;
+}
+
+} // namespace specdiff

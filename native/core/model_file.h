@@ -1,0 +1,36 @@
+#pragma once
+
+#include "gguf_file.h"
+
+#include <string>
+#include <vector>
+
+namespace specdiff {
+
+/** What a dflash GGUF says about itself (llama.cpp v0.5.0, src/models/dflash.cpp). */
+struct DrafterMetadata {
+    std::string name;
+    /** Layers whose input hidden states it reads. */
+    std::vector<int32_t> taps;
+    /** Slots of its block. */
+    int block_size = 0;
+    /** The anchor's slot drafts the first token (DSpark's layout); else it only conditions (DFlash's). */
+    bool sample_from_anchor = false;
+    /** Slots start from looked-up tokens where the lookup has a match; else from masks. */
+    bool slots_from_lookup = false;
+    /** Longest suffix that the lookup for its slots may match: what it was trained with. */
+    int lookup_longest = 3;
+
+    int max_draft_length() const { return sample_from_anchor ? block_size : block_size - 1; }
+};
+
+/** @throws Error where llama.cpp should not even try to load the file as a causal language model. */
+void check_target_file(const GgufFile& file);
+
+/**
+ * Checks that `drafter` is a block-diffusion drafter (architecture dflash) that fits `target`.
+ * @throws Error that says why it does not.
+ */
+DrafterMetadata check_drafter_file(const GgufFile& drafter, const GgufFile& target);
+
+} // namespace specdiff

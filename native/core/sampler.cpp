@@ -1,0 +1,147 @@
+#include "sampler.h"
+
+#include "error.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <numeric>
+
+namespace specdiff {
+
+namespace {
+
+constexpr float REMOVED = -std::numeric_limits<float>::infinity();
+
+void require(bool fine, const char* message) {
+    if (!fine) throw Error(message);
+}
+
+} // namespace
+
+Sampler::Sampler(const SamplingOptions& options, int vocabulary_size)
+    : options_(options), size_(vocabulary_size), logits_(static_cast<size_t>(vocabulary_size)),
+      penalized_(static_cast<size_t>(vocabulary_size)) {
+    require(std::isfinite(options.temperature) && options.temperature >= 0, "temperature must be 0 or greater.");
+    require(options.top_k >= 0, "topK must be 0 (off) or greater.");
+    require(options.top_p > 0 && options.top_p <= 1, "topP must be above 0 and at most 1 (off).");
+    require(options.min_p >= 0 && options.min_p <= 1, "minP must be from 0 (off) to 1.");
+    require(std::isfinite(options.repetition_penalty) && options.repetition_penalty > 0,
+            "repetitionPenalty must be above 0 (1 is off).");
+}
+
+/** Keskar et al. 2019 (arXiv 1909.05858, section 4.1), with division or multiplication by the logit's sign as in llama.cpp. */
+void Sampler::penalize(const float* logits, const std::vector<int32_t>& history) {
+    std::copy(logits, logits + size_, logits_.begin());
+    const auto penalty = static_cast<float>(options_.repetition_penalty);
+    if (penalty == 1.0F) return;
+    const size_t start = history.size() > PENALTY_WINDOW ? history.size() - PENALTY_WINDOW : 0;
+    for (size_t i = start; i < history.size(); ++i) {
+        const auto token = static_cast<size_t>(history[i]);
+        if (penalized_[token] != 0) continue;
+        penalized_[token] = 1;
+        float& logit = logits_[token];
+        logit = logit > 0 ? logit / penalty : logit * penalty;
+    }
+    for (size_t i = start; i < history.size(); ++i) penalized_[static_cast<size_t>(history[i])] = 0;
+}
+
+void Sampler::keep_top_k() {
+    const auto count = static_cast<size_t>(options_.top_k);
+    if (count == 0 || count >= kept_.size()) return;
+    std::nth_element(kept_.begin(), kept_.begin() + static_cast<std::ptrdiff_t>(count) - 1, kept_.end(),
+                     [this](int32_t a, int32_t b) {
+                         const float la = logits_[static_cast<size_t>(a)];
+                         const float lb = logits_[static_cast<size_t>(b)];
+                         return la != lb ? la > lb : a < b;
+                     });
+    kept_.resize(count);
+}
+
+/** Holtzman et al. 2020 (arXiv 1904.09751): the fewest tokens whose probabilities sum to at least top_p. */
+void Sampler::keep_top_p() {
+    if (options_.top_p >= 1) return;
+    std::sort(kept_.begin(), kept_.end(), [this](int32_t a, int32_t b) {
+        const float la = logits_[static_cast<size_t>(a)];
+        const float lb = logits_[static_cast<size_t>(b)];
+        return la != lb ? la > lb : a < b;
+    });
+    const double greatest = logits_[static_cast<size_t>(kept_.front())];
+    double total = 0;
+    for (const auto token : kept_) total += std::exp(logits_[static_cast<size_t>(token)] - greatest);
+    double sum = 0;
+    size_t count = 0;
+    while (count < kept_.size() && sum < options_.top_p * total) {
+        sum += std::exp(logits_[static_cast<size_t>(kept_[count])] - greatest);
+        ++count;
+    }
+    kept_.resize(std::max<size_t>(count, 1));
+}
+
+/** Tokens with at least min_p of the best token's probability (arXiv 2407.01082). */
+void Sampler::keep_min_p() {
+    if (options_.min_p <= 0) return;
+    float greatest = REMOVED;
+    for (const auto token : kept_) greatest = std::max(greatest, logits_[static_cast<size_t>(token)]);
+    const float least = greatest + static_cast<float>(std::log(options_.min_p));
+    kept_.erase(std::remove_if(kept_.begin(), kept_.end(),
+                               [&](int32_t token) { return logits_[static_cast<size_t>(token)] < least; }),
+                kept_.end());
+}
+
+int32_t Sampler::best(const float* logits, const std::vector<int32_t>& history) {
+    if (options_.repetition_penalty == 1) return argmax(logits, size_);
+    penalize(logits, history);
+    return argmax(logits_.data(), size_);
+}
+
+void Sampler::probabilities(const float* logits, const std::vector<int32_t>& history, std::vector<float>& p) {
+    penalize(logits, history);
+    if (options_.top_k == 0 && options_.top_p >= 1 && options_.min_p <= 0) {
+        softmax(logits_.data(), size_, options_.temperature, p);
+        return;
+    }
+    kept_.resize(static_cast<size_t>(size_));
+    std::iota(kept_.begin(), kept_.end(), 0);
+    keep_top_k();
+    keep_top_p();
+    keep_min_p();
+    std::vector<float> masked(static_cast<size_t>(size_), REMOVED);
+    for (const auto token : kept_) masked[static_cast<size_t>(token)] = logits_[static_cast<size_t>(token)];
+    softmax(masked.data(), size_, options_.temperature, p);
+}
+
+void softmax(const float* logits, int size, double temperature, std::vector<float>& p) {
+    p.resize(static_cast<size_t>(size));
+    const float greatest = *std::max_element(logits, logits + size);
+    const auto scale = static_cast<float>(1 / temperature);
+    double total = 0;
+    for (int i = 0; i < size; ++i) {
+        const float value = logits[i] == REMOVED ? 0.0F : std::exp((logits[i] - greatest) * scale);
+        p[static_cast<size_t>(i)] = value;
+        total += value;
+    }
+    const auto factor = static_cast<float>(1 / total);
+    for (auto& value : p) value *= factor;
+}
+
+int32_t argmax(const float* values, int size) {
+    return static_cast<int32_t>(std::max_element(values, values + size) - values);
+}
+
+int32_t draw(const std::vector<float>& weights, Rng& rng) {
+    double total = 0;
+    for (const float weight : weights) total += weight;
+    const double threshold = rng.uniform() * total;
+    double sum = 0;
+    int32_t last = 0;
+    for (size_t i = 0; i < weights.size(); ++i) {
+        if (weights[i] <= 0) continue;
+        last = static_cast<int32_t>(i);
+        sum += weights[i];
+        if (sum > threshold) return last;
+    }
+    return last; // rounding left the threshold at the very end
+}
+
+} // namespace specdiff

@@ -1,0 +1,66 @@
+#pragma once
+
+#include "rng.h"
+
+#include <cstdint>
+#include <vector>
+
+namespace specdiff {
+
+struct SamplingOptions {
+    /** 0 is greedy. */
+    double temperature = 0;
+    /** 0 switches the filter off. */
+    int top_k = 0;
+    /** 1 switches the filter off. */
+    double top_p = 1;
+    /** 0 switches the filter off. */
+    double min_p = 0;
+    /** 1 switches the penalty off. */
+    double repetition_penalty = 1;
+    uint64_t seed = 0;
+};
+
+/** Tokens that the repetition penalty looks back at, as in llama.cpp. */
+constexpr int PENALTY_WINDOW = 64;
+
+/**
+ * The one definition of p: the target's distribution after all settings, from a row of logits and the tokens before it.
+ * Order as in llama.cpp: repetition penalty, top-k, top-p, min-p, temperature.
+ */
+class Sampler {
+  public:
+    /** @throws Error where a setting is out of its bounds. */
+    Sampler(const SamplingOptions& options, int vocabulary_size);
+
+    bool greedy() const { return options_.temperature <= 0; }
+    double temperature() const { return options_.temperature; }
+
+    /** Greedy choice, the lowest id among equals. `logits` [V]; `history`: every token before the row's next one, oldest first. */
+    int32_t best(const float* logits, const std::vector<int32_t>& history);
+    /** p [V], sums to 1. */
+    void probabilities(const float* logits, const std::vector<int32_t>& history, std::vector<float>& p);
+
+  private:
+    void penalize(const float* logits, const std::vector<int32_t>& history);
+    void keep_top_k();
+    void keep_top_p();
+    void keep_min_p();
+
+    SamplingOptions options_;
+    int size_;
+    std::vector<float> logits_;
+    std::vector<int32_t> kept_; // token ids that the filters left
+    std::vector<uint8_t> penalized_;
+};
+
+/** softmax(logits ÷ temperature) [V]; entries of -infinity get 0. */
+void softmax(const float* logits, int size, double temperature, std::vector<float>& p);
+
+/** Index of the greatest entry, the lowest among equals. */
+int32_t argmax(const float* values, int size);
+
+/** Draws a token from `weights` (non-negative, need not sum to 1) by inversion in id order: one uniform number. */
+int32_t draw(const std::vector<float>& weights, Rng& rng);
+
+} // namespace specdiff
