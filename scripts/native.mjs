@@ -1,7 +1,7 @@
 // Builds native/ on llama.cpp's prebuilt libraries and puts everything the engine needs into dist/native/<platform>-<arch>.
 // Runnable alone: `node scripts/native.mjs`. Quick when nothing changed.
 import { execFileSync } from 'node:child_process';
-import { copyFileSync, existsSync, mkdirSync, readFileSync, readdirSync, rmSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, readFileSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -62,17 +62,20 @@ async function checkOutHeaders(root, release) {
 
 function assemble(root, prebuilt) {
   const output = path.join(root, 'dist/native', nativeFolder());
-  rmSync(output, { recursive: true, force: true });
-  mkdirSync(output, { recursive: true });
+  const part = `${output}.part`;
+  rmSync(part, { recursive: true, force: true });
+  mkdirSync(part, { recursive: true });
   for (const name of readdirSync(prebuilt)) {
-    if (LIBRARY.test(name) && !NOT_NEEDED.test(name)) copyFileSync(path.join(prebuilt, name), path.join(output, name));
+    if (LIBRARY.test(name) && !NOT_NEEDED.test(name)) copyFileSync(path.join(prebuilt, name), path.join(part, name));
   }
   const built = path.join(root, 'build/native');
   const program = process.platform === 'win32' ? 'specdiff-engine.exe' : 'specdiff-engine';
   for (const file of ['Release/specdiff.node', program]) {
-    copyFileSync(path.join(built, file), path.join(output, path.basename(file)));
+    copyFileSync(path.join(built, file), path.join(part, path.basename(file)));
   }
-  return output;
+  // Running processes keep the files they have open.
+  rmSync(output, { recursive: true, force: true });
+  renameSync(part, output);
 }
 
 /**

@@ -1,0 +1,226 @@
+#include "diffusion_drafter.h"
+
+#include "error.h"
+#include "log.h"
+#include "ngram_index.h"
+#include "sampler.h"
+
+#include <llama-ext.h>
+#include <llama.h>
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+namespace specdiff {
+
+namespace {
+
+/** Rows injected in one call. */
+constexpr int CHUNK = 512;
+
+/** A llama_batch with its memory. */
+class Batch {
+  public:
+    Batch(int rows, int width) : batch_(llama_batch_init(rows, width, 1)) {}
+    ~Batch() { llama_batch_free(batch_); }
+    Batch(const Batch&) = delete;
+    Batch& operator=(const Batch&) = delete;
+
+    llama_batch& get() { return batch_; }
+    /** Sets all but the row's content. */
+    void place(int row, int position, bool output) {
+        batch_.pos[row] = position;
+        batch_.n_seq_id[row] = 1;
+        batch_.seq_id[row][0] = 0;
+        batch_.logits[row] = output ? 1 : 0;
+    }
+
+  private:
+    llama_batch batch_;
+};
+
+class DiffusionDrafter : public Drafter {
+  public:
+    DiffusionDrafter(Model model, DrafterMetadata metadata, Target& target, const ThreadPool& threads)
+        : model_(std::move(model)), metadata_(std::move(metadata)), target_(target),
+          vocabulary_size_(target.vocabulary().size()), mask_(llama_vocab_mask(llama_model_get_vocab(model_.get()))),
+          row_width_(metadata_.taps.size() * static_cast<size_t>(target.model().width())), context_(nullptr, llama_free),
+          injection_(CHUNK, static_cast<int>(row_width_)), block_(metadata_.block_size, 0) {
+        auto params = llama_context_default_params();
+        params.n_ctx = static_cast<uint32_t>(target.context_tokens() + metadata_.block_size);
+        params.n_batch = CHUNK;
+        params.n_ubatch = CHUNK; // attention within a block is not causal: a batch can't be split
+        params.n_outputs_max = static_cast<uint32_t>(metadata_.block_size);
+        params.n_threads = threads.threads();
+        params.n_threads_batch = threads.threads();
+        params.ctx_other = target.context(); // lends its embedding and, without a reduced one, its output head
+        params.abort_callback = [](void* target_model) { return static_cast<Target*>(target_model)->cancelled(); };
+        params.abort_callback_data = &target_;
+        const LogCapture captured;
+        context_.reset(llama_init_from_model(model_.get(), params));
+        if (context_ == nullptr) {
+            throw Error("The drafter " + metadata_.name + " can't be used: no context can be made for it (" +
+                        captured.reason() + "); lower the context setting or free memory.");
+        }
+        llama_set_causal_attn(context_.get(), model_.metadata("dflash.attention.causal") == "true");
+        threads.attach(context_.get());
+    }
+
+    const std::string& name() const override { return name_; }
+    int max_draft_length() const override { return metadata_.max_draft_length(); }
+
+    int reusable_prefix(int cached) const override { return std::min(cached, known_rows()); }
+
+    void truncate(int length) override {
+        if (length >= known_rows()) return;
+        if (length < injected_) {
+            forget_after(length);
+            injected_ = length;
+            waiting_.clear();
+        } else {
+            waiting_.resize(static_cast<size_t>(length - injected_) * row_width_);
+        }
+    }
+
+    void begin(const std::vector<int32_t>& prompt, const std::vector<int32_t>& lookup) override {
+        if (!metadata_.slots_from_lookup) return;
+        index_.clear();
+        index_.reserve(lookup.size() + prompt.size() + 1);
+        for (const auto token : lookup) index_.append(token);
+        index_.append(NgramIndex::SEPARATOR);
+        for (const auto token : prompt) index_.append(token);
+    }
+
+    void emitted(const std::vector<int32_t>& tokens, int count) override {
+        if (!metadata_.slots_from_lookup) return;
+        for (auto i = tokens.size() - static_cast<size_t>(count); i < tokens.size(); ++i) index_.append(tokens[i]);
+    }
+
+    /** Copies the taps; they go into the drafter's cache with the next draft, all at once. */
+    void rows(const TapRows& rows) override {
+        if (rows.position != known_rows()) throw Error("The drafter missed rows of the target: restart the engine.");
+        const auto width = static_cast<size_t>(target_.model().width());
+        for (int row = 0; row < rows.count; ++row) {
+            for (const float* tap : rows.taps) {
+                const float* values = tap + static_cast<size_t>(row) * width;
+                waiting_.insert(waiting_.end(), values, values + width);
+            }
+        }
+    }
+
+    /** Judged by how long the slots' lookup matched; 0 where they start from masks. */
+    std::optional<int> outlook(const DraftContext& /*context*/) override {
+        match_ = metadata_.slots_from_lookup ? index_.find(metadata_.lookup_longest) : NgramIndex::Match();
+        return match_.length;
+    }
+
+    Tree propose(const DraftContext& context, Budget budget) override {
+        const int position = static_cast<int>(context.tokens.size()) - 1;
+        if (known_rows() != position) throw Error("The drafter missed rows of the target: restart the engine.");
+        inject();
+        const int length = std::min(budget.tokens, max_draft_length());
+        const int first = metadata_.sample_from_anchor ? 0 : 1; // slot that predicts the first drafted token
+        const int slots = length + first;
+        fill_block(context.tokens.back(), position, slots, first);
+        const int result = llama_decode(context_.get(), block_.get());
+        llama_synchronize(context_.get());
+        Tree tree;
+        if (result == 0) tree = read(first, length, context);
+        forget_after(injected_); // slots are no text: they never stay in the cache
+        check(result);
+        return tree;
+    }
+
+    void observe(const DraftOutcome& /*outcome*/) override {}
+
+  private:
+    int known_rows() const { return injected_ + static_cast<int>(waiting_.size() / row_width_); }
+
+    void forget_after(int length) { llama_memory_seq_rm(llama_get_memory(context_.get()), 0, length, -1); }
+
+    void check(int result) const {
+        if (result == 2) throw Cancelled();
+        if (result != 0) throw Error("The drafter's pass failed with code " + std::to_string(result) + ".");
+    }
+
+    /** Fused into keys and values of every layer, the waiting rows become the drafter's context. */
+    void inject() {
+        const auto count = static_cast<int>(waiting_.size() / row_width_);
+        for (int start = 0; start < count; start += CHUNK) {
+            const int rows = std::min(CHUNK, count - start);
+            auto& batch = injection_.get();
+            batch.n_tokens = rows;
+            std::memcpy(batch.embd, waiting_.data() + static_cast<size_t>(start) * row_width_,
+                        static_cast<size_t>(rows) * row_width_ * sizeof(float));
+            for (int row = 0; row < rows; ++row) injection_.place(row, injected_ + start + row, false);
+            const int result = llama_decode(context_.get(), batch);
+            llama_synchronize(context_.get());
+            if (result != 0) {
+                // Nothing of this call counts: the rows keep waiting.
+                forget_after(injected_);
+                check(result);
+            }
+        }
+        injected_ += count;
+        waiting_.clear();
+    }
+
+    /** [anchor, slots…]: a slot holds the looked-up token of its own place where there is one, else the mask. */
+    void fill_block(int32_t anchor, int position, int slots, int first) {
+        const auto guesses = index_.copy(match_, slots - 1);
+        auto& batch = block_.get();
+        batch.n_tokens = slots;
+        for (int slot = 0; slot < slots; ++slot) {
+            const bool guessed = slot > 0 && slot <= static_cast<int>(guesses.size());
+            batch.token[slot] = slot == 0 ? anchor : guessed ? guesses[static_cast<size_t>(slot - 1)] : mask_;
+            block_.place(slot, position + slot, slot >= first);
+        }
+    }
+
+    /**
+     * Greedy jobs take each slot's best token; sampled ones draw it from the slot's distribution at the job's
+     * temperature, which is q: the slots are independent given the context, so q(x_i | x_<i) = q_i(x_i).
+     */
+    Tree read(int first, int length, const DraftContext& context) {
+        Tree tree;
+        for (int i = 0; i < length; ++i) {
+            const float* logits = llama_get_logits_ith(context_.get(), first + i);
+            if (context.temperature <= 0) {
+                tree.append(argmax(logits, vocabulary_size_));
+                continue;
+            }
+            tree.q.emplace_back();
+            softmax(logits, vocabulary_size_, context.temperature, tree.q.back());
+            tree.append(draw(tree.q.back(), context.rng), static_cast<int>(tree.q.size()) - 1);
+        }
+        return tree;
+    }
+
+    std::string name_ = "diffusion";
+    Model model_;
+    DrafterMetadata metadata_;
+    Target& target_;
+    int vocabulary_size_;
+    int32_t mask_;
+    /** Floats of one row's taps. */
+    size_t row_width_;
+    std::unique_ptr<llama_context, void (*)(llama_context*)> context_;
+    Batch injection_;
+    Batch block_;
+    /** Rows whose keys and values are in the drafter's cache. */
+    int injected_ = 0;
+    /** Taps of the rows after them, [rows, taps · width]. */
+    std::vector<float> waiting_;
+    NgramIndex index_;
+    NgramIndex::Match match_;
+};
+
+} // namespace
+
+std::unique_ptr<Drafter> make_diffusion_drafter(const DrafterResources& resources) {
+    if (!resources.model || !resources.metadata) return nullptr;
+    return std::make_unique<DiffusionDrafter>(*resources.model, *resources.metadata, resources.target, resources.threads);
+}
+
+} // namespace specdiff

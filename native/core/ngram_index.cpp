@@ -1,0 +1,118 @@
+#include "ngram_index.h"
+
+#include <algorithm>
+
+namespace specdiff {
+
+namespace {
+
+constexpr size_t FIRST_SLOTS = 1024;
+
+/** One step of splitmix64 (Steele et al. 2014), mixed with the hash so far. */
+uint64_t mix(uint64_t hash, uint64_t value) {
+    uint64_t z = hash + 0x9e3779b97f4a7c15ULL + value;
+    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ULL;
+    z = (z ^ (z >> 27)) * 0x94d049bb133111ebULL;
+    return z ^ (z >> 31);
+}
+
+uint32_t check_of(uint64_t hash) { return static_cast<uint32_t>(hash >> 32); }
+
+} // namespace
+
+NgramIndex::NgramIndex() : slots_(FIRST_SLOTS) {}
+
+void NgramIndex::clear() {
+    tokens_.clear();
+    std::fill(slots_.begin(), slots_.end(), Slot());
+    used_ = 0;
+}
+
+void NgramIndex::reserve(size_t tokens) {
+    tokens_.reserve(tokens);
+    size_t wanted = FIRST_SLOTS;
+    while (wanted < 2 * LONGEST * tokens) wanted *= 2;
+    if (wanted > slots_.size() && used_ == 0) slots_.assign(wanted, Slot());
+}
+
+int NgramIndex::hashes(size_t end, Hashes& result) const {
+    uint64_t hash = 0;
+    int length = 0;
+    while (length < LONGEST && static_cast<size_t>(length) <= end) {
+        const int32_t token = tokens_[end - static_cast<size_t>(length)];
+        if (token == SEPARATOR) break;
+        hash = mix(hash, static_cast<uint32_t>(token));
+        result[static_cast<size_t>(length)] = hash;
+        ++length;
+    }
+    return length;
+}
+
+void NgramIndex::append(int32_t token) {
+    tokens_.push_back(token);
+    // The n-grams before it have a continuation only now.
+    if (tokens_.size() > 1 && token != SEPARATOR) index_before(tokens_.size() - 1);
+}
+
+void NgramIndex::index_before(size_t next) {
+    Hashes all{};
+    const int count = hashes(next - 1, all);
+    for (int i = 0; i < count; ++i) insert(all[static_cast<size_t>(i)], next);
+}
+
+void NgramIndex::insert(uint64_t hash, size_t next) {
+    if (2 * (used_ + 1) > slots_.size()) return grow(); // indexes everything again, this one too
+    const size_t mask = slots_.size() - 1;
+    for (size_t i = hash & mask;; i = (i + 1) & mask) {
+        Slot& slot = slots_[i];
+        if (slot.next != 0 && slot.check != check_of(hash)) continue;
+        if (slot.next == 0) ++used_;
+        slot = {check_of(hash), static_cast<uint32_t>(next)};
+        return;
+    }
+}
+
+void NgramIndex::grow() {
+    slots_.assign(2 * slots_.size(), Slot());
+    used_ = 0;
+    for (size_t next = 1; next < tokens_.size(); ++next) {
+        if (tokens_[next] != SEPARATOR) index_before(next);
+    }
+}
+
+bool NgramIndex::matches(size_t next, int length) const {
+    for (int i = 1; i <= length; ++i) {
+        const auto back = static_cast<size_t>(i);
+        if (next < back || tokens_[next - back] != tokens_[tokens_.size() - back]) return false;
+    }
+    return true;
+}
+
+NgramIndex::Match NgramIndex::find(int longest) const {
+    if (tokens_.empty()) return {};
+    Hashes all{};
+    const int count = std::min(hashes(tokens_.size() - 1, all), longest);
+    const size_t mask = slots_.size() - 1;
+    for (int length = count; length >= 1; --length) {
+        const uint64_t hash = all[static_cast<size_t>(length - 1)];
+        for (size_t i = hash & mask; slots_[i].next != 0; i = (i + 1) & mask) {
+            if (slots_[i].check != check_of(hash)) continue;
+            if (matches(slots_[i].next, length)) return {length, slots_[i].next};
+            break; // another n-gram with the same check took the place
+        }
+    }
+    return {};
+}
+
+std::vector<int32_t> NgramIndex::copy(const Match& match, int count) const {
+    std::vector<int32_t> result;
+    if (match.length == 0) return result;
+    for (size_t i = match.next; static_cast<int>(result.size()) < count; ++i) {
+        if (i == tokens_.size()) i = match.next;
+        if (tokens_[i] == SEPARATOR) break;
+        result.push_back(tokens_[i]);
+    }
+    return result;
+}
+
+} // namespace specdiff
