@@ -40,7 +40,7 @@ interface Running {
 
 const CRASHED = 'The SpecDiff engine ended unexpectedly; the next completion starts a fresh one.';
 const CRASHED_OFTEN =
-  'The SpecDiff engine ended unexpectedly several times in a row and is left off; look into the log, then restart it with "SpecDiff: Restart Engine".';
+  'The SpecDiff engine ended unexpectedly several times in a row and is left off; look into the log, then restart it with "SpecDiff: Restart".';
 
 export class EngineClient {
   private readonly queue = new JobQueue();
@@ -199,7 +199,11 @@ export class EngineClient {
     this.loadedModel = null;
     if (running === null) return;
     await running.child.close();
-    if (this.running === null) this.options.onProcess?.(null);
+    this.options.onProcess?.(this.processId());
+  }
+
+  private processId(): number | null {
+    return this.running?.child.pid ?? null;
   }
 
   private startIdling(): void {

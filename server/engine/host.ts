@@ -5,6 +5,8 @@ import { TokenDecoder } from './token-decoder';
 
 type Command<Name extends EngineCommand['command']> = Extract<EngineCommand, { command: Name }>;
 
+const VERBOSE = process.env['SPECDIFF_VERBOSE'] !== undefined;
+
 export class EngineHost {
   private engine: NativeEngine | null = null;
   private loading = false;
@@ -64,7 +66,10 @@ export class EngineHost {
       backendDirectories: options.backendDirectories,
       cpuLibrary: options.cpuLibrary,
       backend: options.backend,
-      onLog: (level, text) => this.send({ event: 'log', level, text }),
+      onLog: (level, text) => {
+        // llama.cpp's debug lines are thousands.
+        if (level !== 'debug' || VERBOSE) this.send({ event: 'log', level, text });
+      },
     });
     const engine = await addon.load(options);
     this.engine = engine;
