@@ -54,6 +54,8 @@ def parse() -> tuple[str, Config]:
     parser.add_argument("--backwards", action="store_true", help="answers from the last shard on: for a second process")
     parser.add_argument("--seconds", type=float, dest="train_seconds", help="training time; the schedule follows it")
     parser.add_argument("--steps", type=int, dest="train_steps", help="training steps, in place of --seconds")
+    parser.add_argument("--untrained", action="store_true", help="export the initialization, a baseline for bench/")
+    parser.add_argument("--taps", type=lambda text: tuple(map(int, text.split(","))), help="layers, e.g. 2,9,15,21,28")
     parser.add_argument("--sequences", type=int)
     parser.add_argument("--anchors", type=int)
     parser.add_argument("--draft-vocab", type=int)

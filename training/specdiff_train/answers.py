@@ -53,6 +53,8 @@ def generate(config: Config) -> None:
             continue
         wait_while_paused()
         target = target or Target(config.target, config.device)
+        if max(config.taps) >= target.layer_count:
+            raise SystemExit(f"answers: the target has {target.layer_count} layers; choose --taps below that.")
         if split not in corpora:
             corpora[split] = read_jsonl(config.work / "corpus" / f"{split}.jsonl")
         size = config.answer_batch if split == "train" else max(1, config.answer_batch // 2)
@@ -85,7 +87,7 @@ def make_shard(
     if summary:
         length = max(length, 128)
     prompts = [make(corpus, tokenizer, rng, length) for _ in range(size)]
-    generator = torch.Generator().manual_seed(rng.randrange(2**31))
+    generator = torch.Generator(config.device).manual_seed(rng.randrange(2**31))
     ids = torch.tensor([p[0] for p in prompts], device=config.device)
     tokens, taps = target.generate(ids, config.answer_new, config.taps, temperature, generator)
     if not torch.isfinite(taps).all():

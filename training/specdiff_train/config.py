@@ -24,6 +24,7 @@ class Config:
     answer_new: int = 80
     evaluation_batches: int = 3
     backwards: bool = False
+    untrained: bool = False
 
     # drafter: llama.cpp's `dflash` architecture, anchor-first (the anchor's slot predicts the first drafted token)
     layers: int = 2
@@ -41,7 +42,8 @@ class Config:
     anchors: int = 16
     decay: float = 4.0
     mask_probability: float = 0.3
-    checkpoint_seconds: float = 120.0
+    checkpoint_seconds: float = 60.0
+    validation_seconds: float = 480.0
 
     # Attribution written into the exported file.
     name: str = "SmolLM2-135M-Instruct block-diffusion drafter"
@@ -49,5 +51,5 @@ class Config:
 
     def recipe(self) -> dict[str, object]:
         """What is written into the exported file: everything but paths."""
-        skip = {"target", "work", "output", "name", "licence", "device", "threads", "backwards"}
+        skip = {"target", "work", "output", "name", "licence", "device", "threads", "backwards", "untrained"}
         return {key: value for key, value in asdict(self).items() if key not in skip}

@@ -14,7 +14,8 @@ import torch
 from gguf import GGMLQuantizationType as Type
 from gguf.quants import quantize
 
-from .checkpoint import restored_drafter
+from . import data
+from .checkpoint import new_drafter, restored_drafter
 from .config import Config
 from .corpus import package_list
 from .drafter import Drafter
@@ -29,9 +30,14 @@ TOKENIZER_PREFIX = "tokenizer."
 
 
 def export(config: Config) -> None:
-    """Write the latest checkpoint to `config.output`."""
+    """Write the latest checkpoint, or the initialization it started from, to `config.output`."""
     target = Target(config.target, config.device)
-    write_gguf(config, target, restored_drafter(config, target), config.output)
+    if config.untrained:
+        shards = data.load(config.work / "answers", "train", target, config.taps, config.block)
+        drafter = new_drafter(config, target, shards)
+    else:
+        drafter = restored_drafter(config, target)
+    write_gguf(config, target, drafter, config.output)
 
 
 def write_gguf(config: Config, target: Target, drafter: Drafter, output: Path, matrix: Type = MATRIX_TYPE) -> None:

@@ -141,10 +141,10 @@ class Target:
         while True:
             logits = self.logits(hidden[:, -1])
             if temperature > 0:
-                chosen = torch.multinomial(torch.softmax(logits.cpu() / temperature, -1), 1, generator=generator)[:, 0]
+                chosen = torch.multinomial(torch.softmax(logits / temperature, -1), 1, generator=generator)[:, 0]
             else:
                 chosen = logits.argmax(-1)
-            tokens[:, position] = chosen.to(self.device)
+            tokens[:, position] = chosen
             if position + 1 == length + new:
                 return tokens.cpu(), rows
             hidden, tapped = self.step(tokens[:, position : position + 1], cache, position, taps)

@@ -144,7 +144,7 @@ def train(config: Config) -> None:
     tokens = sum(int((s.ends - s.prompt_tokens).sum()) for s in shards)
     print(f"train: {len(shards)} shards, {tokens} answer tokens, begins at step {trainer.step}", flush=True)
     losses: list[float] = []
-    saved = trainer.elapsed
+    saved = validated = trainer.elapsed
     while trainer.progress() < 1:
         wait_while_paused()
         begun = time.monotonic()
@@ -156,6 +156,8 @@ def train(config: Config) -> None:
         if trainer.elapsed - saved >= config.checkpoint_seconds:
             saved = trainer.elapsed
             trainer.save()
+        if trainer.elapsed - validated >= config.validation_seconds:
+            validated = trainer.elapsed
             log_validation(config, trainer, validation, losses)
     trainer.save()
     log_validation(config, trainer, validation, losses)
