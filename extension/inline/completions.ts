@@ -6,7 +6,7 @@ import * as vscode from 'vscode';
 import type { Range } from 'vscode-languageserver-protocol';
 import type { BlockParams, CompleteParams, CompleteResult } from '../../protocol/messages';
 import type { EditorSettings } from '../../protocol/settings';
-import { SCHEMES } from './eligibility';
+import { refusal, SCHEMES } from './eligibility';
 import { GrowingRegistration } from './growth';
 import { eligibilityOf } from './place';
 import { Session, type Answer, type Offer, type SelectedItem } from './session';
@@ -73,11 +73,13 @@ export class InlineCompletions implements vscode.InlineCompletionItemProvider, v
     token: vscode.CancellationToken,
   ): Promise<vscode.InlineCompletionItem[] | undefined> {
     const settings = this.settings();
-    if (eligibilityOf(document, settings) !== 'on') {
+    const explicit = context.triggerKind === vscode.InlineCompletionTriggerKind.Invoke;
+    const eligible = eligibilityOf(document, settings);
+    if (eligible !== 'on') {
       this.cancel();
+      if (explicit) tell(refusal(eligible, document.languageId));
       return undefined;
     }
-    const explicit = context.triggerKind === vscode.InlineCompletionTriggerKind.Invoke;
     const selected = selectedItem(context, position);
     if (selected === 'unsupported') return undefined;
 
@@ -162,9 +164,7 @@ export class InlineCompletions implements vscode.InlineCompletionItemProvider, v
     running.session.finish();
     this.updateContext();
     this.log.debug(`Completion ${params.requestId}: ${result.outcome}, ${result.text.length} characters.`);
-    if (result.message !== undefined && params.trigger === 'explicit') {
-      vscode.window.setStatusBarMessage(`SpecDiff: ${result.message}`, 5000);
-    }
+    if (params.trigger === 'explicit') tell(result.message ?? null);
   }
 
   private stopGenerating(running: Running): void {
@@ -221,6 +221,11 @@ export class InlineCompletions implements vscode.InlineCompletionItemProvider, v
     this.contextIsSet = active;
     void vscode.commands.executeCommand('setContext', ACTIVE_CONTEXT, active);
   }
+}
+
+/** A word in passing: what was asked for did not come, and a toast would be too much. */
+function tell(message: string | null): void {
+  if (message !== null) vscode.window.setStatusBarMessage(`SpecDiff: ${message}`, 5000);
 }
 
 function selectedItem(

@@ -51,9 +51,18 @@ export class GrowingRegistration implements vscode.Disposable {
       await vscode.commands.executeCommand(TRIGGER, { explicit: false, providerId: `${this.extensionId}:*` });
     } catch (error) {
       this.log.debug('Targeted trigger refused; triggering plainly.', error);
-      await vscode.commands.executeCommand(TRIGGER);
+      await this.triggerPlainly();
     } finally {
       previous.dispose();
+    }
+  }
+
+  /** An editor that closes meanwhile refuses this too: then nothing is left to grow. */
+  private async triggerPlainly(): Promise<void> {
+    try {
+      await vscode.commands.executeCommand(TRIGGER);
+    } catch (error) {
+      this.log.debug('Plain trigger refused.', error);
     }
   }
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { eligibility, type PlaceOfWork } from '../../../extension/inline/eligibility';
+import { eligibility, refusal, type PlaceOfWork } from '../../../extension/inline/eligibility';
 import { DEFAULT_SETTINGS } from '../../../protocol/settings';
 
 const settings = DEFAULT_SETTINGS.editor;
@@ -29,6 +29,18 @@ describe('completions', () => {
     expect(eligibility(place({ path: '/w/.git/COMMIT_EDITMSG', languageId: 'plaintext' }), settings)).toBe(
       'unsupported',
     );
+  });
+
+  it('are not offered in files that hold secrets', () => {
+    expect(eligibility(place({ path: '/w/.env', languageId: 'dotenv' }), settings)).toBe('secret');
+    expect(eligibility(place({ path: '/home/u/.ssh/config' }), settings)).toBe('secret');
+  });
+
+  it('that are refused say why when asked for, and are silent elsewhere', () => {
+    expect(refusal('languageOff', 'go')).toContain('off for go');
+    expect(refusal('off', 'go')).toContain('off');
+    expect(refusal('secret', 'dotenv')).toContain('secrets');
+    expect(refusal('unsupported', 'git-commit')).toBeNull();
   });
 
   it('follow the switches', () => {

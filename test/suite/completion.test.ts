@@ -1,0 +1,50 @@
+import assert from 'node:assert/strict';
+import * as vscode from 'vscode';
+import { accept, api, closeAll, complete, openText } from './helpers';
+
+const CODE = `function add(a, b) {
+  return a + b;
+}
+
+function subtract(a, b) {
+  return a - b;
+}
+
+function multiply(a, b) {
+  return`;
+
+describe('completion', () => {
+  afterEach(closeAll);
+
+  it('from the real server is inserted whole, and counted', async () => {
+    const { telemetry } = await api();
+    const { document } = await openText(CODE);
+    const before = telemetry();
+    await complete();
+    const text = await accept('editor.action.inlineSuggest.commit', document);
+    assert.ok(text.startsWith(CODE) && text.trimEnd().length > CODE.length, text);
+    const after = telemetry();
+    assert.equal(after.suggestions.accepted, before.suggestions.accepted + 1);
+    assert.ok(after.session.tokens > before.session.tokens);
+  });
+
+  it('is taken word by word, and what remains comes from the same generation', async () => {
+    const { telemetry } = await api();
+    const { document } = await openText(CODE);
+    await complete();
+    const { generations } = telemetry().session;
+    const first = await accept('editor.action.inlineSuggest.acceptNextWord', document);
+    const second = await accept('editor.action.inlineSuggest.acceptNextWord', document);
+    assert.ok(first.startsWith(CODE) && first.length > CODE.length, first);
+    assert.ok(second.startsWith(first) && second.length > first.length, second);
+    assert.equal(telemetry().session.generations, generations);
+  });
+
+  it('that is dismissed is gone', async () => {
+    const { document } = await openText(CODE);
+    await complete();
+    await vscode.commands.executeCommand('specdiff.dismiss');
+    await vscode.commands.executeCommand('editor.action.inlineSuggest.commit');
+    assert.equal(document.getText(), CODE);
+  });
+});
