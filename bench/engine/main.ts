@@ -1,0 +1,183 @@
+/**
+ * Every drafter on the held-out prompts, as the product completes them (same prompts, stop rules, engine process), the
+ * arms one after the other on each prompt, in turning order, from the same cached prefix.
+ *
+ * Usage: npm run bench [-- --prompts N --rounds N --temperature X --drafter-model FILE --untrained FILE --json FILE]
+ */
+import { mkdirSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { parseArgs } from 'node:util';
+import { DEFAULT_SETTINGS, type DrafterName, type ServerSettings } from '../../protocol/settings';
+import { complete } from '../../server/completion/complete';
+import { LookupContext } from '../../server/context/lookup';
+import type { EngineClient } from '../../server/engine/client';
+import { createEngine } from '../../server/engine/create';
+import type { GenerationResult, GenerationSink } from '../../server/generation/generate';
+import { defaultStorageDirectory } from '../../server/storage';
+import { summarize } from '../../server/summary/summarize';
+import { busyNeighbours, machine, machineSlug } from '../machine';
+import { readPrompts, spread, type HeldOutPrompt } from './prompts';
+import { Tally } from './tally';
+
+interface Arm {
+  readonly name: string;
+  readonly drafter: DrafterName;
+  readonly engine: EngineClient;
+}
+
+const GROUPS = ['all', 'code', 'prose', 'summary'] as const;
+
+function readOptions() {
+  const { values } = parseArgs({
+    options: {
+      root: { type: 'string', default: process.cwd() },
+      prompts: { type: 'string', default: '48' },
+      rounds: { type: 'string', default: '2' },
+      temperature: { type: 'string', default: '0' },
+      threads: { type: 'string', default: '0' },
+      'drafter-model': { type: 'string', default: '' },
+      untrained: { type: 'string' },
+      json: { type: 'string' },
+    },
+  });
+  return values;
+}
+
+function createArmEngine(root: string, settings: ServerSettings): EngineClient {
+  return createEngine({
+    enginePath: path.join(root, 'dist/engine.js'),
+    extensionRoot: root,
+    storageDirectory: defaultStorageDirectory(),
+    settings: () => settings,
+    onState: () => {},
+    log: (level, text) => {
+      if (level === 'warning' || level === 'error') process.stderr.write(`${text}\n`);
+    },
+  });
+}
+
+async function runPrompt(
+  prompt: HeldOutPrompt,
+  engine: EngineClient,
+  settings: ServerSettings,
+  sink: GenerationSink,
+  signal: AbortSignal,
+): Promise<GenerationResult> {
+  const arrivedAt = performance.now();
+  if (prompt.kind === 'summary') {
+    const job = { requestId: 1, languageId: prompt.language, text: prompt.text, arrivedAt };
+    return engine.run('summary', signal, (session, either) => summarize(job, session, settings, sink, either));
+  }
+  const languageId = prompt.kind === 'prose' ? 'markdown' : prompt.language;
+  const text = { before: prompt.text, after: '', line: prompt.text.split('\n').length - 1, whole: true, crlf: false };
+  const job = { requestId: 1, uri: `file:///heldout/${prompt.id}`, languageId, text, others: [], arrivedAt };
+  return engine.run('completion', signal, (session, either) =>
+    complete(job, session, new LookupContext(), settings, sink, either),
+  );
+}
+
+async function main(): Promise<void> {
+  const options = readOptions();
+  const stop = new AbortController();
+  process.once('SIGINT', () => stop.abort());
+  const base: ServerSettings = {
+    ...DEFAULT_SETTINGS.server,
+    idleMinutes: 0,
+    threads: Number(options.threads),
+    drafterPath: options['drafter-model'],
+    sampling: { ...DEFAULT_SETTINGS.server.sampling, temperature: Number(options.temperature) },
+  };
+  const engine = createArmEngine(options.root, base);
+  const drafters: readonly DrafterName[] = ['none', 'ngram', 'diffusion', 'auto'];
+  const arms: Arm[] = drafters.map((drafter) => ({ name: drafter, drafter, engine }));
+  if (options.untrained !== undefined) {
+    const untrained = createArmEngine(options.root, { ...base, drafterPath: options.untrained });
+    arms.push({ name: 'diffusion, untrained', drafter: 'diffusion', engine: untrained });
+  }
+  const prompts = spread(readPrompts(path.join(options.root, 'bench/prompts/heldout.jsonl')), Number(options.prompts));
+  const tallies = new Map(arms.map((arm) => [arm.name, new Map(GROUPS.map((group) => [group, new Tally()]))]));
+  const changed = new Map(arms.map((arm) => [arm.name, new Set<string>()]));
+  const described = machine();
+  const busy = await busyNeighbours(new Set([process.pid]), stop.signal);
+  if (busy.length > 0) console.log(`Beside this: ${busy.join(', ')}.`);
+
+  try {
+    for (let round = 0; round < Number(options.rounds); round++) {
+      for (const [index, prompt] of prompts.entries()) {
+        const texts = new Map<string, string>();
+        for (let turn = 0; turn < arms.length; turn++) {
+          const arm = arms[(turn + index + round) % arms.length];
+          if (arm === undefined) continue;
+          const groups = tallies.get(arm.name);
+          const own = [groups?.get('all'), groups?.get(prompt.kind)];
+          const settings = { ...base, drafter: arm.drafter };
+          const sink: GenerationSink = {
+            block: () => {},
+            telemetry: (event) => own.forEach((tally) => tally?.addPass(event)),
+          };
+          const result = await runPrompt(prompt, arm.engine, settings, sink, stop.signal);
+          own.forEach((tally) => tally?.addStats(result.stats));
+          texts.set(arm.name, result.text);
+        }
+        for (const [name, text] of texts) if (text !== texts.get('none')) changed.get(name)?.add(prompt.id);
+        process.stderr.write(`\rround ${round + 1}, prompt ${index + 1} of ${prompts.length} `);
+      }
+    }
+  } finally {
+    process.stderr.write('\n');
+    await Promise.all([...new Set(arms.map((arm) => arm.engine))].map((each) => each.dispose()));
+  }
+
+  const figures = Object.fromEntries(
+    arms.map(({ name }) => [
+      name,
+      Object.fromEntries([...(tallies.get(name) ?? [])].map(([group, tally]) => [group, tally.figures()])),
+    ]),
+  );
+  const greedy = Number(options.temperature) === 0;
+  const result = {
+    machine: described,
+    busy,
+    prompts: prompts.length,
+    rounds: Number(options.rounds),
+    temperature: Number(options.temperature),
+    figures,
+    changedPrompts: greedy ? Object.fromEntries([...changed].map(([name, ids]) => [name, [...ids]])) : null,
+  };
+  const file =
+    options.json ??
+    path.join(options.root, `bench/results/engine-${machineSlug(described)}-t${options.temperature}.json`);
+  mkdirSync(path.dirname(file), { recursive: true });
+  writeFileSync(file, `${JSON.stringify(result, null, 2)}\n`);
+
+  for (const group of GROUPS) {
+    const plain = tallies.get('none')?.get(group)?.figures().tokensPerSecond ?? 0;
+    console.log(`\n${group}`);
+    console.table(
+      Object.fromEntries(
+        arms.map(({ name }) => {
+          const row = tallies.get(name)?.get(group)?.figures();
+          return [
+            name,
+            {
+              τ: row?.tau,
+              'draft acceptance': row?.draftAcceptance ?? '–',
+              'tokens/s': row?.tokensPerSecond,
+              'to plain': row === undefined || plain === 0 ? '–' : Number((row.tokensPerSecond / plain).toFixed(2)),
+              'draft share': row?.draftShare,
+              ...(greedy && group === 'all' ? { changed: changed.get(name)?.size } : {}),
+            },
+          ];
+        }),
+      ),
+    );
+  }
+  console.log(
+    `${described.cpu}, ${described.cores} cores, load ${described.loadAverage}: ${path.relative(process.cwd(), file)}`,
+  );
+}
+
+main().catch((error: unknown) => {
+  console.error(error instanceof Error ? error.message : String(error));
+  process.exitCode = 1;
+});

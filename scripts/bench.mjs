@@ -1,0 +1,30 @@
+// `npm run bench`: builds what is missing, pauses our own training, and measures every drafter on the held-out prompts.
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { ROOT, build } from './build.mjs';
+import { run, runMain } from './process.mjs';
+
+/** While this file exists, training in this clone waits. */
+const PAUSE = path.join(ROOT, 'training/work/PAUSE');
+
+runMain(async () => {
+  await build();
+  const { build: bundle } = await import('esbuild');
+  const outfile = path.join(ROOT, 'build/bench/engine.js');
+  await bundle({
+    entryPoints: [path.join(ROOT, 'bench/engine/main.ts')],
+    outfile,
+    bundle: true,
+    platform: 'node',
+    format: 'cjs',
+    target: 'node20',
+    logLevel: 'warning',
+  });
+  mkdirSync(path.dirname(PAUSE), { recursive: true });
+  writeFileSync(PAUSE, `bench ${process.pid}\n`);
+  try {
+    await run(process.execPath, [outfile, '--root', ROOT, ...process.argv.slice(2)], { cwd: ROOT, shell: false });
+  } finally {
+    rmSync(PAUSE, { force: true });
+  }
+});
