@@ -4,7 +4,13 @@ import { looksBinary } from '../context/binary';
 import type { LookupContext, LookupSource } from '../context/lookup';
 import { isSecretFile } from '../context/secrets';
 import type { EngineSession } from '../engine/client';
-import { generate, generateOptions, type GenerationResult, type GenerationSink } from '../generation/generate';
+import {
+  emptyResult,
+  generate,
+  generateOptions,
+  type GenerationResult,
+  type GenerationSink,
+} from '../generation/generate';
 import { completionFilters } from '../postprocess/completion-filters';
 import { HEALING_FAILED } from '../postprocess/healed-start';
 import { completionPrompt } from '../prompt/completion';
@@ -65,6 +71,8 @@ async function attempt(
     { before: { text: before, line, whole }, after, budget: settings, heal },
     engine,
   );
+  // Nothing to go on from: a model without a beginning-of-text token cannot start.
+  if (prompt.tokens.length === 0) return emptyResult(engine, settings.drafter);
   // Text after the cursor that is not in the prompt may be copied from, too.
   const own = engine.fim === null ? [{ uri: job.uri, text: after }] : [];
   const lookupTokens =

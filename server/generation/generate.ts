@@ -1,6 +1,6 @@
 /** One generation: engine passes in, released text and statistics out; stopped as soon as a filter ends the text. */
 import type { FinishReason, GenerateOptions, GenerationStats, TelemetryParams } from '../../protocol/messages';
-import type { ServerSettings } from '../../protocol/settings';
+import type { DrafterName, ServerSettings } from '../../protocol/settings';
 import type { EngineSession } from '../engine/client';
 import type { TextFilter } from '../postprocess/filter';
 import { GenerationRecorder } from './recorder';
@@ -94,4 +94,15 @@ export async function generate(
 export function generateOptions(settings: ServerSettings, maxTokens: number): GenerateOptions {
   const { drafter, draftLength, sampling } = settings;
   return { drafter, draftLength, maxTokens, sampling };
+}
+
+/** What a prompt without a token comes to. */
+export function emptyResult({ description }: EngineSession, drafter: DrafterName): GenerationResult {
+  const context = { firstBlockMs: null, plainPassMs: null, drafter };
+  const stats = new GenerationRecorder().stats(null, {
+    ...context,
+    target: description.target.name,
+    backend: description.backend.name,
+  });
+  return { text: '', reason: 'endOfText', stop: null, stats };
 }

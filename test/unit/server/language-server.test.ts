@@ -1,0 +1,210 @@
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { CancellationTokenSource } from 'vscode-jsonrpc/node';
+import { LanguageServerClient } from './support/language-client';
+import { bundleServer, engineMissing, named, ROOT } from './support/product';
+
+const PYTHON = 'def mean(values):\n    """Return the arithmetic mean."""\n    return ';
+const URI = 'file:///work/mean.py';
+
+describe.skipIf(engineMissing() !== null)(named('the language server, spoken to over stdio'), () => {
+  let storage: string;
+  let client: LanguageServerClient;
+  beforeAll(async () => {
+    await bundleServer();
+    storage = await mkdtemp(join(tmpdir(), 'specdiff-test-'));
+  });
+  afterAll(() => rm(storage, { recursive: true, force: true }));
+  beforeEach(async () => {
+    client = await LanguageServerClient.start({ storageDirectory: storage });
+  });
+  afterEach(() => client.stop());
+
+  it('streams a completion whose blocks joined are the answer, with telemetry that adds up', async () => {
+    await client.open(URI, PYTHON);
+    const result = await client.complete({ requestId: 7, uri: URI, position: { line: 2, character: 11 } });
+    expect(result.outcome).toBe('done');
+    expect(result.text).not.toBe('');
+    expect(client.textOf(7)).toBe(result.text);
+    const stats = result.stats!;
+    expect(stats.tokens).toBeGreaterThan(0);
+    expect(stats.tau).toBeCloseTo(stats.tokens / stats.verifications, 9);
+    const events = client.telemetry.map(({ event }) => event);
+    expect(events[0]).toBe('started');
+    expect(events[1]).toBe('prefilled');
+    expect(events.at(-1)).toBe('finished');
+    expect(events.filter((event) => event === 'verified').length).toBeGreaterThanOrEqual(stats.verifications);
+    expect(client.states.map(({ engine }) => engine.state)).toEqual(
+      expect.arrayContaining(['starting', 'generating', 'ready']),
+    );
+    expect(client.states.at(-1)?.loaded?.target.architecture).toBe('llama');
+  });
+
+  it('evaluates a handful of tokens after one more character', async () => {
+    const text = (await readFile(join(ROOT, 'server/engine/client.ts'), 'utf8')).slice(0, 4000);
+    await client.open(URI, text, 'typescript');
+    const lines = text.split('\n');
+    const position = { line: lines.length - 1, character: lines.at(-1)!.length };
+    const first = await client.complete({ uri: URI, position });
+    await client.change(URI, 2, [{ range: { start: position, end: position }, text: 'x' }]);
+    const second = await client.complete({
+      requestId: 2,
+      uri: URI,
+      version: 2,
+      position: { ...position, character: position.character + 1 },
+    });
+    expect(first.stats!.promptTokens).toBeGreaterThan(100);
+    expect(second.stats!.prefillTokens).toBeLessThan(8);
+  });
+
+  it('answers stale for another version, and an unknown document', async () => {
+    await client.open(URI, PYTHON);
+    const position = { line: 0, character: 0 };
+    expect((await client.complete({ uri: URI, version: 5, position })).outcome).toBe('stale');
+    expect((await client.complete({ uri: 'file:///work/other.py', position })).outcome).toBe('stale');
+  });
+
+  it('refuses secret files and binary content without starting the engine', async () => {
+    await client.open('file:///work/.env', 'TOKEN=');
+    const secret = await client.complete({ uri: 'file:///work/.env', position: { line: 0, character: 6 } });
+    expect(secret.outcome).toBe('refused');
+    expect(secret.message).toMatch(/secret/);
+    await client.open('file:///work/a.bin', 'MZ\0\0\u0001', 'plaintext');
+    const binary = await client.complete({ uri: 'file:///work/a.bin', position: { line: 0, character: 2 } });
+    expect(binary.outcome).toBe('refused');
+    expect(client.states.some(({ engine }) => engine.state === 'starting')).toBe(false);
+  });
+
+  it('is cancelled while it generates, keeps what it sent, and serves the next request', async () => {
+    await client.settings({ maxTokens: 512 });
+    await client.open('file:///work/story.md', 'Once upon a time there was a', 'markdown');
+    const place = { uri: 'file:///work/story.md', position: { line: 0, character: 28 } };
+    const source = new CancellationTokenSource();
+    const running = client.complete({ ...place, requestId: 3 }, source.token);
+    await client.until(() => client.blocks.length > 0);
+    source.cancel();
+    const result = await running;
+    expect(result.outcome).toBe('cancelled');
+    expect(client.textOf(3)).toBe(result.text);
+    await client.settings({ maxTokens: 4 });
+    expect((await client.complete({ ...place, requestId: 4 })).outcome).toBe('done');
+  });
+
+  it('lets a newer completion supersede the one before it', async () => {
+    await client.settings({ maxTokens: 512 });
+    await client.open('file:///work/story.md', 'Once upon a time there was a', 'markdown');
+    const place = { uri: 'file:///work/story.md', position: { line: 0, character: 28 } };
+    const older = client.complete({ ...place, requestId: 5 });
+    await client.until(() => client.textOf(5) !== '');
+    const source = new CancellationTokenSource();
+    const newer = client.complete({ ...place, requestId: 6 }, source.token);
+    expect((await older).outcome).toBe('cancelled');
+    await client.until(() => client.textOf(6) !== '');
+    source.cancel();
+    expect((await newer).outcome).toBe('cancelled');
+  });
+
+  it('summarizes as Markdown, tells what was cut, and is not superseded by a completion', async () => {
+    await client.settings({ summaryContextTokens: 160, summaryMaxTokens: 24 });
+    const text = Array.from({ length: 80 }, (_, index) => `total_${index} = price_${index} * amount_${index}`).join(
+      '\n',
+    );
+    await client.open(URI, text);
+    const range = { start: { line: 0, character: 0 }, end: { line: 79, character: 40 } };
+    const summary = client.summarize({ requestId: 8, uri: URI, version: 1, range });
+    await client.until(() => client.textOf(8) !== '');
+    const completion = client.complete({ requestId: 9, uri: URI, position: { line: 79, character: 9 } });
+    const result = await summary;
+    expect(result.outcome).toBe('done');
+    expect(result.text).toBe(client.textOf(8));
+    expect(result.cut?.selectedLines).toBe(80);
+    expect(result.cut?.usedLines).toBeLessThan(80);
+    expect((await completion).outcome).toBe('done');
+  });
+
+  it('answers the standard inline completion of other editors in one piece', async () => {
+    await client.open(URI, PYTHON);
+    const items: { insertText: string }[] = await client.connection.sendRequest('textDocument/inlineCompletion', {
+      textDocument: { uri: URI },
+      position: { line: 2, character: 11 },
+      context: { triggerKind: 1 },
+    });
+    expect(items).toHaveLength(1);
+    expect(items[0]!.insertText).not.toBe('');
+    expect(client.blocks).toHaveLength(0);
+  });
+
+  it('goes on from the suggest widget’s selected item', async () => {
+    await client.open(URI, 'import math\n\nprint(math.sq', 'python');
+    const range = { start: { line: 2, character: 11 }, end: { line: 2, character: 13 } };
+    const items: { insertText: string; range: unknown }[] = await client.connection.sendRequest(
+      'textDocument/inlineCompletion',
+      {
+        textDocument: { uri: URI },
+        position: { line: 2, character: 13 },
+        context: { triggerKind: 1, selectedCompletionInfo: { range, text: 'sqrt' } },
+      },
+    );
+    expect(items[0]!.insertText.startsWith('sqrt')).toBe(true);
+    expect(items[0]!.range).toEqual(range);
+  });
+
+  it('completes in notebook cells', async () => {
+    const cell = 'vscode-notebook-cell:/work/a.ipynb#W0';
+    await client.connection.sendNotification('notebookDocument/didOpen', {
+      notebookDocument: {
+        uri: 'file:///work/a.ipynb',
+        notebookType: 'jupyter-notebook',
+        version: 1,
+        cells: [{ kind: 2, document: cell }],
+      },
+      cellTextDocuments: [{ uri: cell, languageId: 'python', version: 1, text: PYTHON }],
+    });
+    const result = await client.complete({ uri: cell, position: { line: 2, character: 11 } });
+    expect(result.outcome).toBe('done');
+    expect(result.text).not.toBe('');
+  });
+
+  it('gives CRLF text to a CRLF document', async () => {
+    await client.open(URI, 'def add(a, b):\r\n    return a + b\r\n\r\n\r\ndef sub(a, b):');
+    const result = await client.complete({ uri: URI, position: { line: 4, character: 14 } });
+    expect(result.text.replaceAll('\r\n', '')).not.toMatch(/[\r\n]/);
+    expect(result.text).toMatch(/\r\n/);
+  });
+
+  it('serves an empty document and one with emoji and combining characters at the cursor', async () => {
+    await client.open('file:///work/empty.py', '');
+    expect((await client.complete({ uri: 'file:///work/empty.py', position: { line: 0, character: 0 } })).outcome).toBe(
+      'done',
+    );
+    const text = 'I love cafe\u0301 👩‍👩‍👧 and ';
+    await client.open('file:///work/emoji.md', text, 'markdown');
+    for (const character of [text.length, 12, 13, 15]) {
+      const result = await client.complete({ uri: 'file:///work/emoji.md', position: { line: 0, character } });
+      expect(result.outcome).toBe('done');
+      // No lone half of a surrogate pair.
+      expect(Buffer.from(result.text, 'utf8').toString('utf8')).toBe(result.text);
+    }
+  });
+
+  it('completes at the end of a 50 MB document', async () => {
+    const line = 'value = compute(value, 17)  # keeps the running value\n';
+    const text = line.repeat(Math.ceil(50e6 / line.length));
+    await client.open(URI, text);
+    const position = { line: Math.ceil(50e6 / line.length), character: 0 };
+    const result = await client.complete({ uri: URI, position });
+    expect(result.outcome).toBe('done');
+    expect(result.stats!.promptTokens).toBeLessThanOrEqual(520);
+  });
+
+  it('reports diagnostics without document text', async () => {
+    await client.open(URI, 'the_secret_sauce = 42\n');
+    await client.complete({ uri: URI, position: { line: 1, character: 0 } });
+    const report: string = await client.connection.sendRequest('specdiff/diagnostics');
+    expect(report).toMatch(/SpecDiff \d/);
+    expect(report).toMatch(/llama/);
+    expect(report).not.toContain('the_secret_sauce');
+  });
+});
