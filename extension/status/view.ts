@@ -76,12 +76,16 @@ function summary(input: StatusInput): Summary {
 function speedText(last: GenerationStats | null): string {
   if (last === null) return 'SpecDiff';
   const speedup = last.speedup === null ? '' : ` · ${last.speedup.toFixed(1)}×`;
-  return `SpecDiff ${Math.round(last.tokensPerSecond)} tok/s${speedup}`;
+  return `SpecDiff ${speedNumber(last)} tok/s${speedup}`;
 }
 
 function speedWords(last: GenerationStats): string {
   const speedup = last.speedup === null ? '' : `, ${last.speedup.toFixed(1)} times plain decoding`;
-  return `${Math.round(last.tokensPerSecond)} tokens per second${speedup}`;
+  return `${speedNumber(last)} tokens per second${speedup}`;
+}
+
+function speedNumber({ tokensPerSecond }: GenerationStats): string {
+  return tokensPerSecond < 1 ? '<1' : String(Math.round(tokensPerSecond));
 }
 
 /** Markdown. */

@@ -120,7 +120,7 @@ describe('the manifest', () => {
 
   it('takes no Tab key', () => {
     const keys = (manifest.contributes as unknown as { keybindings: { key: string }[] }).keybindings;
-    expect(keys.map(({ key }) => key)).toEqual(['escape']);
+    expect(keys.map(({ key }) => key)).toEqual(['escape', 'alt+\\']);
   });
 });
 

@@ -38,6 +38,7 @@ describe('the status bar item', () => {
     expect(text({})).toBe('SpecDiff');
     expect(text({ last })).toBe('SpecDiff 143 tok/s · 1.6×');
     expect(text({ last: { ...last, speedup: null } })).toBe('SpecDiff 143 tok/s');
+    expect(text({ last: { ...last, tokensPerSecond: 0.3, speedup: null } })).toBe('SpecDiff <1 tok/s');
   });
 
   it.each<[EngineState, string, string]>([
