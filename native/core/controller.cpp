@@ -17,8 +17,8 @@ constexpr double PRIOR_CHANCE = 0.8;
 constexpr double PRIOR_WEIGHT = 1.0;
 /** Growth of a pass's time a row before it was measured, relative to one row. */
 constexpr double PRIOR_ROW_COST = 0.1;
-/** An arm that looks worse than this against the best is tried ever more rarely. */
-constexpr double HOPELESS = 0.9;
+/** A trial doubles the wait for the next one; a draft accepted whole divides it by this, so that half of them must fail. */
+constexpr int PATIENCE_BACK = 4;
 
 } // namespace
 
@@ -100,12 +100,14 @@ Plan Controller::next(const std::vector<Candidate>& candidates, bool plain_allow
         }
     }
 
+    if (plan.candidate != Plan::PLAIN) arm(candidates[static_cast<size_t>(plan.candidate)]).patience = FIRST_PATIENCE;
+
     // What isn't the best now may have become it: each arm is tried again after a while, ever more rarely if it keeps losing.
     for (size_t i = 0; i < candidates.size(); ++i) {
         Arm& other = arm(candidates[i]);
         if (static_cast<int>(i) == plan.candidate || scores[i].length == 0) continue;
         if (++other.idle < other.patience) continue;
-        if (scores[i].tokens_per_ms < HOPELESS * best) other.patience = std::min(2 * other.patience, MOST_PATIENCE);
+        other.patience = std::min(2 * other.patience, MOST_PATIENCE);
         plan = {static_cast<int>(i), scores[i].length};
         break;
     }
@@ -131,7 +133,7 @@ void Controller::observe(const PassMeasure& pass) {
         arm.survival.tested[position] = arm.survival.tested[position] * ACCEPTANCE_MEMORY + 1;
         arm.survival.passed[position] = arm.survival.passed[position] * ACCEPTANCE_MEMORY + (i < pass.accepted ? 1 : 0);
     }
-    if (pass.accepted > 0) arm.patience = std::max(arm.patience / 2, FIRST_PATIENCE);
+    if (pass.accepted == pass.drafted) arm.patience = std::max(arm.patience / PATIENCE_BACK, FIRST_PATIENCE);
 }
 
 } // namespace specdiff

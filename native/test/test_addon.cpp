@@ -1,3 +1,219 @@
+// The core's parts for test/native: same code as the product, other doors.
+#include "broken_rules.h"
+#include "distribution.h"
+#include "simulation.h"
+
+#include "../addon/convert.h"
+#include "../core/backend.h"
+#include "../core/controller.h"
+#include "../core/ngram_index.h"
+#include "../core/sampler.h"
+
 #include <napi.h>
-static Napi::Object init(Napi::Env, Napi::Object exports) { return exports; }
-NODE_API_MODULE(specdiff_test, init)
+
+#include <exception>
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace specdiff::test {
+
+namespace {
+
+template <typename Work> auto guarded(Napi::Env env, Work&& work) {
+    try {
+        return work();
+    } catch (const Napi::Error&) {
+        throw;
+    } catch (const std::exception& error) {
+        throw Napi::Error::New(env, error.what());
+    }
+}
+
+int integer(const Napi::Object& object, const char* name) { return object.Get(name).As<Napi::Number>().Int32Value(); }
+
+std::vector<float> floats(const Napi::Value& value) {
+    if (!value.IsTypedArray()) return {};
+    const auto array = value.As<Napi::Float32Array>();
+    return {array.Data(), array.Data() + array.ElementLength()};
+}
+
+std::vector<int32_t> integers(const Napi::Value& value) {
+    if (!value.IsTypedArray()) return {};
+    const auto array = value.As<Napi::Int32Array>();
+    return {array.Data(), array.Data() + array.ElementLength()};
+}
+
+template <typename Array, typename Vector> Array typed(Napi::Env env, const Vector& values) {
+    auto array = Array::New(env, values.size());
+    for (size_t i = 0; i < values.size(); ++i) array[i] = values[i];
+    return array;
+}
+
+/** simulate({vocabulary, length, p, q | guesses, draftLength, rule, samples, seed}) → Uint32Array */
+Napi::Value simulate_js(const Napi::CallbackInfo& info) {
+    const auto options = info[0].As<Napi::Object>();
+    return guarded(info.Env(), [&] {
+        Language language;
+        language.vocabulary = integer(options, "vocabulary");
+        language.length = integer(options, "length");
+        language.p = floats(options.Get("p"));
+        language.q = floats(options.Get("q"));
+        language.guesses = integers(options.Get("guesses"));
+        const auto rule = rule_named(options.Get("rule").As<Napi::String>());
+        return typed<Napi::Uint32Array>(info.Env(),
+                                        simulate(language, integer(options, "draftLength"), rule,
+                                                 integer(options, "samples"),
+                                                 static_cast<uint64_t>(integer(options, "seed"))));
+    });
+}
+
+/** probabilities(logits, history, job) → Float32Array; `job` only for its sampling settings */
+Napi::Value probabilities_js(const Napi::CallbackInfo& info) {
+    return guarded(info.Env(), [&] {
+        const auto logits = floats(info[0]);
+        Sampler sampler(addon::job(info[2].As<Napi::Object>()).sampling, static_cast<int>(logits.size()));
+        std::vector<float> p;
+        sampler.probabilities(logits.data(), integers(info[1]), p);
+        return typed<Napi::Float32Array>(info.Env(), p);
+    });
+}
+
+/** best(logits, history, job) → token */
+Napi::Value best_js(const Napi::CallbackInfo& info) {
+    return guarded(info.Env(), [&] {
+        const auto logits = floats(info[0]);
+        Sampler sampler(addon::job(info[2].As<Napi::Object>()).sampling, static_cast<int>(logits.size()));
+        return Napi::Number::New(info.Env(), sampler.best(logits.data(), integers(info[1])));
+    });
+}
+
+/** lookup(tokens, longest, count) → {length, tokens}; -1 separates texts */
+Napi::Value lookup_js(const Napi::CallbackInfo& info) {
+    NgramIndex index;
+    for (const auto token : integers(info[0])) index.append(token);
+    const auto match = index.find(info[1].As<Napi::Number>().Int32Value());
+    auto result = Napi::Object::New(info.Env());
+    result.Set("length", match.length);
+    result.Set("tokens", addon::to_js(info.Env(), index.copy(match, info[2].As<Napi::Number>().Int32Value())));
+    return result;
+}
+
+/** The controller, fed by the test's own clock. */
+class ControllerObject : public Napi::ObjectWrap<ControllerObject> {
+  public:
+    static Napi::Function define(Napi::Env env) {
+        return DefineClass(env, "Controller",
+                           {InstanceMethod<&ControllerObject::next>("next"),
+                            InstanceMethod<&ControllerObject::observe>("observe"),
+                            InstanceMethod<&ControllerObject::plain_ms>("plainMs")});
+    }
+    explicit ControllerObject(const Napi::CallbackInfo& info) : Napi::ObjectWrap<ControllerObject>(info) {}
+
+  private:
+    /** next([{drafter, outlook, maxLength}], plainAllowed) → {candidate, length} */
+    Napi::Value next(const Napi::CallbackInfo& info) {
+        std::vector<Candidate> candidates;
+        const auto array = info[0].As<Napi::Array>();
+        for (uint32_t i = 0; i < array.Length(); ++i) {
+            const auto entry = array.Get(i).As<Napi::Object>();
+            candidates.push_back(
+                {entry.Get("drafter").As<Napi::String>(), integer(entry, "outlook"), integer(entry, "maxLength")});
+        }
+        const Plan plan = controller_.next(candidates, info[1].ToBoolean());
+        auto result = Napi::Object::New(info.Env());
+        result.Set("candidate", plan.candidate);
+        result.Set("length", plan.length);
+        return result;
+    }
+
+    /** observe({drafter, outlook, drafted, accepted, draftMs, targetMs}) */
+    Napi::Value observe(const Napi::CallbackInfo& info) {
+        const auto pass = info[0].As<Napi::Object>();
+        PassMeasure measure;
+        measure.drafter = pass.Get("drafter").As<Napi::String>();
+        measure.outlook = integer(pass, "outlook");
+        measure.drafted = integer(pass, "drafted");
+        measure.accepted = integer(pass, "accepted");
+        measure.draft_ms = pass.Get("draftMs").As<Napi::Number>().DoubleValue();
+        measure.target_ms = pass.Get("targetMs").As<Napi::Number>().DoubleValue();
+        controller_.observe(measure);
+        return info.Env().Undefined();
+    }
+
+    Napi::Value plain_ms(const Napi::CallbackInfo& info) { return Napi::Number::New(info.Env(), controller_.plain_ms()); }
+
+    Controller controller_;
+};
+
+/** An engine whose distribution can be enumerated and sampled natively, many times a second. */
+class EngineProbe : public Napi::ObjectWrap<EngineProbe> {
+  public:
+    static Napi::Function define(Napi::Env env) {
+        return DefineClass(env, "EngineProbe",
+                           {InstanceMethod<&EngineProbe::exact>("exact"), InstanceMethod<&EngineProbe::sample>("sample")});
+    }
+    /** new EngineProbe(nativeDirectory, loadOptions) */
+    explicit EngineProbe(const Napi::CallbackInfo& info) : Napi::ObjectWrap<EngineProbe>(info) {
+        guarded(info.Env(), [&] {
+            BackendOptions backend;
+            backend.native_directory = std::filesystem::u8path(info[0].As<Napi::String>().Utf8Value());
+            backend.choice = BackendChoice::cpu;
+            initialize_backends(backend);
+            engine_ = std::make_unique<Engine>(addon::load_options(info[1].As<Napi::Object>()));
+            return 0;
+        });
+    }
+
+  private:
+    SequenceSpace space(const Napi::Value& length) const {
+        return {engine_->vocabulary().size(), length.As<Napi::Number>().Int32Value()};
+    }
+
+    /** exact(job, length) → Float64Array */
+    Napi::Value exact(const Napi::CallbackInfo& info) {
+        return guarded(info.Env(), [&] {
+            const auto job = addon::job(info[0].As<Napi::Object>());
+            return typed<Napi::Float64Array>(info.Env(), exact_distribution(*engine_, job, space(info[1])));
+        });
+    }
+
+    /** sample(job, length, samples, rule) → {counts, drafted, accepted} */
+    Napi::Value sample(const Napi::CallbackInfo& info) {
+        return guarded(info.Env(), [&] {
+            const auto job = addon::job(info[0].As<Napi::Object>());
+            const auto sampled = sample_sequences(*engine_, job, space(info[1]), info[2].As<Napi::Number>().Int32Value(),
+                                                  info[3].As<Napi::String>());
+            auto result = Napi::Object::New(info.Env());
+            result.Set("counts", typed<Napi::Uint32Array>(info.Env(), sampled.counts));
+            result.Set("drafted", sampled.drafted);
+            result.Set("accepted", sampled.accepted);
+            return result;
+        });
+    }
+
+    std::unique_ptr<Engine> engine_;
+};
+
+Napi::Object init(Napi::Env env, Napi::Object exports) {
+    exports.Set("simulate", Napi::Function::New(env, simulate_js));
+    exports.Set("probabilities", Napi::Function::New(env, probabilities_js));
+    exports.Set("best", Napi::Function::New(env, best_js));
+    exports.Set("lookup", Napi::Function::New(env, lookup_js));
+    exports.Set("Controller", ControllerObject::define(env));
+    exports.Set("EngineProbe", EngineProbe::define(env));
+    return exports;
+}
+
+} // namespace
+
+} // namespace specdiff::test
+
+namespace {
+
+Napi::Object init_addon(Napi::Env env, Napi::Object exports) { return specdiff::test::init(env, exports); }
+
+} // namespace
+
+NODE_API_MODULE(specdiff_test, init_addon)

@@ -1,0 +1,113 @@
+#include "arguments.h"
+
+#include "../core/error.h"
+
+#include <cerrno>
+#include <cmath>
+#include <cstdlib>
+#include <filesystem>
+#include <functional>
+#include <limits>
+#include <map>
+
+namespace specdiff::cli {
+
+namespace {
+
+/** Takes the option's value. */
+using Setter = std::function<void(Arguments&, const std::string&)>;
+
+double number(const std::string& text) {
+    char* end = nullptr;
+    const double value = std::strtod(text.c_str(), &end);
+    if (text.empty() || *end != '\0' || !std::isfinite(value)) throw Error("'" + text + "' is not a number.");
+    return value;
+}
+
+int integer(const std::string& text) {
+    const double value = number(text);
+    if (value != std::floor(value) || value < 0 || value > std::numeric_limits<int>::max()) {
+        throw Error("'" + text + "' is not a whole number from 0 on.");
+    }
+    return static_cast<int>(value);
+}
+
+BackendChoice choice(const std::string& name) {
+    static const std::map<std::string, BackendChoice> choices = {{"auto", BackendChoice::automatic},
+                                                                 {"cpu", BackendChoice::cpu},
+                                                                 {"cuda", BackendChoice::cuda},
+                                                                 {"vulkan", BackendChoice::vulkan},
+                                                                 {"metal", BackendChoice::metal}};
+    const auto found = choices.find(name);
+    if (found == choices.end()) throw Error("--backend must be auto, cpu, cuda, vulkan or metal.");
+    return found->second;
+}
+
+const std::map<std::string, Setter>& setters() {
+    static const std::map<std::string, Setter> all = {
+        {"--target", [](Arguments& a, const std::string& v) { a.load.target_path = v; }},
+        {"--drafter-model", [](Arguments& a, const std::string& v) { a.load.drafter_path = v; }},
+        {"--threads", [](Arguments& a, const std::string& v) { a.load.threads = integer(v); }},
+        {"--context", [](Arguments& a, const std::string& v) { a.load.context_tokens = integer(v); }},
+        {"--native", [](Arguments& a, const std::string& v) { a.backend.native_directory = std::filesystem::u8path(v); }},
+        {"--backend", [](Arguments& a, const std::string& v) { a.backend.choice = choice(v); }},
+        {"--backend-directory",
+         [](Arguments& a, const std::string& v) { a.backend.backend_directories.push_back(std::filesystem::u8path(v)); }},
+        {"--cpu-library", [](Arguments& a, const std::string& v) { a.backend.cpu_library = v; }},
+        {"--prompt-file", [](Arguments& a, const std::string& v) { a.prompt_file = v; }},
+        {"--drafter", [](Arguments& a, const std::string& v) { a.job.drafter = v; }},
+        {"--draft-length", [](Arguments& a, const std::string& v) { a.job.draft_length = integer(v); }},
+        {"--max-tokens", [](Arguments& a, const std::string& v) { a.job.max_tokens = integer(v); }},
+        {"--temperature", [](Arguments& a, const std::string& v) { a.job.sampling.temperature = number(v); }},
+        {"--top-k", [](Arguments& a, const std::string& v) { a.job.sampling.top_k = integer(v); }},
+        {"--top-p", [](Arguments& a, const std::string& v) { a.job.sampling.top_p = number(v); }},
+        {"--min-p", [](Arguments& a, const std::string& v) { a.job.sampling.min_p = number(v); }},
+        {"--repetition-penalty", [](Arguments& a, const std::string& v) { a.job.sampling.repetition_penalty = number(v); }},
+        {"--seed", [](Arguments& a, const std::string& v) { a.job.sampling.seed = static_cast<uint64_t>(integer(v)); }},
+        {"--repeat", [](Arguments& a, const std::string& v) { a.repeat = integer(v); }},
+    };
+    return all;
+}
+
+bool set_flag(Arguments& arguments, const std::string& name) {
+    if (name == "--json") arguments.json = true;
+    else if (name == "--parse-special") arguments.parse_special = true;
+    else if (name == "--verbose") arguments.verbose = true;
+    else if (name == "--help") arguments.help = true;
+    else return false;
+    return true;
+}
+
+} // namespace
+
+std::string usage() {
+    return "specdiff-engine --target FILE --prompt-file FILE [options]\n"
+           "Completes the raw prompt and prints the text, then one line of statistics as JSON.\n"
+           "  --drafter none|ngram|diffusion|auto   --drafter-model FILE   --draft-length N (0: chosen while running)\n"
+           "  --max-tokens N   --temperature X   --top-k N   --top-p X   --min-p X   --repetition-penalty X   --seed N\n"
+           "  --threads N   --context N   --backend auto|cpu|cuda|vulkan|metal   --backend-directory DIR   --cpu-library FILE\n"
+           "  --native DIR (llama.cpp's libraries; default: beside this program)\n"
+           "  --parse-special   --repeat N   --json (statistics only)   --verbose   --help\n";
+}
+
+Arguments parse(int count, char** values) {
+    Arguments arguments;
+    arguments.job.max_tokens = 64;
+    arguments.load.context_tokens = 2048;
+    std::error_code ignored;
+    arguments.backend.native_directory = std::filesystem::absolute(std::filesystem::u8path(values[0]), ignored).parent_path();
+    for (int i = 1; i < count; ++i) {
+        const std::string name = values[i];
+        if (set_flag(arguments, name)) continue;
+        const auto setter = setters().find(name);
+        if (setter == setters().end()) throw Error("Unknown option " + name + ": see --help.");
+        if (++i >= count) throw Error("Option " + name + " needs a value: see --help.");
+        setter->second(arguments, values[i]);
+    }
+    if (arguments.help) return arguments;
+    if (arguments.load.target_path.empty()) throw Error("--target is missing: see --help.");
+    if (arguments.prompt_file.empty()) throw Error("--prompt-file is missing: see --help.");
+    return arguments;
+}
+
+} // namespace specdiff::cli

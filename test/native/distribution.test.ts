@@ -1,0 +1,126 @@
+/** The engine on a random model: what it samples against what the model's own logits say, sequence by sequence. */
+import { rmSync } from 'node:fs';
+import { setImmediate } from 'node:timers/promises';
+import { afterAll, describe, expect, it } from 'vitest';
+import type { GenerateJob, LoadOptions } from '../../server/engine/addon';
+import { chiSquare } from '../support/chiSquare';
+import { type EngineProbe, NATIVE_DIRECTORY, jobOf, temporaryFolder, testAddon } from '../support/native';
+import { seeded } from '../support/random';
+import { TINY_CONTEXT, TINY_VOCABULARY, type TinyDrafterOptions, writeTinyDrafter, writeTinyTarget } from '../support/tinyModel';
+
+const LENGTH = 3;
+const LEAST_P = 1e-6;
+const folder = temporaryFolder();
+const targetPath = writeTinyTarget(folder);
+const { EngineProbe } = testAddon();
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+function probe(name: string, options: TinyDrafterOptions | null): EngineProbe {
+  const drafterPath = options === null ? null : writeTinyDrafter(folder, name, options);
+  const load: LoadOptions = { targetPath, drafterPath, threads: 1, contextTokens: TINY_CONTEXT };
+  return new EngineProbe(NATIVE_DIRECTORY, load);
+}
+
+const PROMPT = [1, 7, 9, 12, 7, 9];
+/** Holds every token many times, so that the lookup always finds something to copy. */
+const uniform = seeded(11);
+const LOOKUP = Int32Array.from({ length: 2000 }, () => Math.floor(uniform() * TINY_VOCABULARY.length));
+const job = (drafter: GenerateJob['drafter'], sampling: Partial<GenerateJob['sampling']>) =>
+  jobOf(PROMPT, { drafter, draftLength: LENGTH, sampling, lookup: LOOKUP });
+
+const CHUNK = 2000;
+
+/** Samples in chunks, so that the test runner hears from us in between. */
+async function sample(engine: EngineProbe, wanted: GenerateJob, samples: number, rule: string) {
+  const counts = new Float64Array(TINY_VOCABULARY.length ** LENGTH);
+  let drafted = 0;
+  let accepted = 0;
+  for (let done = 0; done < samples; done += CHUNK) {
+    const seed = wanted.sampling.seed + done;
+    const part = engine.sample({ ...wanted, sampling: { ...wanted.sampling, seed } }, LENGTH, Math.min(CHUNK, samples - done), rule);
+    part.counts.forEach((count, i) => (counts[i] = counts[i]! + count));
+    drafted += part.drafted;
+    accepted += part.accepted;
+    await setImmediate();
+  }
+  return { counts, drafted, accepted };
+}
+
+const anchored: TinyDrafterOptions = { seed: 2, blockSize: 3, sampleFromAnchor: true, slotInit: 'mask' };
+const cases: readonly {
+  readonly name: string;
+  readonly drafter: GenerateJob['drafter'];
+  readonly options: TinyDrafterOptions | null;
+  readonly sampling: Partial<GenerateJob['sampling']>;
+  readonly samples: number;
+}[] = [
+  { name: 'plain', drafter: 'none', options: null, sampling: { temperature: 1, topK: 6 }, samples: 40_000 },
+  { name: 'ngram', drafter: 'ngram', options: null, sampling: { temperature: 1, topK: 6 }, samples: 50_000 },
+  {
+    name: 'ngram, penalty',
+    drafter: 'ngram',
+    options: null,
+    sampling: { temperature: 1.5, topP: 0.8, repetitionPenalty: 1.3 },
+    samples: 30_000,
+  },
+  {
+    name: 'diffusion, anchor first',
+    drafter: 'diffusion',
+    options: anchored,
+    sampling: { temperature: 1, topK: 6 },
+    samples: 50_000,
+  },
+  {
+    name: 'diffusion, bonus anchor, reduced vocabulary, slots from lookup',
+    drafter: 'diffusion',
+    options: { seed: 3, blockSize: 4, sampleFromAnchor: false, slotInit: 'lookup', draftVocabulary: 12 },
+    sampling: { temperature: 0.8, minP: 0.05 },
+    samples: 30_000,
+  },
+  {
+    name: 'diffusion, Markov head',
+    drafter: 'diffusion',
+    options: { ...anchored, seed: 4, markovRank: 4 },
+    sampling: { temperature: 1, topK: 5 },
+    samples: 20_000,
+  },
+  { name: 'auto', drafter: 'auto', options: anchored, sampling: { temperature: 1, topK: 6 }, samples: 20_000 },
+];
+
+describe('sampled text follows the plain distribution', () => {
+  let total = 0;
+  for (const { name, drafter, options, sampling, samples } of cases) {
+    it(name, async () => {
+      const engine = probe(name.replace(/\W+/g, '-'), options);
+      const exact = engine.exact(job('none', sampling), LENGTH);
+      expect(exact.reduce((sum, p) => sum + p, 0)).toBeCloseTo(1, 4);
+      const { counts, drafted, accepted } = await sample(engine, job(drafter, sampling), samples, 'exact');
+      const result = chiSquare(counts, exact);
+      total += samples;
+      console.log(
+        `${name}: p = ${result.p.toFixed(4)} (${result.degrees} degrees), ${samples} samples, ${accepted} of ${drafted} drafted accepted`,
+      );
+      expect(result.p).toBeGreaterThan(LEAST_P);
+      if (drafter !== 'none') expect(accepted).toBeGreaterThan(0);
+    });
+  }
+
+  it('with at least 200,000 samples of drafted text in all', () => {
+    expect(total - (cases[0]?.samples ?? 0)).toBeGreaterThanOrEqual(200_000);
+  });
+
+  it('and a broken acceptance rule is caught', async () => {
+    const engine = probe('broken', anchored);
+    const sampling = { temperature: 1, topK: 6 };
+    const exact = engine.exact(job('none', sampling), LENGTH);
+    for (const [drafter, rule] of [
+      ['ngram', 'residualForgotten'],
+      ['diffusion', 'residualForgotten'],
+      ['diffusion', 'qMissingInTest'],
+      ['diffusion', 'staleRow'],
+    ] as const) {
+      const { counts } = await sample(engine, job(drafter, sampling), 20_000, rule);
+      expect(chiSquare(counts, exact).p, `${drafter} with ${rule}`).toBeLessThan(LEAST_P);
+    }
+  });
+});

@@ -1,0 +1,76 @@
+import { describe, expect, it } from 'vitest';
+import type { SamplingSettings } from '../../protocol/settings';
+import { jobOf, testAddon } from '../support/native';
+
+const addon = testAddon();
+const logits = Float32Array.from([2, 1, 0, -1, -2, 1.5]);
+const p = (sampling: Partial<SamplingSettings>, history: readonly number[] = [], values = logits) => [
+  ...addon.probabilities(values, Int32Array.from(history), jobOf([], { sampling: { temperature: 1, ...sampling } })),
+];
+const best = (sampling: Partial<SamplingSettings>, history: readonly number[], values = logits) =>
+  addon.best(values, Int32Array.from(history), jobOf([], { sampling }));
+
+function softmax(values: readonly number[], temperature = 1): number[] {
+  const weights = values.map((value) => Math.exp(value / temperature));
+  const total = weights.reduce((sum, weight) => sum + weight, 0);
+  return weights.map((weight) => weight / total);
+}
+
+function expectClose(actual: readonly number[], wanted: readonly number[]): void {
+  expect(actual).toHaveLength(wanted.length);
+  actual.forEach((value, i) => expect(value).toBeCloseTo(wanted[i]!, 5));
+}
+
+const kept = (values: readonly number[]) => values.flatMap((value, token) => (value > 0 ? [token] : []));
+const masked = (tokens: readonly number[]) => [...logits].map((v, i) => (tokens.includes(i) ? v : -Infinity));
+
+describe('the definition of p', () => {
+  it('is the softmax at the temperature', () => {
+    expectClose(p({}), softmax([...logits]));
+    expectClose(p({ temperature: 0.5 }), softmax([...logits], 0.5));
+    expectClose(p({ temperature: 2 }), softmax([...logits], 2));
+  });
+
+  it('keeps the k best, renormalised', () => {
+    expectClose(p({ topK: 2 }), softmax(masked([0, 5])));
+    expect(kept(p({ topK: 100 }))).toHaveLength(logits.length);
+  });
+
+  it('keeps the fewest tokens that reach top-p, at least one', () => {
+    const sorted = softmax([...logits]);
+    expect(sorted[0]! + sorted[5]!).toBeGreaterThan(0.7);
+    expectClose(p({ topP: 0.7 }), softmax(masked([0, 5])));
+    expect(kept(p({ topP: 1e-6 }))).toEqual([0]);
+  });
+
+  it('keeps tokens within min-p of the best', () => {
+    expectClose(p({ minP: Math.exp(-1.1) }), softmax(masked([0, 1, 5])));
+  });
+
+  it('filters before it applies the temperature, as llama.cpp does', () => {
+    expect(kept(p({ topP: 0.7, temperature: 5 }))).toEqual(kept(p({ topP: 0.7, temperature: 0.1 })));
+  });
+
+  it('penalises what the last 64 tokens hold, once each, by the sign of the logit', () => {
+    const values = [...logits];
+    values[0] = 2 / 1.5;
+    values[4] = -2 * 1.5;
+    expectClose(p({ repetitionPenalty: 1.5 }, [0, 4, 0]), softmax(values));
+    const old = [0, ...Array.from({ length: 64 }, () => 3)];
+    values[0] = 2;
+    values[4] = -2;
+    values[3] = -1.5;
+    expectClose(p({ repetitionPenalty: 1.5 }, old), softmax(values));
+  });
+
+  it('chooses the lowest of equal logits when greedy, penalties applied', () => {
+    expect(best({}, [], Float32Array.from([1, 3, 3, 2]))).toBe(1);
+    expect(best({ repetitionPenalty: 2 }, [1], Float32Array.from([1, 3, 3, 2]))).toBe(2);
+  });
+
+  it('refuses settings out of their bounds', () => {
+    for (const sampling of [{ temperature: -1 }, { topP: 0 }, { topP: 1.5 }, { minP: 2 }, { topK: -1 }, { repetitionPenalty: 0 }]) {
+      expect(() => p(sampling)).toThrow(/must be/);
+    }
+  });
+});

@@ -1,0 +1,123 @@
+/** The built addon and the tests' own addon, typed. */
+import { existsSync, mkdtempSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import os from 'node:os';
+import path from 'node:path';
+import type { GenerateJob, LoadOptions, NativeAddon, NativePass, NativePrefill, NativeResult } from '../../server/engine/addon';
+
+const ROOT = path.resolve(import.meta.dirname, '../..');
+export const NATIVE_DIRECTORY = path.join(ROOT, 'dist/native', `${process.platform}-${process.arch}`);
+const requireNative = createRequire(import.meta.url);
+
+function open<T>(file: string): T {
+  if (!existsSync(file)) throw new Error(`${file} is missing: run \`npm run build\` first.`);
+  return requireNative(file) as T;
+}
+
+export interface Plan {
+  readonly candidate: number;
+  readonly length: number;
+}
+
+export interface TestController {
+  next(
+    candidates: readonly { readonly drafter: string; readonly outlook: number; readonly maxLength: number }[],
+    plainAllowed: boolean,
+  ): Plan;
+  observe(pass: {
+    readonly drafter: string;
+    readonly outlook: number;
+    readonly drafted: number;
+    readonly accepted: number;
+    readonly draftMs: number;
+    readonly targetMs: number;
+  }): void;
+  plainMs(): number;
+}
+
+export interface EngineProbe {
+  exact(job: GenerateJob, length: number): Float64Array;
+  sample(
+    job: GenerateJob,
+    length: number,
+    samples: number,
+    rule: string,
+  ): { readonly counts: Uint32Array; readonly drafted: number; readonly accepted: number };
+}
+
+export interface TestAddon {
+  simulate(options: {
+    readonly vocabulary: number;
+    readonly length: number;
+    readonly p: Float32Array;
+    readonly q?: Float32Array;
+    readonly guesses?: Int32Array;
+    readonly draftLength: number;
+    readonly rule: string;
+    readonly samples: number;
+    readonly seed: number;
+  }): Uint32Array;
+  probabilities(logits: Float32Array, history: Int32Array, job: GenerateJob): Float32Array;
+  best(logits: Float32Array, history: Int32Array, job: GenerateJob): number;
+  lookup(tokens: Int32Array, longest: number, count: number): { readonly length: number; readonly tokens: Int32Array };
+  readonly Controller: new () => TestController;
+  readonly EngineProbe: new (nativeDirectory: string, options: LoadOptions) => EngineProbe;
+}
+
+export const testAddon = (): TestAddon => open<TestAddon>(path.join(ROOT, 'build/native/Release/specdiff_test.node'));
+
+/** The product's addon with its CPU backend loaded. */
+export function nativeAddon(): NativeAddon {
+  const addon = open<NativeAddon>(path.join(NATIVE_DIRECTORY, 'specdiff.node'));
+  addon.initialize({
+    nativeDirectory: NATIVE_DIRECTORY,
+    backendDirectories: [],
+    cpuLibrary: null,
+    backend: 'cpu',
+    onLog: () => undefined,
+  });
+  return addon;
+}
+
+export const temporaryFolder = (): string => mkdtempSync(path.join(os.tmpdir(), 'specdiff-native-'));
+
+/** A job with everything switched off that a test does not set. */
+export function jobOf(
+  prompt: readonly number[],
+  settings: Partial<Omit<GenerateJob, 'prompt' | 'sampling'>> & { sampling?: Partial<GenerateJob['sampling']> } = {},
+): GenerateJob {
+  const { sampling, ...rest } = settings;
+  return {
+    prompt: Int32Array.from(prompt),
+    lookup: new Int32Array(0),
+    maxTokens: 32,
+    drafter: 'none',
+    draftLength: 0,
+    ...rest,
+    sampling: { temperature: 0, topK: 0, topP: 1, minP: 0, repetitionPenalty: 1, seed: 1, ...sampling },
+  };
+}
+
+export interface Generated {
+  readonly tokens: number[];
+  readonly passes: NativePass[];
+  readonly prefill: NativePrefill;
+  readonly result: NativeResult;
+}
+
+/** Runs a job to its end. */
+export async function generate(
+  engine: Awaited<ReturnType<NativeAddon['load']>>,
+  job: GenerateJob,
+): Promise<Generated> {
+  const passes: NativePass[] = [];
+  let prefill: NativePrefill | undefined;
+  const result = await engine.generate(
+    job,
+    (event) => {
+      prefill = event;
+    },
+    (pass) => passes.push(pass),
+  );
+  return { tokens: passes.flatMap((pass) => [...pass.tokens]), passes, prefill: prefill!, result };
+}

@@ -1,0 +1,145 @@
+/** Random language models small enough to enumerate: a llama target and dflash drafters that fit it. */
+import path from 'node:path';
+import { type MetadataValue, type Tensor, writeGguf } from './gguf';
+import { normal } from './random';
+
+const WIDTH = 32;
+const HEADS = 2;
+const HEAD_WIDTH = WIDTH / HEADS;
+const FEED_FORWARD = 64;
+const LAYERS = 3;
+const TAPS = [1, 2];
+export const TINY_CONTEXT = 256;
+/** <unk>, <s>, </s>, <mask>, "▁" and letters. */
+export const TINY_VOCABULARY = ['<unk>', '<s>', '</s>', '<mask>', '▁', ...'abcdefghijklmnopqrstuvwxyz'];
+const MASK = 3;
+
+type Metadata = Record<string, MetadataValue>;
+type Tensors = Record<string, Tensor>;
+
+export interface TinyDrafterOptions {
+  readonly seed: number;
+  readonly blockSize: number;
+  readonly sampleFromAnchor: boolean;
+  readonly slotInit: 'mask' | 'lookup';
+  /** Number of tokens of a reduced output head; all of them without it. */
+  readonly draftVocabulary?: number;
+  /** Adds a Markov head of this rank. */
+  readonly markovRank?: number;
+  readonly width?: number;
+  readonly vocabulary?: readonly string[];
+  readonly taps?: readonly number[];
+}
+
+function tokenizer(vocabulary: readonly string[]): Metadata {
+  return {
+    'tokenizer.ggml.model': { type: 'string', value: 'llama' },
+    'tokenizer.ggml.tokens': { type: 'strings', value: vocabulary },
+    'tokenizer.ggml.scores': { type: 'f32s', value: vocabulary.map((_, i) => -i) },
+    // 2 unknown, 3 control, 1 normal
+    'tokenizer.ggml.token_type': { type: 'i32s', value: vocabulary.map((_, i) => (i === 0 ? 2 : i <= MASK ? 3 : 1)) },
+    'tokenizer.ggml.bos_token_id': { type: 'u32', value: 1 },
+    'tokenizer.ggml.eos_token_id': { type: 'u32', value: 2 },
+    'tokenizer.ggml.unknown_token_id': { type: 'u32', value: 0 },
+    'tokenizer.ggml.add_bos_token': { type: 'bool', value: true },
+  };
+}
+
+function sizes(architecture: string, layers: number, width: number): Metadata {
+  return {
+    'general.architecture': { type: 'string', value: architecture },
+    'general.name': { type: 'string', value: `tiny ${architecture}` },
+    [`${architecture}.block_count`]: { type: 'u32', value: layers },
+    [`${architecture}.context_length`]: { type: 'u32', value: TINY_CONTEXT },
+    [`${architecture}.embedding_length`]: { type: 'u32', value: width },
+    [`${architecture}.feed_forward_length`]: { type: 'u32', value: FEED_FORWARD },
+    [`${architecture}.attention.head_count`]: { type: 'u32', value: HEADS },
+    [`${architecture}.attention.head_count_kv`]: { type: 'u32', value: HEADS },
+    [`${architecture}.attention.layer_norm_rms_epsilon`]: { type: 'f32', value: 1e-5 },
+    [`${architecture}.rope.dimension_count`]: { type: 'u32', value: HEAD_WIDTH },
+  };
+}
+
+/** Makes tensors from one stream of random numbers, so that the same seed gives the same file. */
+class Weights {
+  readonly tensors: Tensors = {};
+  readonly #next: () => number;
+
+  constructor(seed: number) {
+    this.#next = normal(seed);
+  }
+  matrix(name: string, columns: number, rows: number, scale = 1 / Math.sqrt(columns)): void {
+    const values = Float32Array.from({ length: columns * rows }, () => scale * this.#next());
+    this.tensors[name] = { dimensions: [columns, rows], values };
+  }
+  ones(name: string, size: number): void {
+    this.tensors[name] = { dimensions: [size], values: new Float32Array(size).fill(1) };
+  }
+  layer(index: number, width: number): void {
+    const prefix = `blk.${index}.`;
+    this.ones(`${prefix}attn_norm.weight`, width);
+    for (const name of ['attn_q', 'attn_k', 'attn_v']) this.matrix(`${prefix}${name}.weight`, width, HEADS * HEAD_WIDTH);
+    this.matrix(`${prefix}attn_output.weight`, HEADS * HEAD_WIDTH, width);
+    this.ones(`${prefix}ffn_norm.weight`, width);
+    for (const name of ['ffn_gate', 'ffn_up']) this.matrix(`${prefix}${name}.weight`, width, FEED_FORWARD);
+    this.matrix(`${prefix}ffn_down.weight`, FEED_FORWARD, width);
+  }
+}
+
+/** A causal model with random weights; its logits have a standard deviation of about 1.5. */
+export function tinyTarget(seed: number): { metadata: Metadata; tensors: Tensors } {
+  const weights = new Weights(seed);
+  weights.matrix('token_embd.weight', WIDTH, TINY_VOCABULARY.length, 1);
+  for (let layer = 0; layer < LAYERS; layer += 1) weights.layer(layer, WIDTH);
+  weights.ones('output_norm.weight', WIDTH);
+  weights.matrix('output.weight', WIDTH, TINY_VOCABULARY.length, 1.5 / Math.sqrt(WIDTH));
+  return { metadata: { ...sizes('llama', LAYERS, WIDTH), ...tokenizer(TINY_VOCABULARY) }, tensors: weights.tensors };
+}
+
+export function tinyDrafter(options: TinyDrafterOptions): { metadata: Metadata; tensors: Tensors } {
+  const width = options.width ?? WIDTH;
+  const vocabulary = options.vocabulary ?? TINY_VOCABULARY;
+  const taps = options.taps ?? TAPS;
+  const rows = options.draftVocabulary ?? vocabulary.length;
+  const weights = new Weights(options.seed);
+  weights.matrix('fc.weight', taps.length * width, width);
+  weights.ones('enc.output_norm.weight', width);
+  weights.ones('output_norm.weight', width);
+  weights.layer(0, width);
+  weights.ones('blk.0.attn_q_norm.weight', HEAD_WIDTH);
+  weights.ones('blk.0.attn_k_norm.weight', HEAD_WIDTH);
+  if (options.draftVocabulary !== undefined) {
+    weights.matrix('output.weight', width, rows, 1.5 / Math.sqrt(width));
+    // Every second token, so that the order shows.
+    const map = BigInt64Array.from({ length: rows }, (_, i) => BigInt((2 * i + 4) % vocabulary.length));
+    weights.tensors['d2t'] = { dimensions: [rows], values: map };
+  }
+  if (options.markovRank !== undefined) {
+    weights.matrix('markov_w1.weight', options.markovRank, vocabulary.length, 1);
+    weights.matrix('markov_w2.weight', options.markovRank, rows, 1);
+  }
+  const metadata: Metadata = {
+    ...sizes('dflash', 1, width),
+    ...tokenizer(vocabulary),
+    'tokenizer.ggml.mask_token_id': { type: 'u32', value: MASK },
+    'dflash.block_size': { type: 'u32', value: options.blockSize },
+    'dflash.sample_from_anchor': { type: 'bool', value: options.sampleFromAnchor },
+    'dflash.target_layers': { type: 'i32s', value: taps },
+    'specdiff.slot_init': { type: 'string', value: options.slotInit },
+  };
+  return { metadata, tensors: weights.tensors };
+}
+
+export function writeTinyTarget(folder: string, seed = 1): string {
+  const file = path.join(folder, `target-${seed}.gguf`);
+  const { metadata, tensors } = tinyTarget(seed);
+  writeGguf(file, metadata, tensors);
+  return file;
+}
+
+export function writeTinyDrafter(folder: string, name: string, options: TinyDrafterOptions): string {
+  const file = path.join(folder, `${name}.gguf`);
+  const { metadata, tensors } = tinyDrafter(options);
+  writeGguf(file, metadata, tensors);
+  return file;
+}
