@@ -102,7 +102,7 @@ export class Server implements vscode.Disposable {
       this.log.error('The language server did not start.', error);
       this.setPhase({
         phase: 'failed',
-        message: `The language server did not start: ${reason(error)}. ${START_AGAIN}`,
+        message: `The language server did not start. ${START_AGAIN}`,
       });
     }
   }
