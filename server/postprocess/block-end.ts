@@ -7,9 +7,11 @@ export interface BlockEndContext {
   readonly linePrefix: string;
   /** The first line with text below the cursor's, or ''. */
   readonly nextLine: string;
+  /** The cursor stands in a docstring or comment, where blank lines part paragraphs. */
+  readonly insideText?: boolean;
 }
 
-export function blockEnd({ linePrefix, nextLine }: BlockEndContext): LineRule {
+export function blockEnd({ linePrefix, nextLine, insideText = false }: BlockEndContext): LineRule {
   const onBlankLine = linePrefix.trim() === '';
   /** Column that the block's lines keep to; on a blank line the first line with text sets it. */
   let base = indentationOf(linePrefix);
@@ -31,7 +33,7 @@ export function blockEnd({ linePrefix, nextLine }: BlockEndContext): LineRule {
       // The closer of the block around the cursor belongs to it, unless it is there already.
       return isCloser(text) && nextLine.trimEnd() !== text.trimEnd() ? 'closer' : 'outside';
     }
-    const newThing = columns === base && blankBefore && (base === 0 || !onBlankLine);
+    const newThing = columns === base && blankBefore && (base === 0 || !onBlankLine) && !insideText;
     return newThing ? 'outside' : 'inside';
   };
 

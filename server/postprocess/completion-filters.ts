@@ -38,10 +38,11 @@ export function completionFilters({ before, after, languageId, crlf, healed }: C
   if (tail.trim() !== '') rules.push(singleLine());
   if (prose) rules.push(blankLines(1));
   else {
+    const inText = insideText(before);
     rules.push(
-      proseAfterCode(insideText(before), linePrefix.trim() === ''),
+      proseAfterCode(inText, linePrefix.trim() === ''),
       blankLines(2),
-      blockEnd({ linePrefix, nextLine }),
+      blockEnd({ linePrefix, nextLine, insideText: inText }),
       unfinishedLine(),
     );
   }
@@ -50,8 +51,8 @@ export function completionFilters({ before, after, languageId, crlf, healed }: C
   filters.push(
     new SameLineSuffix(tail),
     ...rules.map((rule) => new LineFilter(rule)),
-    new TrailingWhitespace(),
     new WholeCharacters(),
+    new TrailingWhitespace(),
     new DocumentLineEndings(crlf),
   );
   return new Pipeline(filters);

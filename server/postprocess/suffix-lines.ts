@@ -16,16 +16,16 @@ export function suffixLines(linePrefix: string, below: string): LineRule {
     .slice(0, LINES_BELOW)
     // A lone closer further below belongs to another block.
     .filter((line, index) => index === 0 || /\w{3}/.test(line));
-  const whole = (text: string, index: number): string => (index === 0 ? linePrefix + text : text).trimEnd();
+  const whole = (text: string, index: number): string => (index === 0 ? linePrefix + text : text);
   return {
     name: 'suffixLines',
     growsAlways: true,
     growing({ text, index }) {
       const line = whole(text, index);
-      return next.some((other) => other.startsWith(line)) && line.trim() !== '' ? 'hold' : 'keep';
+      return next.some((other) => other.startsWith(line) || other === line.trimEnd()) ? 'hold' : 'keep';
     },
     finished({ text, index }) {
-      const line = whole(text, index);
+      const line = whole(text, index).trimEnd();
       // What stands before the cursor alone cannot be taken back: an unchanged line is no repetition.
       return line !== '' && text.trim() !== '' && next.includes(line) ? 'drop' : 'keep';
     },

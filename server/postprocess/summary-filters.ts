@@ -10,7 +10,7 @@ export function summaryFilters(): Pipeline {
   return new Pipeline([
     new UnixLineEndings(),
     new LineFilter(repeatedLines()),
-    new TrailingWhitespace(),
     new WholeCharacters(),
+    new TrailingWhitespace(),
   ]);
 }

@@ -15,14 +15,9 @@ export class WholeCharacters implements TextFilter {
 
   push(text: string): FilterResult {
     const all = this.held + text;
-    const last = all.charCodeAt(all.length - 1);
-    if (Number.isNaN(last) || last < FIRST_COMBINING) {
-      this.held = '';
-      return { release: all };
-    }
-    const start = Math.max(0, all.length - WINDOW);
-    const segments = [...segmenter.segment(all.slice(start))];
-    const cut = start + (segments.at(-1)?.index ?? 0);
+    const half = /[\uD800-\uDBFF]$/.test(all);
+    const whole = half ? all.slice(0, -1) : all;
+    const cut = startOfChangeable(whole);
     this.held = all.slice(cut);
     return { release: all.slice(0, cut) };
   }
@@ -31,4 +26,12 @@ export class WholeCharacters implements TextFilter {
     // Half a surrogate pair is no text.
     return /^[\uD800-\uDBFF]$/.test(this.held) ? '' : this.held.replace(/[\uD800-\uDBFF]$/, '');
   }
+}
+
+/** Where the last character begins, if something may still join it; else the end. */
+function startOfChangeable(text: string): number {
+  const last = text.charCodeAt(text.length - 1);
+  if (Number.isNaN(last) || last < FIRST_COMBINING) return text.length;
+  const start = Math.max(0, text.length - WINDOW);
+  return start + ([...segmenter.segment(text.slice(start))].at(-1)?.index ?? 0);
 }

@@ -1,0 +1,83 @@
+import { describe, expect, it } from 'vitest';
+import { ExtraIndentation } from '../../../../server/postprocess/extra-indentation';
+import { HEALING_FAILED, HealedStart } from '../../../../server/postprocess/healed-start';
+import { DocumentLineEndings, UnixLineEndings } from '../../../../server/postprocess/line-endings';
+import { SameLineSuffix } from '../../../../server/postprocess/same-line-suffix';
+import { TrailingWhitespace } from '../../../../server/postprocess/trailing-whitespace';
+import { WholeCharacters } from '../../../../server/postprocess/whole-characters';
+import { run } from './run';
+
+describe('SameLineSuffix', () => {
+  const text = (tail: string, generated: string): string => run(new SameLineSuffix(tail), [...generated]).text;
+  it('leaves an autoclosed bracket to the document', () => {
+    expect(text(')', 'a, b)\nreturn')).toBe('a, b');
+    expect(text(');', 'f(a), g(b));')).toBe('f(a), g(b)');
+    expect(text(')', 'a, [1, 2)')).toBe('a, [1, 2');
+    expect(text('}', ' ...rest }')).toBe(' ...rest ');
+  });
+  it('leaves an autoclosed quote to the document', () => {
+    expect(text('")', 'hello \\"you\\"")')).toBe('hello \\"you\\"');
+  });
+  it('drops a repeated rest of the line', () => {
+    expect(text(' = 1;', 'value = 1;')).toBe('value ');
+    expect(text(' = 1;', 'value = 10')).toBe('value = 10');
+    expect(text('items.length', 'items.length')).toBe('');
+  });
+  it('lets everything through at the end of a line', () => {
+    expect(text('', 'a)\nb')).toBe('a)\nb');
+  });
+  it('never releases what it drops in the end', () => {
+    const { releases } = run(new SameLineSuffix(' = 1;'), [...'value = 1;']);
+    expect(releases.join('')).toBe('value ');
+  });
+});
+
+describe('HealedStart', () => {
+  it('takes the missing space back', () => {
+    expect(run(new HealedStart(' '), [' ret', 'urn']).text).toBe('return');
+    expect(run(new HealedStart(''), ['x']).text).toBe('x');
+  });
+  it('tells when the model wants none', () => {
+    expect(run(new HealedStart(' '), ['= 5'])).toMatchObject({ text: '', stop: HEALING_FAILED });
+  });
+});
+
+describe('ExtraIndentation', () => {
+  const text = (before: string, generated: string): string => run(new ExtraIndentation(before), [...generated]).text;
+  it('takes away indentation that is there already', () => {
+    expect(text('def f():\n    ', '    return 1')).toBe('return 1');
+    expect(text('if x:\n    a()\n    ', '    b()')).toBe('b()');
+  });
+  it('leaves indentation that is missing', () => {
+    expect(text('def f():\n  ', '  return 1')).toBe('  return 1');
+    expect(text('x = 1\n', '  y')).toBe('  y');
+  });
+});
+
+describe('TrailingWhitespace', () => {
+  it('drops it at the end only, and text of nothing else', () => {
+    expect(run(new TrailingWhitespace(), ['a ', ' b\n', '\n ']).text).toBe('a  b');
+    expect(run(new TrailingWhitespace(), [' ', '\n\t']).text).toBe('');
+  });
+});
+
+describe('WholeCharacters', () => {
+  it('never splits a character', () => {
+    const family = '👩‍👩‍👧';
+    const { releases, text } = run(new WholeCharacters(), [...`a${family}e\u0301`.split('')]);
+    expect(text).toBe(`a${family}e\u0301`);
+    const ends = releases.map((_, index) => releases.slice(0, index + 1).join('').length);
+    expect([...new Set(ends)]).toEqual([0, 1, 1 + family.length + 1, text.length].filter((end) => ends.includes(end)));
+  });
+  it('drops half a surrogate pair at the end', () => {
+    expect(run(new WholeCharacters(), ['a', '\ud83d']).text).toBe('a');
+  });
+});
+
+describe('line endings', () => {
+  it('become \\n and then the document’s', () => {
+    expect(run(new UnixLineEndings(), ['a\r', '\nb\rc\r\n']).text).toBe('a\nb\nc\n');
+    expect(run(new DocumentLineEndings(true), ['a\nb']).text).toBe('a\r\nb');
+    expect(run(new DocumentLineEndings(false), ['a\nb']).text).toBe('a\nb');
+  });
+});
