@@ -16,8 +16,8 @@ namespace specdiff {
 
 namespace {
 
-/** Rows injected in one call. */
-constexpr int CHUNK = 512;
+/** Rows injected in one call. llama.cpp reserves logits for all of them: 512 rows would take 100 MB and more. */
+constexpr int CHUNK = 64;
 
 /** A llama_batch with its memory. */
 class Batch {

@@ -6,6 +6,7 @@
 #include "../addon/convert.h"
 #include "../core/backend.h"
 #include "../core/controller.h"
+#include "../core/log.h"
 #include "../core/ngram_index.h"
 #include "../core/sampler.h"
 
@@ -157,6 +158,7 @@ class EngineProbe : public Napi::ObjectWrap<EngineProbe> {
     /** new EngineProbe(nativeDirectory, loadOptions) */
     explicit EngineProbe(const Napi::CallbackInfo& info) : Napi::ObjectWrap<EngineProbe>(info) {
         guarded(info.Env(), [&] {
+            set_log_sink({});
             BackendOptions backend;
             backend.native_directory = std::filesystem::u8path(info[0].As<Napi::String>().Utf8Value());
             backend.choice = BackendChoice::cpu;

@@ -23,7 +23,11 @@ interface Ran {
   readonly plans: string[];
 }
 
-function run(world: World, passes: number, { plainAllowed = true, controller = new addon.Controller(), seed = 3 } = {}): Ran {
+function run(
+  world: World,
+  passes: number,
+  { plainAllowed = true, controller = new addon.Controller(), seed = 3 } = {},
+): Ran {
   const next = seeded(seed);
   let ms = 0;
   let tokens = 0;
@@ -44,7 +48,8 @@ function run(world: World, passes: number, { plainAllowed = true, controller = n
   return { ms, tokens, plans };
 }
 
-const share = (plans: readonly string[], start: string) => plans.filter((plan) => plan.startsWith(start)).length / plans.length;
+const share = (plans: readonly string[], start: string) =>
+  plans.filter((plan) => plan.startsWith(start)).length / plans.length;
 /** Speed against plain decoding on the same machine. */
 const speedUp = (world: World, ran: Ran) => (ran.tokens * world.passMs(1)) / ran.ms;
 

@@ -69,7 +69,14 @@ describe('the definition of p', () => {
   });
 
   it('refuses settings out of their bounds', () => {
-    for (const sampling of [{ temperature: -1 }, { topP: 0 }, { topP: 1.5 }, { minP: 2 }, { topK: -1 }, { repetitionPenalty: 0 }]) {
+    for (const sampling of [
+      { temperature: -1 },
+      { topP: 0 },
+      { topP: 1.5 },
+      { minP: 2 },
+      { topK: -1 },
+      { repetitionPenalty: 0 },
+    ]) {
       expect(() => p(sampling)).toThrow(/must be/);
     }
   });

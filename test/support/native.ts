@@ -3,7 +3,14 @@ import { existsSync, mkdtempSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import os from 'node:os';
 import path from 'node:path';
-import type { GenerateJob, LoadOptions, NativeAddon, NativePass, NativePrefill, NativeResult } from '../../server/engine/addon';
+import type {
+  GenerateJob,
+  LoadOptions,
+  NativeAddon,
+  NativePass,
+  NativePrefill,
+  NativeResult,
+} from '../../server/engine/addon';
 
 const ROOT = path.resolve(import.meta.dirname, '../..');
 export const NATIVE_DIRECTORY = path.join(ROOT, 'dist/native', `${process.platform}-${process.arch}`);
@@ -106,10 +113,7 @@ export interface Generated {
 }
 
 /** Runs a job to its end. */
-export async function generate(
-  engine: Awaited<ReturnType<NativeAddon['load']>>,
-  job: GenerateJob,
-): Promise<Generated> {
+export async function generate(engine: Awaited<ReturnType<NativeAddon['load']>>, job: GenerateJob): Promise<Generated> {
   const passes: NativePass[] = [];
   let prefill: NativePrefill | undefined;
   const result = await engine.generate(

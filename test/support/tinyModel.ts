@@ -78,7 +78,8 @@ class Weights {
   layer(index: number, width: number): void {
     const prefix = `blk.${index}.`;
     this.ones(`${prefix}attn_norm.weight`, width);
-    for (const name of ['attn_q', 'attn_k', 'attn_v']) this.matrix(`${prefix}${name}.weight`, width, HEADS * HEAD_WIDTH);
+    for (const name of ['attn_q', 'attn_k', 'attn_v'])
+      this.matrix(`${prefix}${name}.weight`, width, HEADS * HEAD_WIDTH);
     this.matrix(`${prefix}attn_output.weight`, HEADS * HEAD_WIDTH, width);
     this.ones(`${prefix}ffn_norm.weight`, width);
     for (const name of ['ffn_gate', 'ffn_up']) this.matrix(`${prefix}${name}.weight`, width, FEED_FORWARD);
