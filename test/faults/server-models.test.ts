@@ -1,0 +1,114 @@
+import { copyFile, mkdtemp, open, rm, truncate, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { LanguageServerClient } from '../unit/server/support/language-client';
+import { bundleServer, engineMissing, named, ROOT, TARGET } from '../unit/server/support/product';
+
+const URI = 'file:///work/a.py';
+const PLACE = { uri: URI, position: { line: 1, character: 11 } };
+
+/** A GGUF head that names an architecture and nothing else. */
+function ggufHead(architecture: string): Buffer {
+  const text = (value: string): Buffer => {
+    const length = Buffer.alloc(8);
+    length.writeBigUInt64LE(BigInt(value.length));
+    return Buffer.concat([length, Buffer.from(value)]);
+  };
+  const head = Buffer.alloc(24);
+  head.write('GGUF');
+  head.writeUInt32LE(3, 4);
+  head.writeBigUInt64LE(0n, 8);
+  head.writeBigUInt64LE(1n, 16);
+  const type = Buffer.alloc(4);
+  type.writeUInt32LE(8);
+  return Buffer.concat([head, text('general.architecture'), type, text(architecture)]);
+}
+
+describe.skipIf(engineMissing() !== null)(named('model files that are not what they should be'), () => {
+  let folder: string;
+  let client: LanguageServerClient;
+  const file = (name: string): string => join(folder, name);
+  beforeAll(async () => {
+    await bundleServer();
+    folder = await mkdtemp(join(tmpdir(), 'specdiff-models-'));
+    await copyFile(TARGET, file('truncated.gguf'));
+    await truncate(file('truncated.gguf'), 20_000_000);
+    await writeFile(file('text.gguf'), 'this is no model');
+    await writeFile(file('bert.gguf'), ggufHead('bert'));
+    await writeFile(file('unknown.gguf'), ggufHead('neverheardof'));
+    await writeFile(file('empty.gguf'), '');
+  });
+  afterAll(() => rm(folder, { recursive: true, force: true }));
+  beforeEach(async () => {
+    client = await LanguageServerClient.start({
+      storageDirectory: join(folder, 'storage'),
+      settings: { maxTokens: 4 },
+    });
+    await client.open(URI, 'def f(a):\n    return a');
+  });
+  afterEach(() => client.stop());
+
+  it('says that a missing one is missing', async () => {
+    await client.settings({ targetPath: file('nowhere.gguf') });
+    const result = await client.complete(PLACE);
+    expect(result).toMatchObject({ outcome: 'failed', text: '' });
+    expect(result.message).toMatch(/nowhere\.gguf is not there/);
+    expect(client.state).toBe('noModel');
+  });
+
+  it('offers the import where no model is installed at all', async () => {
+    const bare = await LanguageServerClient.start({ storageDirectory: file('bare'), extensionRoot: file('bare-root') });
+    await bare.open(URI, 'def f(a):\n    return a');
+    expect((await bare.complete(PLACE)).message).toMatch(/Import a model file/);
+    expect(bare.state).toBe('noModel');
+    await bare.stop();
+  });
+
+  for (const name of ['truncated', 'text', 'bert', 'unknown', 'empty']) {
+    it(`refuses a ${name} file in one sentence, without losing the engine, and takes the right one afterwards`, async () => {
+      await client.settings({ targetPath: file(`${name}.gguf`), maxTokens: 4 });
+      const result = await client.complete(PLACE);
+      expect(result.outcome).toBe('failed');
+      expect(result.message).not.toMatch(/ended unexpectedly/);
+      expect(result.message!.length).toBeGreaterThan(20);
+      expect(client.state).toBe('error');
+      // Asked again, it is not loaded again.
+      const starts = client.states.filter(({ engine }) => engine.state === 'starting').length;
+      expect((await client.complete({ ...PLACE, requestId: 2 })).message).toBe(result.message);
+      expect(client.states.filter(({ engine }) => engine.state === 'starting')).toHaveLength(starts);
+      expect(client.messages).toHaveLength(1);
+      await client.settings({ maxTokens: 4 });
+      expect((await client.complete({ ...PLACE, requestId: 3 })).outcome).toBe('done');
+    });
+
+    it(`does not import a ${name} file`, async () => {
+      const result = await client.importModel(file(`${name}.gguf`));
+      expect(result.ok).toBe(false);
+      expect(result.message).not.toMatch(/ended unexpectedly/);
+      expect((await client.complete(PLACE)).outcome).toBe('done');
+    });
+  }
+
+  it('imports a right one and uses it from then on', async () => {
+    await copyFile(TARGET, file('mine.gguf'));
+    const result = await client.importModel(file('mine.gguf'));
+    expect(result).toMatchObject({ ok: true });
+    expect((await client.complete(PLACE)).outcome).toBe('done');
+    expect(client.states.at(-1)!.loaded!.target.path).toBe(join(folder, 'storage/models/mine.gguf'));
+  });
+
+  it('goes on without a drafter that does not belong to the target, and says why', async () => {
+    const handle = await open(file('other.dflash.gguf'), 'w');
+    await handle.writeFile(ggufHead('dflash'));
+    await handle.close();
+    for (const drafterPath of [TARGET, file('other.dflash.gguf'), join(ROOT, 'package.json')]) {
+      await client.settings({ drafterPath, maxTokens: 4 });
+      const result = await client.complete(PLACE);
+      expect(result.outcome, result.message).toBe('done');
+      const loaded = client.states.at(-1)!.loaded!;
+      expect(loaded.drafter).toBeNull();
+      expect(loaded.drafterNote!.length).toBeGreaterThan(20);
+    }
+  });
+});
