@@ -11,6 +11,8 @@ export class EngineHost {
   private engine: NativeEngine | null = null;
   private loading = false;
   private generating: number | null = null;
+  /** The running job, or the last one, was asked to end. */
+  private cancelled = false;
 
   constructor(
     private readonly loadAddon: (nativeDirectory: string) => NativeAddon,
@@ -32,7 +34,9 @@ export class EngineHost {
         case 'generate':
           return await this.generate(command);
         case 'cancel':
-          if (this.generating === command.id) this.engine?.cancel();
+          if (this.generating !== command.id) return;
+          this.cancelled = true;
+          this.engine?.cancel();
           return;
         case 'close':
           return await this.close();
@@ -67,8 +71,9 @@ export class EngineHost {
       cpuLibrary: options.cpuLibrary,
       backend: options.backend,
       onLog: (level, text) => {
-        // llama.cpp's debug lines are thousands.
-        if (level !== 'debug' || VERBOSE) this.send({ event: 'log', level, text });
+        // llama.cpp calls an aborted computation an error; its debug lines are thousands.
+        const told = this.cancelled && level === 'error' ? 'debug' : level;
+        if (told !== 'debug' || VERBOSE) this.send({ event: 'log', level: told, text });
       },
     });
     const engine = await addon.load(options);
@@ -98,6 +103,7 @@ export class EngineHost {
     const engine = this.loaded();
     const decoder = new TokenDecoder();
     this.generating = id;
+    this.cancelled = false;
     try {
       const result = await engine.generate(
         { ...options, prompt: Int32Array.from(prompt), lookup: Int32Array.from(lookup) },

@@ -7,7 +7,7 @@ function counting() {
     asked,
     tokenizer: (texts: readonly string[]) => {
       asked.push(...texts);
-      return Promise.resolve(texts.map((text) => [...text].map((character) => character.charCodeAt(0))));
+      return Promise.resolve(texts.map((text) => Array.from(text, (character) => character.charCodeAt(0))));
     },
   };
 }

@@ -54,7 +54,7 @@ beforeEach(async () => {
 });
 afterEach(async () => {
   for (const name of ['PIP_NO_INDEX', 'PIP_FIND_LINKS', 'PATH']) {
-    if (before[name] === undefined) delete process.env[name];
+    if (before[name] === undefined) Reflect.deleteProperty(process.env, name);
     else process.env[name] = before[name];
   }
   await rm(folder, { recursive: true, force: true });

@@ -21,7 +21,7 @@ export function run(filter: TextFilter, pieces: readonly string[], reason: EndRe
 
 /** One rule over a text that comes character by character: the hardest way to come. */
 export function runRule(rule: LineRule, text: string, reason: EndReason = 'endOfText'): Run {
-  return run(new LineFilter(rule), [...text], reason);
+  return run(new LineFilter(rule), Array.from(text), reason);
 }
 
 /** Deterministic pseudo-random numbers in [0, 1) (mulberry32). */

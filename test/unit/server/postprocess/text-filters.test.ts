@@ -8,7 +8,7 @@ import { WholeCharacters } from '../../../../server/postprocess/whole-characters
 import { run } from './run';
 
 describe('SameLineSuffix', () => {
-  const text = (tail: string, generated: string): string => run(new SameLineSuffix(tail), [...generated]).text;
+  const text = (tail: string, generated: string): string => run(new SameLineSuffix(tail), Array.from(generated)).text;
   it('leaves an autoclosed bracket to the document', () => {
     expect(text(')', 'a, b)\nreturn')).toBe('a, b');
     expect(text(');', 'f(a), g(b));')).toBe('f(a), g(b)');
@@ -27,7 +27,7 @@ describe('SameLineSuffix', () => {
     expect(text('', 'a)\nb')).toBe('a)\nb');
   });
   it('never releases what it drops in the end', () => {
-    const { releases } = run(new SameLineSuffix(' = 1;'), [...'value = 1;']);
+    const { releases } = run(new SameLineSuffix(' = 1;'), Array.from('value = 1;'));
     expect(releases.join('')).toBe('value ');
   });
 });
@@ -43,7 +43,8 @@ describe('HealedStart', () => {
 });
 
 describe('ExtraIndentation', () => {
-  const text = (before: string, generated: string): string => run(new ExtraIndentation(before), [...generated]).text;
+  const text = (before: string, generated: string): string =>
+    run(new ExtraIndentation(before), Array.from(generated)).text;
   it('takes away indentation that is there already', () => {
     expect(text('def f():\n    ', '    return 1')).toBe('return 1');
     expect(text('if x:\n    a()\n    ', '    b()')).toBe('b()');

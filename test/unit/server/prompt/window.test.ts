@@ -68,7 +68,7 @@ describe('windowAfter', () => {
   });
   it('takes a part of a long line, never half a character', async () => {
     const window = await windowAfter('😀'.repeat(500), 10, (texts) =>
-      Promise.resolve(texts.map((text) => [...text].map(() => 1))),
+      Promise.resolve(texts.map((text) => Array.from(text, () => 1))),
     );
     expect(window.length).toBeGreaterThan(0);
     expect(window).toMatch(/^😀+$/u);

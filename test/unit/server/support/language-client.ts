@@ -53,20 +53,20 @@ export class LanguageServerClient {
       stdio: ['pipe', 'pipe', 'inherit'],
     });
     const connection = createMessageConnection(
-      new StreamMessageReader(child.stdout!),
-      new StreamMessageWriter(child.stdin!),
+      new StreamMessageReader(child.stdout),
+      new StreamMessageWriter(child.stdin),
     );
     const client = new LanguageServerClient(child, connection);
-    const note = <T>(method: string, list: T[]): void => {
-      connection.onNotification(method, (params: T) => {
-        list.push(params);
+    const note = (method: string, add: (params: never) => void): void => {
+      connection.onNotification(method, (...params: never[]) => {
+        for (const param of params) add(param);
         for (const listener of client.listeners) listener();
       });
     };
-    note('specdiff/block', client.blocks);
-    note('specdiff/telemetry', client.telemetry);
-    note('specdiff/state', client.states);
-    note('specdiff/userMessage', client.messages);
+    note('specdiff/block', (params: BlockParams) => client.blocks.push(params));
+    note('specdiff/telemetry', (params: TelemetryParams) => client.telemetry.push(params));
+    note('specdiff/state', (params: StateParams) => client.states.push(params));
+    note('specdiff/userMessage', (params: UserMessageParams) => client.messages.push(params));
     connection.onNotification(
       'window/logMessage',
       ({ message }: { message: string }) => void client.logs.push(message),
