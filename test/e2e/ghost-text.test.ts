@@ -1,39 +1,13 @@
 // Ghost text as the user sees it, looked at frame by frame: it grows without a blank, stays while typing along, obeys
 // Escape and can be accepted whole, by word and while it still grows.
 import { expect, it } from 'vitest';
+import { CODE, START } from './fixtures/unfinished-code';
 import { describeInEditor } from './harness/fixture';
 import { blankFrames, firstTakenBack, growth } from './harness/ghost';
 import type { Editor } from './harness/editor';
 
-const CODE = `// A shopping cart: items with a name, a unit price in cents and a quantity.
-
-class Cart {
-  constructor() {
-    this.items = [];
-  }
-
-  add(name, price, quantity = 1) {
-    this.items.push({ name, price, quantity });
-  }
-
-  total() {
-    let sum = 0;
-    for (const item of this.items) {
-      sum += item.price * item.quantity;
-    }
-    return sum;
-  }
-}
-
-// Finds the item with the highest price in the cart and returns its name.
-function mostExpensive(cart) {
-`;
-
 const NAMES = ['grow', 'along', 'escape', 'tab', 'word', 'midstream'];
 const FILES = Object.fromEntries(NAMES.map((name) => [`ghost/${name}.js`, CODE]));
-/** Types the first characters of the line that the completion goes on from. */
-const START = '  let';
-
 async function startCompletion(editor: Editor, file: string): Promise<void> {
   await editor.openFile(file);
   await editor.moveToEnd();

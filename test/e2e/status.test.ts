@@ -43,6 +43,8 @@ describeInEditor('Status bar', {}, (get) => {
     await editor.screenshot('status-off');
     await editor.runCommand(command);
     await editor.waitForStatus(/^(?!.*off)/);
+    await editor.page.locator('.view-line', { hasText: 'countItems' }).click();
+    await editor.moveToEnd();
     await editor.type('c');
     await editor.waitForGhost();
   });

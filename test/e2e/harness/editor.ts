@@ -22,11 +22,12 @@ const CHROMIUM_FLAGS = [
 const STATUS_ITEM = '[id="specdiff.specdiff.specdiff.status"]';
 
 /** Longest wait for one thing to appear: engine start and first prompt on a busy machine. */
-const WAIT_MS = 60_000;
+const WAIT_MS = 120_000;
 
 /** Keeps other features' pop-ups and automatic edits out of what the tests look at. */
 const TEST_SETTINGS = {
   'editor.autoClosingBrackets': 'never',
+  'editor.autoClosingComments': 'never',
   'editor.autoIndent': 'none',
   'editor.minimap.enabled': false,
   'editor.parameterHints.enabled': false,
@@ -130,9 +131,15 @@ export class Editor {
     if (foldable) await this.page.locator('.codicon-folding-expanded').first().waitFor({ state: 'attached' });
   }
 
+  /** Gives the focus back to an open file, from wherever it is. */
+  async clickTab(name: string): Promise<void> {
+    await this.page.locator(`.tab[data-resource-name="${path.basename(name)}"]`).click();
+    await this.activeTab(path.basename(name)).waitFor();
+  }
+
   async newUntitledFile(): Promise<void> {
     await this.runCommand('File: New Untitled Text File');
-    await this.activeTab('Untitled').waitFor();
+    await this.activeTab('Untitled-1').waitFor();
   }
 
   /** Types into the open quick input and takes the first row with that text. */
@@ -175,7 +182,7 @@ export class Editor {
   /** Saves the active file and gives its text on disk. */
   async save(name: string): Promise<string> {
     await this.page.keyboard.press('Control+s');
-    await this.page.locator('.tab.active:not(.dirty)', { hasText: path.basename(name) }).waitFor();
+    await this.page.locator(`.tab.active:not(.dirty)[data-resource-name="${path.basename(name)}"]`).waitFor();
     return this.onDisk(name);
   }
 
@@ -183,8 +190,9 @@ export class Editor {
     return readFileSync(path.join(this.workspace, name), 'utf8');
   }
 
-  activeTab(label: string): Locator {
-    return this.page.locator('.tab.active', { hasText: label });
+  /** The tab of the file of that name, once it has the focus. */
+  activeTab(name: string): Locator {
+    return this.page.locator(`.editor-group-container.active .tab.active[data-resource-name="${name}"]`);
   }
 
   // ---------------------------------------------------------------- ghost text
@@ -248,6 +256,13 @@ export class Editor {
 
   notification(text: string | RegExp): Locator {
     return this.page.locator('.notifications-toasts .notification-list-item', { hasText: text });
+  }
+
+  /** Every notification of the session that is not yet dismissed, also those whose toast has gone. */
+  async notifications(): Promise<string[]> {
+    await this.runCommand('Notifications: Show Notifications');
+    await this.page.locator('.notifications-center.visible').waitFor();
+    return this.page.locator('.notifications-center .notification-list-item-message').allInnerTexts();
   }
 
   /** The page of a webview on screen, by the id of the extension or view it belongs to. */
