@@ -42,11 +42,12 @@ class Batch {
 
 class DiffusionDrafter : public Drafter {
   public:
-    DiffusionDrafter(Model model, DrafterMetadata metadata, Target& target, const ThreadPool& threads)
-        : model_(std::move(model)), metadata_(std::move(metadata)), target_(target),
+    DiffusionDrafter(Model model, DrafterMetadata metadata, Target& target, ThreadPool& threads)
+        : model_(std::move(model)), metadata_(std::move(metadata)), target_(target), threads_(threads),
           vocabulary_size_(target.vocabulary().size()), mask_(llama_vocab_mask(llama_model_get_vocab(model_.get()))),
-          row_width_(metadata_.taps.size() * static_cast<size_t>(target.model().width())), context_(nullptr, llama_free),
-          injection_(CHUNK, static_cast<int>(row_width_)), block_(metadata_.block_size, 0) {
+          row_width_(metadata_.taps.size() * static_cast<size_t>(target.model().width())),
+          context_(nullptr, llama_free), injection_(CHUNK, static_cast<int>(row_width_)),
+          block_(metadata_.block_size, 0) {
         auto params = llama_context_default_params();
         params.n_ctx = static_cast<uint32_t>(target.context_tokens() + metadata_.block_size);
         params.n_batch = CHUNK;
@@ -87,14 +88,17 @@ class DiffusionDrafter : public Drafter {
         if (!metadata_.slots_from_lookup) return;
         index_.clear();
         index_.reserve(lookup.size() + prompt.size() + 1);
-        for (const auto token : lookup) index_.append(token);
+        for (const auto token : lookup)
+            index_.append(token);
         index_.append(NgramIndex::SEPARATOR);
-        for (const auto token : prompt) index_.append(token);
+        for (const auto token : prompt)
+            index_.append(token);
     }
 
     void emitted(const std::vector<int32_t>& tokens, int count) override {
         if (!metadata_.slots_from_lookup) return;
-        for (auto i = tokens.size() - static_cast<size_t>(count); i < tokens.size(); ++i) index_.append(tokens[i]);
+        for (auto i = tokens.size() - static_cast<size_t>(count); i < tokens.size(); ++i)
+            index_.append(tokens[i]);
     }
 
     /** Copies the taps; they go into the drafter's cache with the next draft, all at once. */
@@ -123,8 +127,7 @@ class DiffusionDrafter : public Drafter {
         const int first = metadata_.sample_from_anchor ? 0 : 1; // slot that predicts the first drafted token
         const int slots = length + first;
         fill_block(context.tokens.back(), position, slots, first);
-        const int result = llama_decode(context_.get(), block_.get());
-        llama_synchronize(context_.get());
+        const int result = threads_.decode(context_.get(), block_.get());
         Tree tree;
         if (result == 0) tree = read(first, length, context);
         forget_after(injected_); // slots are no text: they never stay in the cache
@@ -153,9 +156,9 @@ class DiffusionDrafter : public Drafter {
             batch.n_tokens = rows;
             std::memcpy(batch.embd, waiting_.data() + static_cast<size_t>(start) * row_width_,
                         static_cast<size_t>(rows) * row_width_ * sizeof(float));
-            for (int row = 0; row < rows; ++row) injection_.place(row, injected_ + start + row, false);
-            const int result = llama_decode(context_.get(), batch);
-            llama_synchronize(context_.get());
+            for (int row = 0; row < rows; ++row)
+                injection_.place(row, injected_ + start + row, false);
+            const int result = threads_.decode(context_.get(), batch);
             if (result != 0) {
                 // Nothing of this call counts: the rows keep waiting.
                 forget_after(injected_);
@@ -201,6 +204,7 @@ class DiffusionDrafter : public Drafter {
     Model model_;
     DrafterMetadata metadata_;
     Target& target_;
+    ThreadPool& threads_;
     int vocabulary_size_;
     int32_t mask_;
     /** Floats of one row's taps. */
@@ -220,7 +224,8 @@ class DiffusionDrafter : public Drafter {
 
 std::unique_ptr<Drafter> make_diffusion_drafter(const DrafterResources& resources) {
     if (!resources.model || !resources.metadata) return nullptr;
-    return std::make_unique<DiffusionDrafter>(*resources.model, *resources.metadata, resources.target, resources.threads);
+    return std::make_unique<DiffusionDrafter>(*resources.model, *resources.metadata, resources.target,
+                                              resources.threads);
 }
 
 } // namespace specdiff

@@ -12,7 +12,7 @@ namespace specdiff {
 /** What drafters may be made of. */
 struct DrafterResources {
     Target& target;
-    const ThreadPool& threads;
+    ThreadPool& threads;
     /** The drafter's weights and what its file says, where one was given and fits. */
     std::optional<Model> model;
     std::optional<DrafterMetadata> metadata;

@@ -27,7 +27,7 @@ Engine::Engine(const LoadOptions& options) {
     Model model(file.path());
     if (!options.drafter_path.empty()) load_drafter(options.drafter_path, file);
 
-    pool_ = std::make_unique<ThreadPool>(options.threads > 0 ? options.threads : available_cores());
+    pool_ = std::make_unique<ThreadPool>(options.threads);
     target_ = std::make_unique<Target>(std::move(model), *pool_, options.context_tokens,
                                        drafter_metadata_ ? drafter_metadata_->taps : std::vector<int32_t>());
     try {

@@ -12,16 +12,21 @@
 
 namespace specdiff {
 
-Target::Target(Model model, const ThreadPool& threads, int context_tokens, std::vector<int32_t> taps)
-    : model_(std::move(model)), vocabulary_(model_.get()), taps_(std::move(taps)), context_(nullptr, llama_free) {
-    if (!model_.causal()) throw Error("The target does not write text from left to right: choose a causal language model.");
+Target::Target(Model model, ThreadPool& threads, int context_tokens, std::vector<int32_t> taps)
+    : model_(std::move(model)), threads_(threads), vocabulary_(model_.get()), taps_(std::move(taps)),
+      context_(nullptr, llama_free) {
+    if (!model_.causal())
+        throw Error("The target does not write text from left to right: choose a causal language model.");
     auto params = llama_context_default_params();
-    context_tokens_ = context_tokens > 0 ? std::min(context_tokens, model_.trained_context()) : model_.trained_context();
+    context_tokens_ =
+        context_tokens > 0 ? std::min(context_tokens, model_.trained_context()) : model_.trained_context();
     params.n_ctx = static_cast<uint32_t>(context_tokens_);
     params.n_outputs_max = MAX_ROWS; // the default reserves logits for a whole batch: 100 MB for a small model
     params.n_threads = threads.threads();
     params.n_threads_batch = threads.threads();
-    params.abort_callback = [](void* flag) { return static_cast<std::atomic<bool>*>(flag)->load(std::memory_order_relaxed); };
+    params.abort_callback = [](void* flag) {
+        return static_cast<std::atomic<bool>*>(flag)->load(std::memory_order_relaxed);
+    };
     params.abort_callback_data = &cancelled_;
     const LogCapture captured;
     context_.reset(llama_init_from_model(model_.get(), params));
@@ -30,7 +35,8 @@ Target::Target(Model model, const ThreadPool& threads, int context_tokens, std::
                     captured.reason() + "): lower the context setting or free memory.");
     }
     threads.attach(context_.get());
-    for (const auto layer : taps_) llama_set_embeddings_layer_inp(context_.get(), static_cast<uint32_t>(layer), true);
+    for (const auto layer : taps_)
+        llama_set_embeddings_layer_inp(context_.get(), static_cast<uint32_t>(layer), true);
     chunk_ = static_cast<int>(llama_n_ubatch(context_.get()));
     batch_ = std::make_unique<llama_batch>(llama_batch_init(std::max(chunk_, MAX_ROWS), 0, 1));
 }
@@ -42,7 +48,8 @@ Target::~Target() {
 int Target::reusable_prefix(const std::vector<int32_t>& tokens) const {
     const auto limit = std::min(tokens.size(), cached_.size());
     size_t length = 0;
-    while (length < limit && tokens[length] == cached_[length]) ++length;
+    while (length < limit && tokens[length] == cached_[length])
+        ++length;
     return static_cast<int>(length);
 }
 
@@ -63,7 +70,8 @@ void Target::forget() {
     pending_.clear();
 }
 
-/** One llama_decode of at most a chunk; rows from `first_output` on get logits. A failure leaves no row of it behind. */
+/** One llama_decode of at most a chunk; rows from `first_output` on get logits. A failure leaves no row of it behind.
+ */
 void Target::decode(const int32_t* tokens, int count, int position, int first_output) {
     if (cancelled()) throw Cancelled();
     batch_->n_tokens = count;
@@ -75,8 +83,7 @@ void Target::decode(const int32_t* tokens, int count, int position, int first_ou
         batch_->logits[i] = i >= first_output ? 1 : 0;
     }
     const LogCapture captured;
-    const int result = llama_decode(context_.get(), *batch_);
-    llama_synchronize(context_.get());
+    const int result = threads_.decode(context_.get(), *batch_);
     if (result == 0) return;
     truncate(cached_tokens());
     if (result == 2) throw Cancelled();
@@ -132,11 +139,13 @@ const PassRows& Target::verify(int32_t root, const Tree& tree, Want /*want*/) {
     const int count = static_cast<int>(tree.size()) + 1;
     if (count > MAX_ROWS) throw Error("A draft may hold at most " + std::to_string(MAX_ROWS - 1) + " tokens.");
     pending_.assign(1, root);
-    for (const auto& node : tree.nodes) pending_.push_back(node.token);
+    for (const auto& node : tree.nodes)
+        pending_.push_back(node.token);
     const int position = cached_tokens();
     decode(pending_.data(), count, position, 0);
     rows_.logits.clear();
-    for (int i = 0; i < count; ++i) rows_.logits.push_back(llama_get_logits_ith(context_.get(), i));
+    for (int i = 0; i < count; ++i)
+        rows_.logits.push_back(llama_get_logits_ith(context_.get(), i));
     rows_.taps = taps_.empty() ? TapRows{position, count, {}} : taps_of(position, count);
     return rows_;
 }

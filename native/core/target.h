@@ -47,7 +47,7 @@ class Target {
     static constexpr int MAX_ROWS = 64;
 
     /** `taps`: layers whose input is read with each pass; empty for none. @throws Error where memory is short. */
-    Target(Model model, const ThreadPool& threads, int context_tokens, std::vector<int32_t> taps);
+    Target(Model model, ThreadPool& threads, int context_tokens, std::vector<int32_t> taps);
     ~Target();
     Target(const Target&) = delete;
     Target& operator=(const Target&) = delete;
@@ -87,6 +87,7 @@ class Target {
     bool truncate(int length);
 
     Model model_;
+    ThreadPool& threads_;
     Vocabulary vocabulary_;
     std::vector<int32_t> taps_;
     std::atomic<bool> cancelled_{false};

@@ -7,12 +7,16 @@
 #include <llama.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cmath>
 #include <fstream>
 #include <set>
 #include <string>
 #include <thread>
 
+#ifndef _WIN32
+#include <sys/resource.h>
+#endif
 #ifdef __linux__
 #include <sched.h>
 #endif
@@ -25,8 +29,8 @@ namespace specdiff {
 namespace {
 
 /**
- * Polling level of waiting workers: 1 is about 2 ms of spinning after a graph, longer than the gap between two passes of
- * a generation and short enough that an idle engine takes no CPU time.
+ * Polling level of waiting workers: 1 is about 2 ms of spinning after a graph, longer than the gap between two passes
+ * of a generation and short enough that an idle engine takes no CPU time.
  */
 constexpr uint32_t POLL_LEVEL = 1;
 
@@ -98,13 +102,19 @@ int physical_cores() {
     return 0;
 }
 
-double cgroup_limit() { return INFINITY; }
+double cgroup_limit() {
+    return INFINITY;
+}
 
 #else
 
-int physical_cores() { return 0; }
+int physical_cores() {
+    return 0;
+}
 
-double cgroup_limit() { return INFINITY; }
+double cgroup_limit() {
+    return INFINITY;
+}
 
 #endif
 
@@ -112,6 +122,20 @@ void* cpu_function(const char* name) {
     auto* const device = ggml_backend_dev_by_type(GGML_BACKEND_DEVICE_TYPE_CPU);
     if (device == nullptr) throw Error("No CPU backend is loaded: initialize the backends first.");
     return ggml_backend_reg_get_proc_address(ggml_backend_dev_backend_reg(device), name);
+}
+
+/** Times that this process lost a core to another one. */
+long involuntary_switches() {
+#if defined(_WIN32)
+    return 0; // not told there: the governor then keeps all threads
+#else
+    rusage usage{};
+    return getrusage(RUSAGE_SELF, &usage) == 0 ? usage.ru_nivcsw : 0;
+#endif
+}
+
+double now_ms() {
+    return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
 
 } // namespace
@@ -124,11 +148,12 @@ int available_cores() {
     return std::max(cores, 1);
 }
 
-ThreadPool::ThreadPool(int threads) : threads_(threads) {
+ThreadPool::ThreadPool(int threads)
+    : adaptive_(threads <= 0), threads_(threads > 0 ? threads : available_cores()), governor_(threads_) {
     using NewFunction = ggml_threadpool* (*)(ggml_threadpool_params*);
     auto* create = reinterpret_cast<NewFunction>(cpu_function("ggml_threadpool_new"));
     if (create == nullptr) return; // an older library: llama.cpp then makes threads for each graph
-    auto params = ggml_threadpool_params_default(threads);
+    auto params = ggml_threadpool_params_default(threads_);
     params.poll = POLL_LEVEL;
     pool_ = create(&params);
 }
@@ -142,6 +167,18 @@ ThreadPool::~ThreadPool() {
 
 void ThreadPool::attach(llama_context* context) const {
     if (pool_ != nullptr) llama_attach_threadpool(context, pool_, pool_);
+}
+
+int ThreadPool::decode(llama_context* context, const llama_batch& batch) {
+    const int threads = adaptive_ ? governor_.threads() : threads_;
+    llama_set_n_threads(context, threads, threads);
+    const double start = now_ms();
+    const long switches = involuntary_switches();
+    const int result = llama_decode(context, batch);
+    llama_synchronize(context);
+    const double end = now_ms();
+    governor_.observe(end - start, involuntary_switches() - switches, end);
+    return result;
 }
 
 } // namespace specdiff

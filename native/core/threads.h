@@ -1,5 +1,8 @@
 #pragma once
 
+#include "thread_governor.h"
+
+struct llama_batch;
 struct llama_context;
 struct ggml_threadpool;
 
@@ -11,6 +14,7 @@ int available_cores();
 /** A persistent pool of compute threads, shared by contexts that never decode at the same time. */
 class ThreadPool {
   public:
+    /** 0 takes available_cores(), and fewer while other processes want them; any other number is kept to. */
     explicit ThreadPool(int threads);
     ~ThreadPool();
     ThreadPool(const ThreadPool&) = delete;
@@ -18,9 +22,13 @@ class ThreadPool {
 
     int threads() const { return threads_; }
     void attach(llama_context* context) const;
+    /** llama_decode, finished, on as many threads as pay now. */
+    int decode(llama_context* context, const llama_batch& batch);
 
   private:
+    bool adaptive_;
     int threads_;
+    ThreadGovernor governor_;
     ggml_threadpool* pool_ = nullptr;
 };
 
