@@ -52,12 +52,9 @@ export async function thirdPartyNotices() {
       .join('\n\n'),
   );
   const catalogue = JSON.parse(readFileSync(path.join(ROOT, 'models/catalogue.json'), 'utf8'));
-  for (const model of catalogue.targets) {
-    add(
-      `${model.name} (model weights)`,
-      model.licence,
-      `${model.attribution}\nLicence text: https://www.apache.org/licenses/LICENSE-2.0`,
-    );
+  for (const { name, licence, source } of catalogue.models) {
+    const origin = `Weights as shipped in ${source.package} ${source.version}.`;
+    add(`${name} (model)`, licence, `${origin}\nLicence text: https://www.apache.org/licenses/LICENSE-2.0`);
   }
   const rule = `\n\n${'-'.repeat(80)}\n\n`;
   return `SpecDiff for VS Code contains the following third-party material.${rule}${sections.join(rule)}\n`;
