@@ -41,7 +41,7 @@ export class CompletionRequests {
     const silent: RequestOutput = { block: () => {}, telemetry: () => {}, log: this.output.log };
     const { text } = await this.run(
       {
-        // Negative: the client counts its own from below 0 up.
+        // Negative: the client counts its own up from 1.
         requestId: -++this.standardRequests,
         uri,
         version: null,

@@ -1,8 +1,8 @@
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { CancellationTokenSource } from 'vscode-jsonrpc/node';
+import { CancellationTokenSource } from 'vscode-languageserver-protocol/node';
 import { LanguageServerClient } from './support/language-client';
 import { bundleServer, engineMissing, named, ROOT } from './support/product';
 
@@ -197,6 +197,42 @@ describe.skipIf(engineMissing() !== null)(named('the language server, spoken to 
     const result = await client.complete({ uri: URI, position });
     expect(result.outcome).toBe('done');
     expect(result.stats!.promptTokens).toBeLessThanOrEqual(520);
+  });
+
+  it('gives the memory back after idle minutes, and starts again when asked', async () => {
+    await client.open(URI, PYTHON);
+    const place = { uri: URI, position: { line: 2, character: 11 } };
+    await client.complete(place);
+    await client.settings({ idleMinutes: 0.005 });
+    await client.until(() => client.state === 'idle');
+    expect(client.states.at(-1)!.loaded).toBeNull();
+    expect(await readdir(join(storage, 'engines'))).toEqual([]);
+    await client.settings({});
+    expect((await client.complete({ ...place, requestId: 2 })).outcome).toBe('done');
+  });
+
+  it('loads anew when a setting that matters changes, and only then', async () => {
+    await client.open(URI, PYTHON);
+    const place = { uri: URI, position: { line: 2, character: 11 } };
+    const starts = () => client.states.filter(({ engine }) => engine.state === 'starting').length;
+    await client.complete(place);
+    await client.settings({ maxTokens: 3 });
+    await client.complete({ ...place, requestId: 2 });
+    expect(starts()).toBe(1);
+    await client.settings({ threads: 2 });
+    await client.complete({ ...place, requestId: 3 });
+    expect(starts()).toBe(2);
+    expect(client.states.at(-1)!.loaded!.threads).toBe(2);
+  });
+
+  it('counts the engines of other windows', async () => {
+    // This test's own process stands for another window's engine; no process has the other number.
+    await writeFile(join(storage, 'engines', `${process.pid}.engine`), '');
+    await writeFile(join(storage, 'engines', '99999999.engine'), '');
+    await client.until(() => client.states.at(-1)?.otherEngines === 1);
+    await rm(join(storage, 'engines', `${process.pid}.engine`));
+    await client.until(() => client.states.at(-1)?.otherEngines === 0);
+    expect(await readdir(join(storage, 'engines'))).toEqual([]);
   });
 
   it('reports diagnostics without document text', async () => {

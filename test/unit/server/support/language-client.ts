@@ -8,7 +8,7 @@ import {
   StreamMessageWriter,
   CancellationToken,
   type MessageConnection,
-} from 'vscode-jsonrpc/node';
+} from 'vscode-languageserver-protocol/node';
 import type {
   BlockParams,
   CompleteParams,
@@ -57,16 +57,16 @@ export class LanguageServerClient {
       new StreamMessageWriter(child.stdin),
     );
     const client = new LanguageServerClient(child, connection);
-    const note = (method: string, add: (params: never) => void): void => {
-      connection.onNotification(method, (...params: never[]) => {
-        for (const param of params) add(param);
+    const note = (method: string, list: object[]): void => {
+      connection.onNotification(method, (params: object) => {
+        list.push(params);
         for (const listener of client.listeners) listener();
       });
     };
-    note('specdiff/block', (params: BlockParams) => client.blocks.push(params));
-    note('specdiff/telemetry', (params: TelemetryParams) => client.telemetry.push(params));
-    note('specdiff/state', (params: StateParams) => client.states.push(params));
-    note('specdiff/userMessage', (params: UserMessageParams) => client.messages.push(params));
+    note('specdiff/block', client.blocks);
+    note('specdiff/telemetry', client.telemetry);
+    note('specdiff/state', client.states);
+    note('specdiff/userMessage', client.messages);
     connection.onNotification(
       'window/logMessage',
       ({ message }: { message: string }) => void client.logs.push(message),
