@@ -32,6 +32,7 @@ export interface VerificationStats {
   readonly accepted: number;
   readonly emitted: number;
   readonly draftMs: number;
+  /** 0 for a generation's first pass, whose row came with the prefill (see passes.ts). */
   readonly verifyMs: number;
 }
 
@@ -43,7 +44,7 @@ export interface GenerationStats {
   readonly tau: number;
   /** Accepted drafted tokens ÷ drafted tokens; null where nothing was drafted. */
   readonly draftAcceptance: number | null;
-  /** Decoding only: tokens ÷ (draft + verify time). */
+  /** Decoding only: tokens ÷ (draft + verify time), without the first, which came with the prefill. */
   readonly tokensPerSecond: number;
   /** tokensPerSecond ÷ that of plain decoding, from the measured time of a one-row pass; null while not measured. */
   readonly speedup: number | null;
@@ -303,7 +304,12 @@ export type EngineCommand =
 
 /** Engine process → server. */
 export type EngineEvent =
-  | { readonly event: 'loaded'; readonly id: number; readonly description: EngineDescription; readonly fim: FimTokens | null }
+  | {
+      readonly event: 'loaded';
+      readonly id: number;
+      readonly description: EngineDescription;
+      readonly fim: FimTokens | null;
+    }
   | { readonly event: 'tokenized'; readonly id: number; readonly tokens: readonly (readonly number[])[] }
   | { readonly event: 'templated'; readonly id: number; readonly text: string }
   | {
@@ -313,8 +319,18 @@ export type EngineEvent =
       readonly prefillTokens: number;
       readonly prefillMs: number;
     }
-  | { readonly event: 'verified'; readonly id: number; readonly pass: VerificationStats; readonly tokens: readonly EmittedToken[] }
-  | { readonly event: 'generated'; readonly id: number; readonly reason: FinishReason; readonly plainPassMs: number | null }
+  | {
+      readonly event: 'verified';
+      readonly id: number;
+      readonly pass: VerificationStats;
+      readonly tokens: readonly EmittedToken[];
+    }
+  | {
+      readonly event: 'generated';
+      readonly id: number;
+      readonly reason: FinishReason;
+      readonly plainPassMs: number | null;
+    }
   | { readonly event: 'failed'; readonly id: number; readonly message: string }
   | { readonly event: 'log'; readonly level: 'debug' | 'info' | 'warning' | 'error'; readonly text: string };
 

@@ -22,8 +22,11 @@ async function installDependencies() {
   const modules = path.join(ROOT, 'node_modules');
   const key = hashFiles(ROOT, ['package-lock.json', '.npmrc'], process.versions.modules);
   // Not `npm ci`: it refuses a lock without the optional packages of other platforms, which some registry mirrors lack.
-  const ran = await onlyWhenChanged(path.join(modules, '.specdiff-installed'), key, [path.join(modules, 'esbuild')], () =>
-    run('npm', ['install', '--no-save', '--no-audit', '--no-fund'], { cwd: ROOT }),
+  const ran = await onlyWhenChanged(
+    path.join(modules, '.specdiff-installed'),
+    key,
+    [path.join(modules, 'esbuild')],
+    () => run('npm', ['install', '--no-save', '--no-audit', '--no-fund'], { cwd: ROOT }),
   );
   console.log(ran ? 'Dependencies installed.' : 'Dependencies are up to date.');
 }

@@ -3,6 +3,7 @@
  * All figures are sums over verification passes; nothing is averaged twice.
  */
 import type { GenerationStats, TelemetryParams, VerificationStats, EmittedToken } from '../../protocol/messages';
+import { isDecoding } from '../../protocol/passes';
 import type { Figures, GenerationRecord, TelemetrySnapshot } from './snapshot';
 
 /** Generations kept for the export. */
@@ -11,6 +12,8 @@ const HISTORY = 200;
 class Sums {
   passes = 0;
   tokens = 0;
+  /** Tokens whose passes took time of their own: speeds are theirs. */
+  decoded = 0;
   drafted = 0;
   accepted = 0;
   draftMs = 0;
@@ -23,15 +26,17 @@ class Sums {
 
   addPass(pass: VerificationStats, plainTokensPerSecond: number | null): void {
     this.passes += 1;
+    const decoded = isDecoding(pass) ? pass.emitted : 0;
     this.tokens += pass.emitted;
+    this.decoded += decoded;
     this.drafted += pass.drafted;
     this.accepted += pass.accepted;
     this.draftMs += pass.draftMs;
     this.verifyMs += pass.verifyMs;
     if (plainTokensPerSecond !== null) {
       this.comparedMs += pass.draftMs + pass.verifyMs;
-      this.plainMs += (pass.emitted / plainTokensPerSecond) * 1000;
-      this.plainTokens += pass.emitted;
+      this.plainMs += (decoded / plainTokensPerSecond) * 1000;
+      this.plainTokens += decoded;
     }
   }
 
@@ -42,12 +47,12 @@ class Sums {
     passes: Sums,
   ): void {
     this.comparedMs += passes.draftMs + passes.verifyMs - before.comparedMs;
-    this.plainMs += (passes.tokens / plainTokensPerSecond) * 1000 - before.plainMs;
-    this.plainTokens += passes.tokens - before.plainTokens;
+    this.plainMs += (passes.decoded / plainTokensPerSecond) * 1000 - before.plainMs;
+    this.plainTokens += passes.decoded - before.plainTokens;
   }
 
   figures(): Figures {
-    const { passes, tokens, drafted, accepted, draftMs, verifyMs, prefillMs } = this;
+    const { passes, tokens, decoded, drafted, accepted, draftMs, verifyMs, prefillMs } = this;
     return {
       passes,
       tokens,
@@ -58,7 +63,7 @@ class Sums {
       prefillMs,
       tau: ratio(tokens, passes),
       draftAcceptance: ratio(accepted, drafted),
-      tokensPerSecond: ratio(tokens * 1000, draftMs + verifyMs),
+      tokensPerSecond: ratio(decoded * 1000, draftMs + verifyMs),
       plainTokensPerSecond: ratio(this.plainTokens * 1000, this.plainMs),
       speedup: ratio(this.plainMs, this.comparedMs),
     };

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { EngineLoadOptions } from '../../protocol/messages';
 import type { ServerSettings } from '../../protocol/settings';
 import { resolveModels, type ModelFolders } from '../models/resolve';
-import { nativeDirectory } from '../native-directory';
+import { bundledBackendDirectories, nativeDirectory } from '../native-directory';
 import { EngineClient, type EngineClientOptions } from './client';
 import { engineContextTokens } from './engine-context';
 import { CpuLibraryPicker } from './probe';
@@ -39,7 +39,7 @@ export async function loadOptions(
   return {
     ...(await resolveModels(settings, folders)),
     nativeDirectory: nativeDirectory(folders.extensionRoot),
-    backendDirectories: settings.backendDirectories,
+    backendDirectories: [...settings.backendDirectories, ...bundledBackendDirectories(folders.extensionRoot)],
     backend: settings.backend,
     threads: settings.threads,
     contextTokens: engineContextTokens(settings),

@@ -1,5 +1,6 @@
 /** Records a generation's passes and counts its statistics over the text that was kept. */
 import type { EmittedToken, GenerationStats, VerificationStats } from '../../protocol/messages';
+import { isDecoding } from '../../protocol/passes';
 import type { DrafterName } from '../../protocol/settings';
 import type { PrefilledEvent, VerifiedEvent } from '../engine/child';
 
@@ -36,7 +37,7 @@ export class GenerationRecorder {
   stats(kept: string | null, context: StatsContext): GenerationStats {
     const end = kept === null ? Infinity : this.endOf(kept.replaceAll('\r\n', '\n'));
     let position = 0;
-    const sum = { tokens: 0, verifications: 0, drafted: 0, accepted: 0, draftMs: 0, verifyMs: 0 };
+    const sum = { tokens: 0, decoded: 0, verifications: 0, drafted: 0, accepted: 0, draftMs: 0, verifyMs: 0 };
     for (const { pass, tokens } of this.passes) {
       if (position >= end) break;
       sum.verifications++;
@@ -45,19 +46,22 @@ export class GenerationRecorder {
       sum.draftMs += pass.draftMs;
       sum.verifyMs += pass.verifyMs;
       for (const { text } of tokens) {
-        if (position < end) sum.tokens++;
+        if (position < end) {
+          sum.tokens++;
+          if (isDecoding(pass)) sum.decoded++;
+        }
         position += text.length;
       }
     }
     const decodingMs = sum.draftMs + sum.verifyMs;
-    const tokensPerSecond = decodingMs > 0 ? (sum.tokens * 1000) / decodingMs : 0;
+    const tokensPerSecond = decodingMs > 0 ? (sum.decoded * 1000) / decodingMs : 0;
     return {
       tokens: sum.tokens,
       verifications: sum.verifications,
       tau: sum.verifications > 0 ? sum.tokens / sum.verifications : 0,
       draftAcceptance: sum.drafted > 0 ? sum.accepted / sum.drafted : null,
       tokensPerSecond,
-      speedup: context.plainPassMs !== null && sum.tokens > 0 ? (tokensPerSecond * context.plainPassMs) / 1000 : null,
+      speedup: context.plainPassMs !== null && sum.decoded > 0 ? (tokensPerSecond * context.plainPassMs) / 1000 : null,
       ...this.prefill,
       firstBlockMs: context.firstBlockMs,
       draftMs: sum.draftMs,

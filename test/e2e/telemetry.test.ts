@@ -23,13 +23,14 @@ const sum = (values: readonly number[]): number => values.reduce((total, value) 
 /** τ, draft acceptance and speed of some passes, written as the view writes them. */
 function figures(passes: readonly VerificationStats[]): Record<string, string> {
   const tokens = sum(passes.map((pass) => pass.emitted));
+  const decoded = sum(passes.map((pass) => (pass.verifyMs > 0 ? pass.emitted : 0)));
   const drafted = sum(passes.map((pass) => pass.drafted));
   const accepted = sum(passes.map((pass) => pass.accepted));
   const ms = sum(passes.map((pass) => pass.draftMs + pass.verifyMs));
   return {
     tau: (tokens / passes.length).toFixed(2),
     acceptance: drafted === 0 ? '–' : `${((100 * accepted) / drafted).toFixed(1)} %`,
-    'tokens-per-second': ((1000 * tokens) / ms).toFixed(1),
+    'tokens-per-second': ((1000 * decoded) / ms).toFixed(1),
   };
 }
 

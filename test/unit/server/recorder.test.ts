@@ -32,6 +32,24 @@ describe('GenerationRecorder', () => {
     expect(stats.tokensPerSecond).toBeCloseTo(8000 / 30);
     expect(stats.speedup).toBeCloseTo(80 / 30);
   });
+  it('leaves the token that came with the prefill out of the speed', () => {
+    const recorder = new GenerationRecorder();
+    const first: VerificationStats = { drafter: 'none', drafted: 0, accepted: 0, emitted: 1, draftMs: 0, verifyMs: 0 };
+    recorder.verified({ event: 'verified', id: 1, pass: first, tokens: [{ text: 'a', origin: 'plain' }] });
+    expect(recorder.stats(null, CONTEXT)).toMatchObject({ tokens: 1, tau: 1, tokensPerSecond: 0, speedup: null });
+    recorder.verified({
+      event: 'verified',
+      id: 1,
+      pass: { ...first, verifyMs: 10 },
+      tokens: [{ text: 'b', origin: 'plain' }],
+    });
+    expect(recorder.stats(null, CONTEXT)).toMatchObject({
+      tokens: 2,
+      verifications: 2,
+      tokensPerSecond: 100,
+      speedup: 1,
+    });
+  });
   it('counts what was kept, whatever was cut at both ends', () => {
     const stats = recorded().stats('return a + b', CONTEXT);
     expect(stats).toMatchObject({ tokens: 4, verifications: 2, draftAcceptance: 0.5, tau: 2, draftMs: 2 });
