@@ -199,7 +199,8 @@ Napi::Object to_js(Napi::Env env, const BackendReport& report) {
         devices.Set(i, entry);
     }
     auto notes = Napi::Array::New(env, report.notes.size());
-    for (uint32_t i = 0; i < report.notes.size(); ++i) notes.Set(i, report.notes[i]);
+    for (uint32_t i = 0; i < report.notes.size(); ++i)
+        notes.Set(i, report.notes[i]);
     auto object = Napi::Object::New(env);
     object.Set("name", report.name);
     object.Set("devices", devices);
@@ -276,7 +277,8 @@ Napi::Object to_js(Napi::Env env, const Pass& pass) {
 Napi::Object to_js(Napi::Env env, const JobResult& result) {
     auto object = Napi::Object::New(env);
     object.Set("reason", name_of(result.reason));
-    object.Set("plainPassMs", result.plain_pass_ms ? Napi::Value(Napi::Number::New(env, *result.plain_pass_ms)) : env.Null());
+    object.Set("plainPassMs",
+               result.plain_pass_ms ? Napi::Value(Napi::Number::New(env, *result.plain_pass_ms)) : env.Null());
     return object;
 }
 

@@ -55,11 +55,13 @@ Napi::Function EngineObject::define(Napi::Env env) {
     return DefineClass(env, "NativeEngine",
                        {InstanceMethod<&EngineObject::tokenize>("tokenize"),
                         InstanceMethod<&EngineObject::apply_chat_template>("applyChatTemplate"),
-                        InstanceMethod<&EngineObject::generate>("generate"), InstanceMethod<&EngineObject::cancel>("cancel"),
+                        InstanceMethod<&EngineObject::generate>("generate"),
+                        InstanceMethod<&EngineObject::cancel>("cancel"),
                         InstanceMethod<&EngineObject::dispose>("dispose")});
 }
 
-Napi::Object EngineObject::wrap(Napi::Env env, const Napi::FunctionReference& constructor, std::unique_ptr<Engine> engine) {
+Napi::Object EngineObject::wrap(Napi::Env env, const Napi::FunctionReference& constructor,
+                                std::unique_ptr<Engine> engine) {
     auto object = constructor.New({});
     auto* self = Unwrap(object);
     self->engine_ = std::move(engine);
@@ -139,11 +141,12 @@ Napi::Value EngineObject::generate(const Napi::CallbackInfo& info) {
         delete event; // NOLINT(cppcoreguidelines-owning-memory): the queue carries a plain pointer
     };
     auto post = [events, deliver](Event event) mutable {
-        auto* carried = new Event(std::move(event)); // NOLINT(cppcoreguidelines-owning-memory)
+        auto* carried = new Event(std::move(event));                          // NOLINT(cppcoreguidelines-owning-memory)
         if (events.BlockingCall(carried, deliver) != napi_ok) delete carried; // NOLINT(cppcoreguidelines-owning-memory)
     };
     // A callback that throws ends the job; its error becomes the promise's.
-    const auto call = [this, generation](Napi::Env js, const Napi::FunctionReference& callback, const Napi::Value& value) {
+    const auto call = [this, generation](Napi::Env js, const Napi::FunctionReference& callback,
+                                         const Napi::Value& value) {
         if (!generation->callback_error.empty()) return;
         try {
             callback.Call({value});

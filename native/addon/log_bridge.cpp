@@ -42,7 +42,8 @@ void bridge_log(Napi::Env env, const Napi::Function& on_log) {
     bridge.Unref(env);
     set_log_sink([bridge](LogLevel level, const std::string& text) {
         auto line = std::make_unique<Line>(Line{level, text});
-        if (bridge.NonBlockingCall(line.get(), deliver) == napi_ok) line.release(); // NOLINT(bugprone-unused-return-value)
+        if (bridge.NonBlockingCall(line.get(), deliver) == napi_ok)
+            line.release(); // NOLINT(bugprone-unused-return-value)
     });
     env.AddCleanupHook([bridge]() mutable {
         set_log_sink({});

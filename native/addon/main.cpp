@@ -105,7 +105,9 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
 
 namespace {
 
-Napi::Object init_addon(Napi::Env env, Napi::Object exports) { return specdiff::addon::init(env, exports); }
+Napi::Object init_addon(Napi::Env env, Napi::Object exports) {
+    return specdiff::addon::init(env, exports);
+}
 
 } // namespace
 

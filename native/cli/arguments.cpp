@@ -49,10 +49,13 @@ const std::map<std::string, Setter>& setters() {
         {"--drafter-model", [](Arguments& a, const std::string& v) { a.load.drafter_path = v; }},
         {"--threads", [](Arguments& a, const std::string& v) { a.load.threads = integer(v); }},
         {"--context", [](Arguments& a, const std::string& v) { a.load.context_tokens = integer(v); }},
-        {"--native", [](Arguments& a, const std::string& v) { a.backend.native_directory = std::filesystem::u8path(v); }},
+        {"--native",
+         [](Arguments& a, const std::string& v) { a.backend.native_directory = std::filesystem::u8path(v); }},
         {"--backend", [](Arguments& a, const std::string& v) { a.backend.choice = choice(v); }},
         {"--backend-directory",
-         [](Arguments& a, const std::string& v) { a.backend.backend_directories.push_back(std::filesystem::u8path(v)); }},
+         [](Arguments& a, const std::string& v) {
+             a.backend.backend_directories.push_back(std::filesystem::u8path(v));
+         }},
         {"--cpu-library", [](Arguments& a, const std::string& v) { a.backend.cpu_library = v; }},
         {"--prompt-file", [](Arguments& a, const std::string& v) { a.prompt_file = v; }},
         {"--drafter", [](Arguments& a, const std::string& v) { a.job.drafter = v; }},
@@ -62,7 +65,8 @@ const std::map<std::string, Setter>& setters() {
         {"--top-k", [](Arguments& a, const std::string& v) { a.job.sampling.top_k = integer(v); }},
         {"--top-p", [](Arguments& a, const std::string& v) { a.job.sampling.top_p = number(v); }},
         {"--min-p", [](Arguments& a, const std::string& v) { a.job.sampling.min_p = number(v); }},
-        {"--repetition-penalty", [](Arguments& a, const std::string& v) { a.job.sampling.repetition_penalty = number(v); }},
+        {"--repetition-penalty",
+         [](Arguments& a, const std::string& v) { a.job.sampling.repetition_penalty = number(v); }},
         {"--seed", [](Arguments& a, const std::string& v) { a.job.sampling.seed = static_cast<uint64_t>(integer(v)); }},
         {"--repeat", [](Arguments& a, const std::string& v) { a.repeat = integer(v); }},
     };
@@ -70,11 +74,16 @@ const std::map<std::string, Setter>& setters() {
 }
 
 bool set_flag(Arguments& arguments, const std::string& name) {
-    if (name == "--json") arguments.json = true;
-    else if (name == "--parse-special") arguments.parse_special = true;
-    else if (name == "--verbose") arguments.verbose = true;
-    else if (name == "--help") arguments.help = true;
-    else return false;
+    if (name == "--json")
+        arguments.json = true;
+    else if (name == "--parse-special")
+        arguments.parse_special = true;
+    else if (name == "--verbose")
+        arguments.verbose = true;
+    else if (name == "--help")
+        arguments.help = true;
+    else
+        return false;
     return true;
 }
 
@@ -84,8 +93,10 @@ std::string usage() {
     return "specdiff-engine --target FILE --prompt-file FILE [options]\n"
            "Completes the raw prompt and prints the text, then one line of statistics as JSON.\n"
            "  --drafter none|ngram|diffusion|auto   --drafter-model FILE   --draft-length N (0: chosen while running)\n"
-           "  --max-tokens N   --temperature X   --top-k N   --top-p X   --min-p X   --repetition-penalty X   --seed N\n"
-           "  --threads N   --context N   --backend auto|cpu|cuda|vulkan|metal   --backend-directory DIR   --cpu-library FILE\n"
+           "  --max-tokens N   --temperature X   --top-k N   --top-p X   --min-p X   --repetition-penalty X   --seed "
+           "N\n"
+           "  --threads N   --context N   --backend auto|cpu|cuda|vulkan|metal   --backend-directory DIR   "
+           "--cpu-library FILE\n"
            "  --native DIR (llama.cpp's libraries; default: beside this program)\n"
            "  --parse-special   --repeat N   --json (statistics only)   --verbose   --help\n";
 }
@@ -95,7 +106,8 @@ Arguments parse(int count, char** values) {
     arguments.job.max_tokens = 64;
     arguments.load.context_tokens = 2048;
     std::error_code ignored;
-    arguments.backend.native_directory = std::filesystem::absolute(std::filesystem::u8path(values[0]), ignored).parent_path();
+    arguments.backend.native_directory =
+        std::filesystem::absolute(std::filesystem::u8path(values[0]), ignored).parent_path();
     for (int i = 1; i < count; ++i) {
         const std::string name = values[i];
         if (set_flag(arguments, name)) continue;

@@ -86,7 +86,8 @@ specdiff::JobResult generate(specdiff::Engine& engine, const specdiff::Job& job,
         totals.draft_ms += pass.draft_ms;
         totals.verify_ms += pass.verify_ms;
         if (!print) return;
-        for (const auto& token : pass.tokens) std::cout << token.bytes;
+        for (const auto& token : pass.tokens)
+            std::cout << token.bytes;
         std::cout.flush();
     };
     return engine.generate(job, events);

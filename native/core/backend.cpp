@@ -38,7 +38,9 @@ constexpr std::array<GpuBackend, 3> GPU_BACKENDS = {{
     {BackendChoice::vulkan, "vulkan", "Vulkan"},
 }};
 
-std::string library_file(const std::string& part) { return LIBRARY_PREFIX + part + LIBRARY_SUFFIX; }
+std::string library_file(const std::string& part) {
+    return LIBRARY_PREFIX + part + LIBRARY_SUFFIX;
+}
 
 bool is_cpu_library(const std::string& file) {
     const std::string stem = std::string(LIBRARY_PREFIX) + "cpu";
@@ -165,7 +167,8 @@ BackendReport load_all(const BackendOptions& options) {
     } else {
         report.name = gpu_label + " (" + gpu_device + ")";
     }
-    for (const auto& note : report.notes) log(LogLevel::info, "backend " + note);
+    for (const auto& note : report.notes)
+        log(LogLevel::info, "backend " + note);
     log(LogLevel::info, "backend in use: " + report.name);
     return report;
 }

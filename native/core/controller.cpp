@@ -17,7 +17,8 @@ constexpr double PRIOR_CHANCE = 0.8;
 constexpr double PRIOR_WEIGHT = 1.0;
 /** Growth of a pass's time a row before it was measured, relative to one row. */
 constexpr double PRIOR_ROW_COST = 0.1;
-/** A trial doubles the wait for the next one; a draft accepted whole divides it by this, so that half of them must fail. */
+/** A trial doubles the wait for the next one; a draft accepted whole divides it by this, so that half of them must
+ * fail. */
 constexpr int PATIENCE_BACK = 4;
 
 } // namespace
@@ -102,7 +103,8 @@ Plan Controller::next(const std::vector<Candidate>& candidates, bool plain_allow
 
     if (plan.candidate != Plan::PLAIN) arm(candidates[static_cast<size_t>(plan.candidate)]).patience = FIRST_PATIENCE;
 
-    // What isn't the best now may have become it: each arm is tried again after a while, ever more rarely if it keeps losing.
+    // What isn't the best now may have become it: each arm is tried again after a while, ever more rarely if it keeps
+    // losing.
     for (size_t i = 0; i < candidates.size(); ++i) {
         Arm& other = arm(candidates[i]);
         if (static_cast<int>(i) == plan.candidate || scores[i].length == 0) continue;

@@ -17,7 +17,9 @@ class SampledRows : public TargetRows {
     SampledRows(const PassRows& rows, Sampler& sampler, const std::vector<int32_t>& tokens)
         : rows_(rows), sampler_(sampler), history_(tokens), emitted_(tokens.size()) {}
 
-    int32_t best(int row, const std::vector<int32_t>& path) override { return sampler_.best(logits(row), history(path)); }
+    int32_t best(int row, const std::vector<int32_t>& path) override {
+        return sampler_.best(logits(row), history(path));
+    }
 
     const std::vector<float>& probabilities(int row, const std::vector<int32_t>& path) override {
         sampler_.probabilities(logits(row), history(path), p_);
@@ -25,7 +27,7 @@ class SampledRows : public TargetRows {
     }
 
   private:
-    const float* logits(int row) const { return rows_.logits[static_cast<size_t>(row + 1)]; }
+    const float* logits(int row) const { return *(rows_.logits.begin() + row - ROOT); }
 
     const std::vector<int32_t>& history(const std::vector<int32_t>& path) {
         history_.resize(emitted_);
@@ -57,7 +59,8 @@ class Decoder::Run {
     FinishReason operator()() {
         try {
             prefill();
-            while (!finished_) pass();
+            while (!finished_)
+                pass();
         } catch (const Cancelled&) {
             return FinishReason::cancelled;
         }
@@ -69,16 +72,20 @@ class Decoder::Run {
         const double start = decoder_.clock_();
         int reuse_limit = std::numeric_limits<int>::max();
         const int cached = target_.reusable_prefix(job_.prompt);
-        for (auto* drafter : usable_) reuse_limit = std::min(reuse_limit, drafter->reusable_prefix(cached));
+        for (auto* drafter : usable_)
+            reuse_limit = std::min(reuse_limit, drafter->reusable_prefix(cached));
         const auto result = target_.prefill(
             job_.prompt, reuse_limit,
             [&](int kept) {
-                for (auto& drafter : decoder_.drafters_) drafter->truncate(kept);
+                for (auto& drafter : decoder_.drafters_)
+                    drafter->truncate(kept);
             },
             [&](const TapRows& rows) {
-                for (auto* drafter : usable_) drafter->rows(rows);
+                for (auto* drafter : usable_)
+                    drafter->rows(rows);
             });
-        for (auto* drafter : usable_) drafter->begin(job_.prompt, job_.lookup);
+        for (auto* drafter : usable_)
+            drafter->begin(job_.prompt, job_.lookup);
         events_.on_prefill({static_cast<int>(job_.prompt.size()), result.evaluated, decoder_.clock_() - start});
         if (job_.max_tokens <= 0) return finish(FinishReason::max_tokens);
 
@@ -99,7 +106,8 @@ class Decoder::Run {
 
     /** Rows that the next pass may have. */
     int room() const {
-        return std::min({Target::MAX_ROWS, job_.max_tokens - emitted_, target_.context_tokens() - target_.cached_tokens()});
+        return std::min(
+            {Target::MAX_ROWS, job_.max_tokens - emitted_, target_.context_tokens() - target_.cached_tokens()});
     }
 
     void pass() {
@@ -120,7 +128,8 @@ class Decoder::Run {
         const int kept = accepted_before_end(tree, outcome);
         TapRows committed = rows.taps;
         committed.count = kept + 1;
-        for (auto* drafter : usable_) drafter->rows(committed);
+        for (auto* drafter : usable_)
+            drafter->rows(committed);
         target_.commit(kept);
         pass.verify_ms = decoder_.clock_() - start;
         decoder_.controller_.observe(measure);
@@ -178,12 +187,15 @@ class Decoder::Run {
     void emit(Pass& pass, const Tree& tree, const Outcome& outcome) {
         pass.drafted = static_cast<int>(tree.size());
         const bool complete = outcome.path.size() == tree.size();
-        for (const int node : outcome.path) add(pass, tree.nodes[static_cast<size_t>(node)].token, Origin::draft);
+        for (const int node : outcome.path)
+            add(pass, tree.nodes[static_cast<size_t>(node)].token, Origin::draft);
         const Origin own = tree.empty() ? Origin::plain : complete ? Origin::bonus : Origin::correction;
         add(pass, outcome.next, own);
-        for (const auto& token : pass.tokens) pass.accepted += token.origin == Origin::draft ? 1 : 0;
+        for (const auto& token : pass.tokens)
+            pass.accepted += token.origin == Origin::draft ? 1 : 0;
         if (!pass.tokens.empty()) {
-            for (auto* drafter : usable_) drafter->emitted(tokens_, static_cast<int>(pass.tokens.size()));
+            for (auto* drafter : usable_)
+                drafter->emitted(tokens_, static_cast<int>(pass.tokens.size()));
         }
         // A plain pass that only found the end has nothing to tell.
         if (!pass.tokens.empty() || pass.drafted > 0) events_.on_pass(pass);
@@ -217,6 +229,8 @@ class Decoder::Run {
 Decoder::Decoder(Target& target, std::vector<std::unique_ptr<Drafter>>& drafters, Controller& controller, Clock clock)
     : target_(target), drafters_(drafters), controller_(controller), clock_(std::move(clock)) {}
 
-FinishReason Decoder::run(const Job& job, const JobEvents& events) { return Run(*this, job, events)(); }
+FinishReason Decoder::run(const Job& job, const JobEvents& events) {
+    return Run(*this, job, events)();
+}
 
 } // namespace specdiff

@@ -37,7 +37,8 @@ struct PrefillStats {
     double prefill_ms = 0;
 };
 
-/** Drafted and accepted; the target's own after a rejection; after a wholly accepted draft; of a pass without a draft. */
+/** Drafted and accepted; the target's own after a rejection; after a wholly accepted draft; of a pass without a draft.
+ */
 enum class Origin { draft, correction, bonus, plain };
 
 struct EmittedToken {

@@ -49,7 +49,8 @@ class Drafter {
 
     /** Leading tokens of the prompt that it need not see evaluated again; the prefix reuse is limited to them. */
     virtual int reusable_prefix(int cached) const = 0;
-    /** The target keeps the first `length` rows of its cache and drops the others. Called before every job, used or not. */
+    /** The target keeps the first `length` rows of its cache and drops the others. Called before every job, used or
+     * not. */
     virtual void truncate(int length) = 0;
     /** A job starts that may use it. `lookup`: tokens beside the prompt to copy from, newest last. */
     virtual void begin(const std::vector<int32_t>& prompt, const std::vector<int32_t>& lookup) = 0;

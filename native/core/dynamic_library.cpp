@@ -39,7 +39,9 @@ DynamicLibrary::~DynamicLibrary() {
     if (handle_ != nullptr) dlclose(handle_);
 }
 
-void* DynamicLibrary::symbol(const char* name) const { return handle_ != nullptr ? dlsym(handle_, name) : nullptr; }
+void* DynamicLibrary::symbol(const char* name) const {
+    return handle_ != nullptr ? dlsym(handle_, name) : nullptr;
+}
 
 #endif
 

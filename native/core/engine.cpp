@@ -19,6 +19,18 @@ double now_ms() {
 /** Rows evaluated once at load, so that the first job finds the weights in memory and a first estimate of c(1). */
 constexpr int WARM_UP_PASSES = 2;
 
+/** Clears the flag of the running job, whatever way it ends. */
+class BusyGuard {
+  public:
+    explicit BusyGuard(std::atomic<bool>& busy) : busy_(busy) {}
+    ~BusyGuard() { busy_.store(false); }
+    BusyGuard(const BusyGuard&) = delete;
+    BusyGuard& operator=(const BusyGuard&) = delete;
+
+  private:
+    std::atomic<bool>& busy_;
+};
+
 } // namespace
 
 Engine::Engine(const LoadOptions& options) {
@@ -78,10 +90,7 @@ void Engine::warm_up() {
 
 JobResult Engine::generate(const Job& job, const JobEvents& events) {
     if (busy_.exchange(true)) throw Error("A generation is running: wait for it or cancel it first.");
-    struct Release {
-        std::atomic<bool>& busy;
-        ~Release() { busy.store(false); }
-    } const release{busy_};
+    const BusyGuard guard(busy_);
     JobResult result;
     result.reason = decoder_->run(job, events);
     if (controller_.plain_ms() > 0) result.plain_pass_ms = controller_.plain_ms();

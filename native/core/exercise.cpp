@@ -44,7 +44,8 @@ Context make_context() {
 
 std::vector<float> wave(int64_t count) {
     std::vector<float> values(static_cast<size_t>(count));
-    for (size_t i = 0; i < values.size(); ++i) values[i] = std::sin(static_cast<float>(i) * 0.37F);
+    for (size_t i = 0; i < values.size(); ++i)
+        values[i] = std::sin(static_cast<float>(i) * 0.37F);
     return values;
 }
 
@@ -55,7 +56,8 @@ std::vector<uint8_t> quantized(ggml_type type) {
     return data;
 }
 
-/** The backend's own answer whether it multiplies with weights of `type` kept in `buffer_type`, asked as llama.cpp does. */
+/** The backend's own answer whether it multiplies with weights of `type` kept in `buffer_type`, asked as llama.cpp
+ * does. */
 bool supported(ggml_backend_dev_t device, ggml_backend_buffer_type_t buffer_type, ggml_type type) {
     const Context context = make_context();
     auto* weights = ggml_new_tensor_2d(context.get(), type, COLUMNS, ROWS);
@@ -108,12 +110,14 @@ void exercise_cpu(int threads) {
     auto* const extra = reinterpret_cast<ggml_backend_dev_get_extra_bufts_t>(
         ggml_backend_reg_get_proc_address(registry, "ggml_backend_dev_get_extra_bufts"));
     if (extra != nullptr) {
-        for (auto* next = extra(device); next != nullptr && *next != nullptr; ++next) buffer_types.push_back(*next);
+        for (auto* next = extra(device); next != nullptr && *next != nullptr; ++next)
+            buffer_types.push_back(*next);
     }
     for (auto* buffer_type : buffer_types) {
         for (const auto type : TYPES) {
             if (!supported(device, buffer_type, type)) continue;
-            for (const auto batch : BATCHES) multiply(backend.get(), buffer_type, type, batch);
+            for (const auto batch : BATCHES)
+                multiply(backend.get(), buffer_type, type, batch);
         }
     }
 }

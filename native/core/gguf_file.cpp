@@ -30,7 +30,8 @@ void check_readable(const fs::path& path) {
     std::array<char, 4> magic{};
     if (!file) throw Error("The model file " + path.string() + " can't be opened: check its permissions.");
     if (!file.read(magic.data(), magic.size()) || std::memcmp(magic.data(), GGUF_MAGIC, magic.size()) != 0) {
-        throw Error(path.string() + " is not a GGUF model file: choose a file that ends in .gguf, or download it again.");
+        throw Error(path.string() +
+                    " is not a GGUF model file: choose a file that ends in .gguf, or download it again.");
     }
 }
 
@@ -39,7 +40,7 @@ template <typename T> std::vector<int64_t> widen(const void* data, size_t count)
     for (size_t i = 0; i < count; ++i) {
         T value;
         std::memcpy(&value, static_cast<const char*>(data) + i * sizeof(T), sizeof(T));
-        result[i] = static_cast<int64_t>(value);
+        result[i] = static_cast<int64_t>(value); // NOLINT(bugprone-signed-char-misuse): metadata may be negative
     }
     return result;
 }
@@ -107,7 +108,9 @@ GgufFile::GgufFile(fs::path path) : path_(std::move(path)) {
     }
 }
 
-bool GgufFile::has(const std::string& key) const { return gguf_find_key(context_.get(), key.c_str()) >= 0; }
+bool GgufFile::has(const std::string& key) const {
+    return gguf_find_key(context_.get(), key.c_str()) >= 0;
+}
 
 std::optional<std::string> GgufFile::text(const std::string& key) const {
     const auto id = gguf_find_key(context_.get(), key.c_str());
@@ -156,7 +159,8 @@ std::optional<std::vector<std::string>> GgufFile::texts(const std::string& key) 
     if (id < 0 || gguf_get_kv_type(context_.get(), id) != GGUF_TYPE_ARRAY) return std::nullopt;
     if (gguf_get_arr_type(context_.get(), id) != GGUF_TYPE_STRING) return std::nullopt;
     std::vector<std::string> result(gguf_get_arr_n(context_.get(), id));
-    for (size_t i = 0; i < result.size(); ++i) result[i] = gguf_get_arr_str(context_.get(), id, i);
+    for (size_t i = 0; i < result.size(); ++i)
+        result[i] = gguf_get_arr_str(context_.get(), id, i);
     return result;
 }
 
@@ -169,7 +173,8 @@ const TensorInfo* GgufFile::tensor(const std::string& name) const {
 
 std::vector<int64_t> GgufFile::read_int64(const TensorInfo& tensor) const {
     if (tensor.type != GGML_TYPE_I64) {
-        throw Error("Tensor " + tensor.name + " of " + path_.string() + " should hold 64-bit integers: convert the model again.");
+        throw Error("Tensor " + tensor.name + " of " + path_.string() +
+                    " should hold 64-bit integers: convert the model again.");
     }
     std::vector<int64_t> values(tensor.bytes / sizeof(int64_t));
     std::ifstream file(path_, std::ios::binary);

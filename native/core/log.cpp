@@ -22,10 +22,8 @@ LogLevel level_of(ggml_log_level level, LogLevel previous) {
         return LogLevel::error;
     case GGML_LOG_LEVEL_WARN:
         return LogLevel::warning;
-    case GGML_LOG_LEVEL_INFO:
-        // llama.cpp's info lines describe every tensor and key: detail to us.
-        return LogLevel::debug;
     default:
+        // llama.cpp's info lines describe every tensor and key: detail to us.
         return LogLevel::debug;
     }
 }
@@ -40,12 +38,14 @@ void on_library_log(ggml_log_level level, const char* text, void* /*user_data*/)
         const std::string line = pending.substr(0, end);
         pending.erase(0, end + 1);
         if (line.empty() || line == ".") continue;
-        if (capture != nullptr && pending_level >= LogLevel::warning) capture->add(line);
+        if (capture != nullptr && pending_level >= LogLevel::error) capture->add(line);
         log(pending_level, line);
     }
 }
 
-void on_abort(const char* message) { log(LogLevel::error, std::string("llama.cpp aborts: ") + message); }
+void on_abort(const char* message) {
+    log(LogLevel::error, std::string("llama.cpp aborts: ") + message);
+}
 
 } // namespace
 
@@ -61,8 +61,20 @@ void log(LogLevel level, const std::string& text) {
     if (current_sink) current_sink(level, text);
 }
 
-LogCapture::LogCapture() : outer_(capture) { capture = this; }
+LogCapture::LogCapture() : outer_(capture) {
+    capture = this;
+}
 
-LogCapture::~LogCapture() { capture = outer_; }
+LogCapture::~LogCapture() {
+    capture = outer_;
+}
+
+std::string LogCapture::reason() const {
+    if (lines_.empty()) return "llama.cpp gave no reason";
+    const std::string& line = lines_.front();
+    const auto colon = line.find(": ");
+    const bool named = colon != std::string::npos && line.find(' ') == colon + 1;
+    return named ? line.substr(colon + 2) : line;
+}
 
 } // namespace specdiff

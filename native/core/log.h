@@ -16,7 +16,7 @@ void set_log_sink(LogSink sink);
 
 void log(LogLevel level, const std::string& text);
 
-/** Collects the warnings and errors that llama.cpp logs on this thread while it lives: the reason behind a null pointer. */
+/** Collects the errors that llama.cpp logs on this thread while it lives: the reason behind a null pointer. */
 class LogCapture {
   public:
     LogCapture();
@@ -25,8 +25,8 @@ class LogCapture {
     LogCapture& operator=(const LogCapture&) = delete;
 
     void add(const std::string& line) { lines_.push_back(line); }
-    /** The last line, which names the cause; empty where nothing was logged. */
-    std::string reason() const { return lines_.empty() ? std::string() : lines_.back(); }
+    /** The first error, which names the cause, without the name of llama.cpp's function. */
+    std::string reason() const;
 
   private:
     LogCapture* outer_;

@@ -20,11 +20,17 @@ Model::Model(const std::filesystem::path& path) {
     model_ = std::shared_ptr<llama_model>(loaded, llama_model_free);
 }
 
-int Model::width() const { return llama_model_n_embd(model_.get()); }
+int Model::width() const {
+    return llama_model_n_embd(model_.get());
+}
 
-int Model::layers() const { return llama_model_n_layer(model_.get()); }
+int Model::layers() const {
+    return llama_model_n_layer(model_.get());
+}
 
-int Model::trained_context() const { return llama_model_n_ctx_train(model_.get()); }
+int Model::trained_context() const {
+    return llama_model_n_ctx_train(model_.get());
+}
 
 bool Model::causal() const {
     return llama_model_has_decoder(model_.get()) && !llama_model_has_encoder(model_.get()) &&

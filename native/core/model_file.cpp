@@ -7,6 +7,9 @@
 #include <algorithm>
 #include <cmath>
 #include <set>
+#include <string_view>
+#include <unordered_set>
+#include <utility>
 
 namespace specdiff {
 
@@ -14,16 +17,18 @@ namespace {
 
 const std::string DRAFTER_ARCHITECTURE = "dflash";
 
-/** Drafters, encoders, embedding and diffusion models: llama.cpp loads them, but they write no text from left to right. */
-const std::set<std::string> NOT_CAUSAL = {
-    "bert",     "modern-bert", "neo-bert",   "nomic-bert", "nomic-bert-moe",  "jina-bert-v2",  "jina-bert-v3", "eurobert",
-    "t5encoder", "gemma-embedding", "llama-embed", "wavtokenizer-dec", "clip", "dream", "llada", "llada-moe", "rnd1",
-    "dflash",   "eagle3"};
+/** Drafters, encoders, embedding and diffusion models: llama.cpp loads them, but they write no text from left to right.
+ */
+const std::set<std::string> NOT_CAUSAL = {"bert",           "modern-bert",     "neo-bert",     "nomic-bert",
+                                          "nomic-bert-moe", "jina-bert-v2",    "jina-bert-v3", "eurobert",
+                                          "t5encoder",      "gemma-embedding", "llama-embed",  "wavtokenizer-dec",
+                                          "clip",           "dream",           "llada",        "llada-moe",
+                                          "rnd1",           "dflash",          "eagle3"};
 
 /** Architectures whose graph hands out its layers' inputs in llama.cpp v0.5.0 (`t_layer_inp`); others would abort. */
-const std::set<std::string> HAVE_TAPS = {"llama",      "qwen3",      "qwen3moe",  "qwen3next", "qwen35",      "qwen35moe",
-                                         "gpt-oss",    "gemma4",     "deepseek4", "lfm2",      "lfm2moe",     "minimax-m2",
-                                         "nemotron_h", "nemotron_h_moe"};
+const std::set<std::string> HAVE_TAPS = {"llama",     "qwen3",      "qwen3moe",   "qwen3next",     "qwen35",
+                                         "qwen35moe", "gpt-oss",    "gemma4",     "deepseek4",     "lfm2",
+                                         "lfm2moe",   "minimax-m2", "nemotron_h", "nemotron_h_moe"};
 
 int64_t required(const GgufFile& file, const std::string& key, int64_t least, int64_t most) {
     const auto value = file.integer(key);
@@ -98,6 +103,18 @@ std::vector<std::string> vocabulary_of(const GgufFile& file) {
     return std::move(*tokens);
 }
 
+/** llama.cpp asserts that no two tokens have the same text; empty ones get a text of their own first. */
+void check_distinct(const GgufFile& file, const std::vector<std::string>& tokens) {
+    std::unordered_set<std::string_view> seen;
+    seen.reserve(tokens.size());
+    for (const auto& token : tokens) {
+        if (!token.empty() && !seen.insert(token).second) {
+            throw Error("The model file " + file.path().string() +
+                        " has a token twice in its vocabulary: it is damaged; download it again.");
+        }
+    }
+}
+
 void check_special_tokens(const GgufFile& file, size_t vocabulary) {
     for (const char* key : {"bos_token_id", "eos_token_id", "eot_token_id", "unknown_token_id", "padding_token_id"}) {
         const auto id = file.integer(std::string("tokenizer.ggml.") + key);
@@ -109,13 +126,21 @@ void check_special_tokens(const GgufFile& file, size_t vocabulary) {
     }
 }
 
+/** Width of one attention head. */
+int64_t head_width(const GgufFile& file, const std::string& architecture) {
+    const auto heads = file.integer(architecture + ".attention.head_count").value_or(1);
+    const auto width = file.integer(architecture + ".embedding_length").value_or(0);
+    return file.integer(architecture + ".attention.key_length").value_or(width / std::max<int64_t>(heads, 1));
+}
+
 [[noreturn]] void refuse(const GgufFile& drafter, const std::string& why) {
     throw Error("The drafter " + drafter.path().filename().string() + " can't be used: " + why);
 }
 
 std::vector<int32_t> checked_taps(const GgufFile& drafter, int64_t target_layers) {
     const auto taps = drafter.integers(DRAFTER_ARCHITECTURE + ".target_layers");
-    if (!taps || taps->empty()) refuse(drafter, "it does not say which layers of the target it reads; convert it again.");
+    if (!taps || taps->empty())
+        refuse(drafter, "it does not say which layers of the target it reads; convert it again.");
     for (const auto layer : *taps) {
         if (layer < 0 || layer >= target_layers) {
             refuse(drafter, "it reads layer " + std::to_string(layer) + " of a target with " +
@@ -159,7 +184,8 @@ void check_reduced_vocabulary(const GgufFile& drafter, int64_t vocabulary) {
         refuse(drafter, "its reduced vocabulary does not fit its output head; convert it again.");
     }
     for (const auto token : drafter.read_int64(*map)) {
-        if (token < 0 || token >= vocabulary) refuse(drafter, "its reduced vocabulary names unknown tokens; convert it again.");
+        if (token < 0 || token >= vocabulary)
+            refuse(drafter, "its reduced vocabulary names unknown tokens; convert it again.");
     }
 }
 
@@ -180,7 +206,9 @@ void check_target_file(const GgufFile& file) {
         file.integer(architecture + ".pooling_type").value_or(0) > 0) {
         throw Error(file.path().string() + " holds an embedding model: choose a causal language model.");
     }
-    check_special_tokens(file, vocabulary_of(file).size());
+    const auto vocabulary = vocabulary_of(file);
+    check_distinct(file, vocabulary);
+    check_special_tokens(file, vocabulary.size());
     if (file.tensors().empty()) {
         throw Error("The model file " + file.path().string() + " holds no weights: choose a complete model file.");
     }
@@ -189,7 +217,8 @@ void check_target_file(const GgufFile& file) {
 DrafterMetadata check_drafter_file(const GgufFile& drafter, const GgufFile& target) {
     const auto architecture = architecture_of(drafter);
     if (architecture != DRAFTER_ARCHITECTURE) {
-        refuse(drafter, "its architecture is " + architecture + ", not a block-diffusion drafter (dflash); choose another file.");
+        refuse(drafter, "its architecture is " + architecture +
+                            ", not a block-diffusion drafter (dflash); choose another file.");
     }
     const auto target_architecture = architecture_of(target);
     if (HAVE_TAPS.count(target_architecture) == 0) {
@@ -198,6 +227,12 @@ DrafterMetadata check_drafter_file(const GgufFile& drafter, const GgufFile& targ
     }
     check_sizes(drafter, architecture);
     check_numbers(drafter, architecture);
+    const auto head = head_width(drafter, architecture);
+    const auto rotated = drafter.integer(architecture + ".rope.dimension_count").value_or(head);
+    if (rotated > head || rotated % 2 != 0 ||
+        drafter.integer(architecture + ".attention.value_length").value_or(head) != head) {
+        refuse(drafter, "its attention heads have impossible sizes; download it again.");
+    }
     if (drafter.tensor("selector_hidden.weight") != nullptr) {
         refuse(drafter, "it is of the DFlash2 kind (with a selector), which is not supported yet; choose another.");
     }

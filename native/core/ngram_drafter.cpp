@@ -20,13 +20,16 @@ class NgramDrafter : public Drafter {
     void begin(const std::vector<int32_t>& prompt, const std::vector<int32_t>& lookup) override {
         index_.clear();
         index_.reserve(lookup.size() + prompt.size() + 1);
-        for (const auto token : lookup) index_.append(token);
+        for (const auto token : lookup)
+            index_.append(token);
         index_.append(NgramIndex::SEPARATOR);
-        for (const auto token : prompt) index_.append(token);
+        for (const auto token : prompt)
+            index_.append(token);
     }
 
     void emitted(const std::vector<int32_t>& tokens, int count) override {
-        for (auto i = tokens.size() - static_cast<size_t>(count); i < tokens.size(); ++i) index_.append(tokens[i]);
+        for (auto i = tokens.size() - static_cast<size_t>(count); i < tokens.size(); ++i)
+            index_.append(tokens[i]);
     }
 
     /** Longer matches are right more often: 1, 2, 3, 4–7 and 8 tokens are judged apart. */
@@ -39,7 +42,8 @@ class NgramDrafter : public Drafter {
 
     Tree propose(const DraftContext& /*context*/, Budget budget) override {
         Tree tree;
-        for (const auto token : index_.copy(match_, budget.tokens)) tree.append(token);
+        for (const auto token : index_.copy(match_, budget.tokens))
+            tree.append(token);
         return tree;
     }
 

@@ -16,7 +16,9 @@ uint64_t mix(uint64_t hash, uint64_t value) {
     return z ^ (z >> 31);
 }
 
-uint32_t check_of(uint64_t hash) { return static_cast<uint32_t>(hash >> 32); }
+uint32_t check_of(uint64_t hash) {
+    return static_cast<uint32_t>(hash >> 32);
+}
 
 } // namespace
 
@@ -31,7 +33,8 @@ void NgramIndex::clear() {
 void NgramIndex::reserve(size_t tokens) {
     tokens_.reserve(tokens);
     size_t wanted = FIRST_SLOTS;
-    while (wanted < 2 * LONGEST * tokens) wanted *= 2;
+    while (wanted < tokens * 2 * LONGEST)
+        wanted *= 2;
     if (wanted > slots_.size() && used_ == 0) slots_.assign(wanted, Slot());
 }
 
@@ -57,7 +60,8 @@ void NgramIndex::append(int32_t token) {
 void NgramIndex::index_before(size_t next) {
     Hashes all{};
     const int count = hashes(next - 1, all);
-    for (int i = 0; i < count; ++i) insert(all[static_cast<size_t>(i)], next);
+    for (int i = 0; i < count; ++i)
+        insert(all[static_cast<size_t>(i)], next);
 }
 
 void NgramIndex::insert(uint64_t hash, size_t next) {

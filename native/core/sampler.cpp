@@ -30,7 +30,8 @@ Sampler::Sampler(const SamplingOptions& options, int vocabulary_size)
             "repetitionPenalty must be above 0 (1 is off).");
 }
 
-/** Keskar et al. 2019 (arXiv 1909.05858, section 4.1), with division or multiplication by the logit's sign as in llama.cpp. */
+/** Keskar et al. 2019 (arXiv 1909.05858, section 4.1), with division or multiplication by the logit's sign as in
+ * llama.cpp. */
 void Sampler::penalize(const float* logits, const std::vector<int32_t>& history) {
     std::copy(logits, logits + size_, logits_.begin());
     const auto penalty = static_cast<float>(options_.repetition_penalty);
@@ -43,7 +44,8 @@ void Sampler::penalize(const float* logits, const std::vector<int32_t>& history)
         float& logit = logits_[token];
         logit = logit > 0 ? logit / penalty : logit * penalty;
     }
-    for (size_t i = start; i < history.size(); ++i) penalized_[static_cast<size_t>(history[i])] = 0;
+    for (size_t i = start; i < history.size(); ++i)
+        penalized_[static_cast<size_t>(history[i])] = 0;
 }
 
 void Sampler::keep_top_k() {
@@ -68,7 +70,8 @@ void Sampler::keep_top_p() {
     });
     const double greatest = logits_[static_cast<size_t>(kept_.front())];
     double total = 0;
-    for (const auto token : kept_) total += std::exp(logits_[static_cast<size_t>(token)] - greatest);
+    for (const auto token : kept_)
+        total += std::exp(logits_[static_cast<size_t>(token)] - greatest);
     double sum = 0;
     size_t count = 0;
     while (count < kept_.size() && sum < options_.top_p * total) {
@@ -82,7 +85,8 @@ void Sampler::keep_top_p() {
 void Sampler::keep_min_p() {
     if (options_.min_p <= 0) return;
     float greatest = REMOVED;
-    for (const auto token : kept_) greatest = std::max(greatest, logits_[static_cast<size_t>(token)]);
+    for (const auto token : kept_)
+        greatest = std::max(greatest, logits_[static_cast<size_t>(token)]);
     const float least = greatest + static_cast<float>(std::log(options_.min_p));
     kept_.erase(std::remove_if(kept_.begin(), kept_.end(),
                                [&](int32_t token) { return logits_[static_cast<size_t>(token)] < least; }),
@@ -107,7 +111,8 @@ void Sampler::probabilities(const float* logits, const std::vector<int32_t>& his
     keep_top_p();
     keep_min_p();
     std::vector<float> masked(static_cast<size_t>(size_), REMOVED);
-    for (const auto token : kept_) masked[static_cast<size_t>(token)] = logits_[static_cast<size_t>(token)];
+    for (const auto token : kept_)
+        masked[static_cast<size_t>(token)] = logits_[static_cast<size_t>(token)];
     softmax(masked.data(), size_, options_.temperature, p);
 }
 
@@ -122,7 +127,8 @@ void softmax(const float* logits, int size, double temperature, std::vector<floa
         total += value;
     }
     const auto factor = static_cast<float>(1 / total);
-    for (auto& value : p) value *= factor;
+    for (auto& value : p)
+        value *= factor;
 }
 
 int32_t argmax(const float* values, int size) {
@@ -131,7 +137,8 @@ int32_t argmax(const float* values, int size) {
 
 int32_t draw(const std::vector<float>& weights, Rng& rng) {
     double total = 0;
-    for (const float weight : weights) total += weight;
+    for (const float weight : weights)
+        total += weight;
     const double threshold = rng.uniform() * total;
     double sum = 0;
     int32_t last = 0;

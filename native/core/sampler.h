@@ -36,7 +36,8 @@ class Sampler {
     bool greedy() const { return options_.temperature <= 0; }
     double temperature() const { return options_.temperature; }
 
-    /** Greedy choice, the lowest id among equals. `logits` [V]; `history`: every token before the row's next one, oldest first. */
+    /** Greedy choice, the lowest id among equals. `logits` [V]; `history`: every token before the row's next one,
+     * oldest first. */
     int32_t best(const float* logits, const std::vector<int32_t>& history);
     /** p [V], sums to 1. */
     void probabilities(const float* logits, const std::vector<int32_t>& history, std::vector<float>& p);

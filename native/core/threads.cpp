@@ -152,17 +152,15 @@ ThreadPool::ThreadPool(int threads)
     : adaptive_(threads <= 0), threads_(threads > 0 ? threads : available_cores()), governor_(threads_) {
     using NewFunction = ggml_threadpool* (*)(ggml_threadpool_params*);
     auto* create = reinterpret_cast<NewFunction>(cpu_function("ggml_threadpool_new"));
-    if (create == nullptr) return; // an older library: llama.cpp then makes threads for each graph
+    release_ = reinterpret_cast<void (*)(ggml_threadpool*)>(cpu_function("ggml_threadpool_free"));
+    if (create == nullptr || release_ == nullptr) return; // llama.cpp then makes threads for each graph
     auto params = ggml_threadpool_params_default(threads_);
     params.poll = POLL_LEVEL;
     pool_ = create(&params);
 }
 
 ThreadPool::~ThreadPool() {
-    if (pool_ == nullptr) return;
-    using FreeFunction = void (*)(ggml_threadpool*);
-    auto* release = reinterpret_cast<FreeFunction>(cpu_function("ggml_threadpool_free"));
-    if (release != nullptr) release(pool_);
+    if (pool_ != nullptr) release_(pool_);
 }
 
 void ThreadPool::attach(llama_context* context) const {

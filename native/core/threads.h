@@ -30,6 +30,7 @@ class ThreadPool {
     int threads_;
     ThreadGovernor governor_;
     ggml_threadpool* pool_ = nullptr;
+    void (*release_)(ggml_threadpool*) = nullptr;
 };
 
 } // namespace specdiff

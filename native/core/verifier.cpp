@@ -20,7 +20,8 @@ std::vector<float> residual(const std::vector<float>& p, const Tree& tree, const
         rest[static_cast<size_t>(node.token)] = 0;
     } else {
         const auto& q = tree.q[static_cast<size_t>(node.q)];
-        for (size_t i = 0; i < rest.size(); ++i) rest[i] = std::max(rest[i] - q[i], 0.0F);
+        for (size_t i = 0; i < rest.size(); ++i)
+            rest[i] = std::max(rest[i] - q[i], 0.0F);
     }
     const bool empty = std::none_of(rest.begin(), rest.end(), [](float value) { return value > 0; });
     return empty ? p : rest;

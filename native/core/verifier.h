@@ -34,13 +34,15 @@ struct Outcome {
 /** Turns a draft and the target's rows into emitted tokens; exact rules keep the target's distribution. */
 using AcceptanceRule = std::function<Outcome(const Tree&, TargetRows&, Rng&)>;
 
-/** Greedy: a node is accepted when it is the target's own choice. Draws nothing. @throws Error for trees that are no chains. */
+/** Greedy: a node is accepted when it is the target's own choice. Draws nothing. @throws Error for trees that are no
+ * chains. */
 Outcome accept_greedy(const Tree& tree, TargetRows& rows, Rng& rng);
 
 /**
- * Speculative sampling on a chain (Leviathan et al. 2023, arXiv 2211.17192, Algorithm 1): x is accepted with probability
- * min(1, p(x)/q(x)); a rejected one is replaced by a draw from norm(max(p − q, 0)). With q a point mass that is: accept
- * with p(x), else draw from p without x. Draws one uniform number a tested node and one for the token after the last.
+ * Speculative sampling on a chain (Leviathan et al. 2023, arXiv 2211.17192, Algorithm 1): x is accepted with
+ * probability min(1, p(x)/q(x)); a rejected one is replaced by a draw from norm(max(p − q, 0)). With q a point mass
+ * that is: accept with p(x), else draw from p without x. Draws one uniform number a tested node and one for the token
+ * after the last.
  * @throws Error for trees that are no chains.
  */
 Outcome accept_sampled(const Tree& tree, TargetRows& rows, Rng& rng);

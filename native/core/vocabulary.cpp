@@ -11,12 +11,12 @@ namespace specdiff {
 Vocabulary::Vocabulary(const llama_model* model)
     : model_(model), vocab_(llama_model_get_vocab(model)), size_(llama_vocab_n_tokens(vocab_)) {}
 
-std::vector<int32_t> Vocabulary::tokenize(std::string_view text, bool add_bos, bool parse_special) const {
+std::vector<int32_t> Vocabulary::tokenize(const std::string& text, bool add_bos, bool parse_special) const {
     if (text.size() > INT_MAX / 2) throw Error("The text is too long to tokenize: use a smaller part of it.");
     const auto length = static_cast<int32_t>(text.size());
     std::vector<int32_t> tokens(text.size() + 2);
-    auto count = llama_tokenize(vocab_, text.data(), length, tokens.data(), static_cast<int32_t>(tokens.size()), add_bos,
-                                parse_special);
+    auto count = llama_tokenize(vocab_, text.data(), length, tokens.data(), static_cast<int32_t>(tokens.size()),
+                                add_bos, parse_special);
     if (count < 0) {
         if (count == INT32_MIN) throw Error("The text is too long to tokenize: use a smaller part of it.");
         tokens.resize(static_cast<size_t>(-count));
@@ -42,7 +42,9 @@ std::string Vocabulary::piece(int32_t token) const {
     return bytes;
 }
 
-bool Vocabulary::ends_generation(int32_t token) const { return llama_vocab_is_eog(vocab_, token); }
+bool Vocabulary::ends_generation(int32_t token) const {
+    return llama_vocab_is_eog(vocab_, token);
+}
 
 std::optional<FimTokens> Vocabulary::fill_in_the_middle() const {
     const FimTokens tokens{llama_vocab_fim_pre(vocab_), llama_vocab_fim_suf(vocab_), llama_vocab_fim_mid(vocab_)};
@@ -50,7 +52,9 @@ std::optional<FimTokens> Vocabulary::fill_in_the_middle() const {
     return tokens;
 }
 
-bool Vocabulary::has_chat_template() const { return llama_model_chat_template(model_, nullptr) != nullptr; }
+bool Vocabulary::has_chat_template() const {
+    return llama_model_chat_template(model_, nullptr) != nullptr;
+}
 
 std::string Vocabulary::apply_chat_template(const std::vector<ChatMessage>& messages) const {
     const char* source = llama_model_chat_template(model_, nullptr);
@@ -72,7 +76,8 @@ std::string Vocabulary::apply_chat_template(const std::vector<ChatMessage>& mess
         text.resize(static_cast<size_t>(needed));
         if (fits) return text;
     }
-    throw Error("The model's chat template is of a kind that llama.cpp does not know: choose another model for summaries.");
+    throw Error(
+        "The model's chat template is of a kind that llama.cpp does not know: choose another model for summaries.");
 }
 
 } // namespace specdiff

@@ -3,7 +3,6 @@
 #include <cstdint>
 #include <optional>
 #include <string>
-#include <string_view>
 #include <vector>
 
 struct llama_model;
@@ -29,15 +28,17 @@ class Vocabulary {
     explicit Vocabulary(const llama_model* model);
 
     int size() const { return size_; }
-    /** `add_bos` adds the start token where the model wants one; special tokens in `text` are plain text unless `parse_special`. */
-    std::vector<int32_t> tokenize(std::string_view text, bool add_bos, bool parse_special) const;
+    /** `add_bos` adds the start token where the model wants one; special tokens in `text` are plain text unless
+     * `parse_special`. */
+    std::vector<int32_t> tokenize(const std::string& text, bool add_bos, bool parse_special) const;
     /** UTF-8 bytes of one token; may end inside a character; empty for control tokens. */
     std::string piece(int32_t token) const;
     bool ends_generation(int32_t token) const;
     bool contains(int32_t token) const { return token >= 0 && token < size_; }
     std::optional<FimTokens> fill_in_the_middle() const;
     bool has_chat_template() const;
-    /** The model's own chat template, up to the assistant's turn. @throws Error where there is none or it is unknown. */
+    /** The model's own chat template, up to the assistant's turn. @throws Error where there is none or it is unknown.
+     */
     std::string apply_chat_template(const std::vector<ChatMessage>& messages) const;
 
   private:

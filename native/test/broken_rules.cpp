@@ -57,7 +57,8 @@ Outcome stale_row(const Tree& tree, TargetRows& rows, Rng& rng) {
     Outcome outcome = accept_sampled(tree, rows, rng);
     if (!outcome.path.empty() && outcome.path.size() == tree.size()) {
         std::vector<int32_t> path;
-        for (size_t i = 0; i + 1 < outcome.path.size(); ++i) path.push_back(tree.nodes[i].token);
+        for (size_t i = 0; i + 1 < outcome.path.size(); ++i)
+            path.push_back(tree.nodes[i].token);
         outcome.next = draw(rows.probabilities(static_cast<int>(tree.size()) - 2, path), rng);
     }
     return outcome;

@@ -26,8 +26,8 @@ class Enumeration {
             result_[code] += probability;
             return;
         }
-        const auto prefill = engine_.target_model().prefill(
-            tokens_, std::numeric_limits<int>::max(), [](int) {}, [](const TapRows&) {});
+        const auto prefill =
+            engine_.target_model().prefill(tokens_, std::numeric_limits<int>::max(), [](int) {}, [](const TapRows&) {});
         std::vector<float> p;
         sampler_.probabilities(prefill.logits, tokens_, p);
         for (int token = 0; token < space_.vocabulary; ++token) {
@@ -65,7 +65,8 @@ int32_t end_token(const Engine& engine) {
 
 size_t SequenceSpace::cells() const {
     size_t count = 1;
-    for (int i = 0; i < length; ++i) count *= static_cast<size_t>(vocabulary);
+    for (int i = 0; i < length; ++i)
+        count *= static_cast<size_t>(vocabulary);
     return count;
 }
 
@@ -86,7 +87,8 @@ Sampled sample_sequences(Engine& engine, Job job, const SequenceSpace& space, in
         JobEvents events;
         events.on_prefill = [](const PrefillStats&) {};
         events.on_pass = [&](const Pass& pass) {
-            for (const auto& token : pass.tokens) emitted.push_back(token.token);
+            for (const auto& token : pass.tokens)
+                emitted.push_back(token.token);
             result.drafted += pass.drafted;
             result.accepted += pass.accepted;
         };
@@ -94,11 +96,26 @@ Sampled sample_sequences(Engine& engine, Job job, const SequenceSpace& space, in
         ++job.sampling.seed;
         emitted.resize(static_cast<size_t>(space.length), end);
         size_t code = 0;
-        for (const auto token : emitted) code = code * static_cast<size_t>(space.vocabulary) + static_cast<size_t>(token);
+        for (const auto token : emitted)
+            code = code * static_cast<size_t>(space.vocabulary) + static_cast<size_t>(token);
         ++result.counts[code];
     }
     engine.decoder().set_acceptance_rule(rule_named("exact"));
     return result;
+}
+
+int passes_after_cancel(Engine& engine, const Job& job, int pass) {
+    int count = 0;
+    JobEvents events;
+    events.on_prefill = [](const PrefillStats&) {};
+    events.on_pass = [&](const Pass&) {
+        if (++count == pass) engine.cancel();
+    };
+    engine.reset_cancel();
+    if (pass == 0) engine.cancel();
+    const auto result = engine.generate(job, events);
+    engine.reset_cancel();
+    return result.reason == FinishReason::cancelled ? count - pass : -1;
 }
 
 } // namespace specdiff::test

@@ -27,4 +27,8 @@ struct Sampled {
 /** Runs the job `samples` times with seeds seed, seed + 1, …, with the acceptance rule of that name. */
 Sampled sample_sequences(Engine& engine, Job job, const SequenceSpace& space, int samples, const std::string& rule);
 
+/** Passes that came after cancel() was called from within pass number `pass` (0: before the job); −1 where the job did
+ * not end as cancelled. */
+int passes_after_cancel(Engine& engine, const Job& job, int pass);
+
 } // namespace specdiff::test

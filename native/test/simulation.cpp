@@ -20,7 +20,8 @@ size_t context_index(const Language& language, const std::vector<int32_t>& token
     return first + code;
 }
 
-std::vector<float> row_of(const Language& language, const std::vector<float>& table, const std::vector<int32_t>& tokens) {
+std::vector<float> row_of(const Language& language, const std::vector<float>& table,
+                          const std::vector<int32_t>& tokens) {
     const auto width = static_cast<std::ptrdiff_t>(language.vocabulary);
     const auto start = table.begin() + static_cast<std::ptrdiff_t>(context_index(language, tokens)) * width;
     return {start, start + width};
@@ -71,7 +72,8 @@ Tree draft(const Language& language, const std::vector<int32_t>& emitted, int le
 std::vector<uint32_t> simulate(const Language& language, int draft_length, const AcceptanceRule& rule, int samples,
                                uint64_t seed) {
     size_t cells = 1;
-    for (int i = 0; i < language.length; ++i) cells *= static_cast<size_t>(language.vocabulary);
+    for (int i = 0; i < language.length; ++i)
+        cells *= static_cast<size_t>(language.vocabulary);
     std::vector<uint32_t> counts(cells);
     Rng rng(seed);
     for (int sample = 0; sample < samples; ++sample) {
@@ -80,12 +82,14 @@ std::vector<uint32_t> simulate(const Language& language, int draft_length, const
             const Tree tree = draft(language, emitted, draft_length, rng);
             TableRows rows(language, emitted);
             const Outcome outcome = rule(tree, rows, rng);
-            for (const int node : outcome.path) emitted.push_back(tree.nodes[static_cast<size_t>(node)].token);
+            for (const int node : outcome.path)
+                emitted.push_back(tree.nodes[static_cast<size_t>(node)].token);
             emitted.push_back(outcome.next);
         }
         size_t code = 0;
         for (int i = 0; i < language.length; ++i) {
-            code = code * static_cast<size_t>(language.vocabulary) + static_cast<size_t>(emitted[static_cast<size_t>(i)]);
+            code =
+                code * static_cast<size_t>(language.vocabulary) + static_cast<size_t>(emitted[static_cast<size_t>(i)]);
         }
         ++counts[code];
     }

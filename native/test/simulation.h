@@ -22,7 +22,8 @@ struct Language {
     std::vector<int32_t> guesses;
 };
 
-/** How often each sequence of `length` tokens, in base V, came out of `samples` runs that draft `draft_length` a pass. */
+/** How often each sequence of `length` tokens, in base V, came out of `samples` runs that draft `draft_length` a pass.
+ */
 std::vector<uint32_t> simulate(const Language& language, int draft_length, const AcceptanceRule& rule, int samples,
                                uint64_t seed);
 

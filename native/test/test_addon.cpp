@@ -32,7 +32,9 @@ template <typename Work> auto guarded(Napi::Env env, Work&& work) {
     }
 }
 
-int integer(const Napi::Object& object, const char* name) { return object.Get(name).As<Napi::Number>().Int32Value(); }
+int integer(const Napi::Object& object, const char* name) {
+    return object.Get(name).As<Napi::Number>().Int32Value();
+}
 
 std::vector<float> floats(const Napi::Value& value) {
     if (!value.IsTypedArray()) return {};
@@ -48,7 +50,8 @@ std::vector<int32_t> integers(const Napi::Value& value) {
 
 template <typename Array, typename Vector> Array typed(Napi::Env env, const Vector& values) {
     auto array = Array::New(env, values.size());
-    for (size_t i = 0; i < values.size(); ++i) array[i] = values[i];
+    for (size_t i = 0; i < values.size(); ++i)
+        array[i] = values[i];
     return array;
 }
 
@@ -63,10 +66,9 @@ Napi::Value simulate_js(const Napi::CallbackInfo& info) {
         language.q = floats(options.Get("q"));
         language.guesses = integers(options.Get("guesses"));
         const auto rule = rule_named(options.Get("rule").As<Napi::String>());
-        return typed<Napi::Uint32Array>(info.Env(),
-                                        simulate(language, integer(options, "draftLength"), rule,
-                                                 integer(options, "samples"),
-                                                 static_cast<uint64_t>(integer(options, "seed"))));
+        return typed<Napi::Uint32Array>(info.Env(), simulate(language, integer(options, "draftLength"), rule,
+                                                             integer(options, "samples"),
+                                                             static_cast<uint64_t>(integer(options, "seed"))));
     });
 }
 
@@ -93,7 +95,8 @@ Napi::Value best_js(const Napi::CallbackInfo& info) {
 /** lookup(tokens, longest, count) → {length, tokens}; -1 separates texts */
 Napi::Value lookup_js(const Napi::CallbackInfo& info) {
     NgramIndex index;
-    for (const auto token : integers(info[0])) index.append(token);
+    for (const auto token : integers(info[0]))
+        index.append(token);
     const auto match = index.find(info[1].As<Napi::Number>().Int32Value());
     auto result = Napi::Object::New(info.Env());
     result.Set("length", match.length);
@@ -143,7 +146,9 @@ class ControllerObject : public Napi::ObjectWrap<ControllerObject> {
         return info.Env().Undefined();
     }
 
-    Napi::Value plain_ms(const Napi::CallbackInfo& info) { return Napi::Number::New(info.Env(), controller_.plain_ms()); }
+    Napi::Value plain_ms(const Napi::CallbackInfo& info) {
+        return Napi::Number::New(info.Env(), controller_.plain_ms());
+    }
 
     Controller controller_;
 };
@@ -153,7 +158,9 @@ class EngineProbe : public Napi::ObjectWrap<EngineProbe> {
   public:
     static Napi::Function define(Napi::Env env) {
         return DefineClass(env, "EngineProbe",
-                           {InstanceMethod<&EngineProbe::exact>("exact"), InstanceMethod<&EngineProbe::sample>("sample")});
+                           {InstanceMethod<&EngineProbe::exact>("exact"),
+                            InstanceMethod<&EngineProbe::sample>("sample"),
+                            InstanceMethod<&EngineProbe::passes_after_cancel_js>("passesAfterCancel")});
     }
     /** new EngineProbe(nativeDirectory, loadOptions) */
     explicit EngineProbe(const Napi::CallbackInfo& info) : Napi::ObjectWrap<EngineProbe>(info) {
@@ -185,13 +192,22 @@ class EngineProbe : public Napi::ObjectWrap<EngineProbe> {
     Napi::Value sample(const Napi::CallbackInfo& info) {
         return guarded(info.Env(), [&] {
             const auto job = addon::job(info[0].As<Napi::Object>());
-            const auto sampled = sample_sequences(*engine_, job, space(info[1]), info[2].As<Napi::Number>().Int32Value(),
-                                                  info[3].As<Napi::String>());
+            const auto sampled = sample_sequences(*engine_, job, space(info[1]),
+                                                  info[2].As<Napi::Number>().Int32Value(), info[3].As<Napi::String>());
             auto result = Napi::Object::New(info.Env());
             result.Set("counts", typed<Napi::Uint32Array>(info.Env(), sampled.counts));
             result.Set("drafted", sampled.drafted);
             result.Set("accepted", sampled.accepted);
             return result;
+        });
+    }
+
+    /** passesAfterCancel(job, pass) → number */
+    Napi::Value passes_after_cancel_js(const Napi::CallbackInfo& info) {
+        return guarded(info.Env(), [&] {
+            const auto job = addon::job(info[0].As<Napi::Object>());
+            const int count = passes_after_cancel(*engine_, job, info[1].As<Napi::Number>().Int32Value());
+            return Napi::Number::New(info.Env(), count);
         });
     }
 
@@ -214,7 +230,9 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
 
 namespace {
 
-Napi::Object init_addon(Napi::Env env, Napi::Object exports) { return specdiff::test::init(env, exports); }
+Napi::Object init_addon(Napi::Env env, Napi::Object exports) {
+    return specdiff::test::init(env, exports);
+}
 
 } // namespace
 

@@ -16,9 +16,9 @@ const ROOT = path.resolve(import.meta.dirname, '../..');
 export const NATIVE_DIRECTORY = path.join(ROOT, 'dist/native', `${process.platform}-${process.arch}`);
 const requireNative = createRequire(import.meta.url);
 
-function open<T>(file: string): T {
+function open(file: string): unknown {
   if (!existsSync(file)) throw new Error(`${file} is missing: run \`npm run build\` first.`);
-  return requireNative(file) as T;
+  return requireNative(file);
 }
 
 export interface Plan {
@@ -50,6 +50,8 @@ export interface EngineProbe {
     samples: number,
     rule: string,
   ): { readonly counts: Uint32Array; readonly drafted: number; readonly accepted: number };
+  /** Passes after cancel() was called within pass number `pass` (0: before the job); -1 where the job did not end as cancelled. */
+  passesAfterCancel(job: GenerateJob, pass: number): number;
 }
 
 export interface TestAddon {
@@ -71,11 +73,11 @@ export interface TestAddon {
   readonly EngineProbe: new (nativeDirectory: string, options: LoadOptions) => EngineProbe;
 }
 
-export const testAddon = (): TestAddon => open<TestAddon>(path.join(ROOT, 'build/native/Release/specdiff_test.node'));
+export const testAddon = (): TestAddon => open(path.join(ROOT, 'build/native/Release/specdiff_test.node')) as TestAddon;
 
 /** The product's addon with its CPU backend loaded. */
 export function nativeAddon(): NativeAddon {
-  const addon = open<NativeAddon>(path.join(NATIVE_DIRECTORY, 'specdiff.node'));
+  const addon = open(path.join(NATIVE_DIRECTORY, 'specdiff.node')) as NativeAddon;
   addon.initialize({
     nativeDirectory: NATIVE_DIRECTORY,
     backendDirectories: [],

@@ -11,7 +11,14 @@ const LAYERS = 3;
 const TAPS = [1, 2];
 export const TINY_CONTEXT = 256;
 /** <unk>, <s>, </s>, <mask>, "▁" and letters. */
-export const TINY_VOCABULARY = ['<unk>', '<s>', '</s>', '<mask>', '▁', ...'abcdefghijklmnopqrstuvwxyz'];
+export const TINY_VOCABULARY = [
+  '<unk>',
+  '<s>',
+  '</s>',
+  '<mask>',
+  '▁',
+  ...Array.from({ length: 26 }, (_, i) => String.fromCharCode(97 + i)),
+];
 const MASK = 3;
 
 type Metadata = Record<string, MetadataValue>;
