@@ -8,12 +8,12 @@
  * Both ends are taken inside the page: the key event's own time stamp, and the frame in which text first stands there.
  */
 import { mkdirSync, writeFileSync } from 'node:fs';
-import os from 'node:os';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Editor } from '../../test/e2e/harness/editor';
 import { findEnvironment } from '../../test/e2e/harness/environment';
-import { cpuSeconds, residentBytes } from '../../test/e2e/harness/processes';
+import { cpuSeconds, descendants, residentBytes } from '../../test/e2e/harness/processes';
+import { busyNeighbours, machine, machineSlug } from '../machine';
 import { placesIn, type Place } from './scenarios';
 
 const FILES = ['src/cart.js', 'src/inventory.ts', 'tools/report.py', 'server/main.go', 'README.md'];
@@ -39,7 +39,8 @@ async function keystroke(editor: Editor, kind: Sample['kind'], place: Place, cha
   const { frames, keys } = await editor.takeRecording();
   const pressedAt = keys.find((key) => key.key === character)?.atMs;
   const shownAt = frames.find((frame) => frame.text !== '' && frame.atMs >= (pressedAt ?? Infinity))?.atMs;
-  const ms = appeared && pressedAt !== undefined && shownAt !== undefined ? shownAt - pressedAt : null;
+  const ms =
+    appeared && pressedAt !== undefined && shownAt !== undefined ? Number((shownAt - pressedAt).toFixed(1)) : null;
   return { kind, place, ms };
 }
 
@@ -89,18 +90,6 @@ function summary(samples: readonly Sample[]): Record<string, number | null> {
   };
 }
 
-function machine(): Record<string, unknown> {
-  const processors = os.cpus();
-  return {
-    cpu: processors[0]?.model ?? 'unknown',
-    cores: processors.length,
-    memoryBytes: os.totalmem(),
-    loadAverageBefore: os.loadavg(),
-    system: `${os.type()} ${os.release()}`,
-    date: new Date().toISOString(),
-  };
-}
-
 /** Resident memory now, and the processor time used over some idle seconds, of each of our processes. */
 async function costs(editor: Editor): Promise<Record<string, unknown>> {
   const found = { engine: 'dist/engine.js', server: 'dist/server.js' };
@@ -119,10 +108,17 @@ async function costs(editor: Editor): Promise<Record<string, unknown>> {
   );
 }
 
+/** Ourselves, the editor's processes and the browser's. */
+function ours(editor: Editor): Set<number> {
+  return new Set([process.pid, editor.server.pid, ...descendants(process.pid).map(({ pid }) => pid)]);
+}
+
 async function main(root: string): Promise<void> {
   const environment = await findEnvironment(root);
   if ('reason' in environment) throw new Error(`No measurement: ${environment.reason}`);
-  const before = machine();
+  const signal = new AbortController().signal;
+  const described = machine();
+  const busyBefore = await busyNeighbours(new Set([process.pid]), signal);
   const editor = await Editor.open(environment);
   const samples: Sample[] = [];
   try {
@@ -136,22 +132,29 @@ async function main(root: string): Promise<void> {
       if (warm !== undefined) samples.push(...(await edits(editor, warm, EDITS_PER_FILE)));
       console.log(`${file}: ${samples.length} keystrokes so far`);
     }
+    // Whatever a file that was put back may have asked for again ends with its editor.
+    await editor.runCommand('View: Close All Editors');
+    await editor.waitForIdle();
     const result = {
-      machine: before,
+      machine: described,
+      /** Others that used the processor: absolute times count only where there were none. */
+      neighbours: { before: busyBefore, after: await busyNeighbours(ours(editor), signal) },
       fresh: summary(samples.filter((sample) => sample.kind === 'fresh')),
       edit: summary(samples.filter((sample) => sample.kind === 'edit')),
       all: summary(samples),
       processes: await costs(editor),
       samples,
     };
-    const cpu = (os.cpus()[0]?.model ?? 'cpu').toLowerCase().replaceAll(/[^a-z0-9]+/g, '-');
     const folder = path.join(root, 'bench/results');
     mkdirSync(folder, { recursive: true });
-    const output = path.join(folder, `editor-${cpu}.json`);
+    const output = path.join(folder, `editor-${machineSlug(described)}.json`);
     writeFileSync(output, `${JSON.stringify(result, null, 2)}\n`);
     console.table({ fresh: result.fresh, edit: result.edit, all: result.all });
     console.table(result.processes);
-    console.log(`Written to ${path.relative(root, output)}; load average now: ${os.loadavg()[0]?.toFixed(1) ?? '?'}`);
+    const { before, after } = result.neighbours;
+    console.log(
+      `Written to ${path.relative(root, output)}; other busy processes: ${[...before, ...after].join(', ') || 'none'}`,
+    );
   } finally {
     await editor.close();
   }

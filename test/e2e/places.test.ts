@@ -46,9 +46,7 @@ describeInEditor('Places', { files: FILES }, (get) => {
 
   it('works in a notebook cell', async () => {
     const editor = get();
-    await editor.press('Control+p');
-    await editor.pickQuickly('numbers.ipynb', 'numbers.ipynb');
-    await editor.activeTab('numbers.ipynb').waitFor();
+    await editor.openTab('numbers.ipynb');
     await editor.page.locator('.notebook-editor .monaco-editor .view-line', { hasText: 'multiply' }).click();
     await editor.page.locator('.notebook-editor .monaco-editor.focused').waitFor();
     await editor.moveToEnd();
