@@ -55,7 +55,7 @@ def main() -> None:
     for quantized in (False, True):
         label = "as shipped" if quantized else "fp32"
         exported = folder / "drafter.gguf"
-        write_gguf(config, target, drafter, exported, quantized)
+        write_gguf(config, target, drafter, exported, config.recipe(), quantized)
         out = folder / "out.bin"
         subprocess.run([program, args.libraries, args.target, exported, folder / "cases.txt", out], check=True)
         errors, taps_errors, same = compare(config, target, drafter, cases, np.fromfile(out, dtype=np.float32))

@@ -15,7 +15,7 @@ from gguf import GGMLQuantizationType as Type
 from gguf.quants import quantize
 
 from . import data
-from .checkpoint import new_drafter, restored_drafter
+from .checkpoint import checkpoint_path, load, new_drafter, restored_drafter
 from .config import Config
 from .corpus import package_list
 from .drafter import Drafter
@@ -35,21 +35,25 @@ def export(config: Config) -> None:
     target = Target(config.target, config.device)
     if config.untrained:
         shards = data.load(config.work / "answers", "train", target, config.taps, config.block)
-        drafter = new_drafter(config, target, shards)
+        drafter, recipe = new_drafter(config, target, shards), {**config.recipe(), "train_steps": 0, "train_seconds": 0}
     else:
-        drafter = restored_drafter(config, target)
-    write_gguf(config, target, drafter, config.output)
+        drafter, recipe = restored_drafter(config, target), load(checkpoint_path(config), config.device)["recipe"]
+    write_gguf(config, target, drafter, config.output, recipe)
 
 
-def write_gguf(config: Config, target: Target, drafter: Drafter, output: Path, quantized: bool = True) -> None:
+def write_gguf(
+    config: Config, target: Target, drafter: Drafter, output: Path, recipe: dict[str, object], quantized: bool = True
+) -> None:
     """Write a drafter to a GGUF, atomically; not quantized, its matrices are fp32 (the head is always Q8_0)."""
-    write_atomic(output, lambda part: _write(config, target, drafter, part, quantized))
+    write_atomic(output, lambda part: _write(config, target, drafter, part, recipe, quantized))
     print(f"export: {output} {output.stat().st_size / 1e6:.1f} MB, sha256 {file_sha256(output)}")
 
 
-def _write(config: Config, target: Target, drafter: Drafter, part: Path, quantized: bool) -> None:
+def _write(
+    config: Config, target: Target, drafter: Drafter, part: Path, recipe: dict[str, object], quantized: bool
+) -> None:
     writer = gguf.GGUFWriter(part, ARCHITECTURE)
-    add_metadata(writer, config, target)
+    add_metadata(writer, config, target, recipe)
     copy_tokenizer(writer, config, drafter.mask_id)
     for name, (array, kind) in tensors(drafter, target, quantized).items():
         if kind == Type.I64:
@@ -62,7 +66,7 @@ def _write(config: Config, target: Target, drafter: Drafter, part: Path, quantiz
     writer.close()
 
 
-def add_metadata(writer: gguf.GGUFWriter, config: Config, target: Target) -> None:
+def add_metadata(writer: gguf.GGUFWriter, config: Config, target: Target, recipe: dict[str, object]) -> None:
     """Hyperparameters, the target it belongs to, and where it comes from."""
     writer.add_type("model")
     writer.add_name(config.name)
@@ -90,7 +94,7 @@ def add_metadata(writer: gguf.GGUFWriter, config: Config, target: Target) -> Non
     writer.add_string("specdiff.slot_init", "lookup")
     writer.add_string("specdiff.target.sha256", file_sha256(config.target))
     writer.add_string("specdiff.tokenizer.sha256", TargetTokenizer(config.target).sha256())
-    writer.add_string("specdiff.recipe", json.dumps(config.recipe(), sort_keys=True))
+    writer.add_string("specdiff.recipe", json.dumps(recipe, sort_keys=True))
     writer.add_string("specdiff.licences", ", ".join(licences))
 
 

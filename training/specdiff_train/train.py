@@ -51,6 +51,13 @@ class Trainer:
             "optimizer": self.optimizer.state_dict(),
             "step": self.step,
             "elapsed": self.elapsed,
+            # What was really done, not what was asked for: it goes into the exported file.
+            "recipe": {
+                **self.config.recipe(),
+                "train_steps": self.step,
+                "train_seconds": round(self.elapsed),
+                "answer_tokens": sum(int((shard.ends - shard.prompt_tokens).sum()) for shard in self.shards),
+            },
         }
         save(self.path, state)
 

@@ -16,7 +16,7 @@ def test_round_trip(config):
     target = Target(config.target)
     shards = data.load(config.work / "answers", "train", target, config.taps, config.block)
     drafter = new_drafter(config, target, shards)
-    write_gguf(config, target, drafter, config.output)
+    write_gguf(config, target, drafter, config.output, config.recipe())
     reader = gguf.GGUFReader(config.output)
     fields = {name: field.contents() for name, field in reader.fields.items()}
     assert fields["general.architecture"] == "dflash"
