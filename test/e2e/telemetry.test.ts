@@ -7,6 +7,7 @@ import type { Editor } from './harness/editor';
 import { describeInEditor } from './harness/fixture';
 
 const VIEW = 'extensionId=specdiff.specdiff';
+const WAIT = { timeout: 10_000, interval: 100 };
 const EXPORT = 'specdiff-telemetry.json';
 
 interface Exported {
@@ -59,6 +60,12 @@ describeInEditor('Telemetry view', {}, (get) => {
     await editor.waitForIdle();
     // The view paints within a frame of the last event; its live region then says that the completion has ended.
     await view.locator('#status', { hasText: /Completion (done|cancelled)/ }).waitFor();
+    // In the end the ghost text is all that the engine wrote: this function is finished, so nothing of it is cut.
+    await vi.waitFor(async () => {
+      const written = (await view.locator('#tokens .token').allTextContents()).join('');
+      expect(written).not.toBe('');
+      expect(await editor.ghost()).toBe(written.trimEnd());
+    }, WAIT);
     await editor.screenshot('telemetry');
 
     const exported = await exportTelemetry(editor);
