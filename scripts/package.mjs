@@ -50,6 +50,7 @@ export async function packageExtension({ model = true } = {}) {
     ignoreFile,
     dependencies: false,
     allowMissingRepository: true,
+    rewriteRelativeLinks: false,
     skipLicense: false,
   });
   const megabytes = (statSync(packagePath).size / 1e6).toFixed(1);

@@ -13,7 +13,11 @@ const llama = await getLlama({
   logLevel: LlamaLogLevel.error,
 });
 const model = await llama.loadModel({ modelPath: target });
-const context = await model.createContext({ contextSize: Number(contextSize), batchSize: 512, threads: Number(threads) });
+const context = await model.createContext({
+  contextSize: Number(contextSize),
+  batchSize: 512,
+  threads: Number(threads),
+});
 const sequence = context.getSequence();
 const results = [];
 for (const prompt of JSON.parse(readFileSync(promptsFile, 'utf8'))) {
