@@ -80,7 +80,7 @@ Sampled sample_sequences(Engine& engine, Job job, const SequenceSpace& space, in
     engine.decoder().set_acceptance_rule(rule_named(rule));
     Sampled result;
     result.counts.resize(space.cells());
-    job.max_tokens = space.length;
+    job.max_tokens = space.length + 1; // one more, so that a draft has room for several tokens
     const int32_t end = end_token(engine);
     for (int sample = 0; sample < samples; ++sample) {
         std::vector<int32_t> emitted;

@@ -5,7 +5,6 @@ import { afterAll, describe, expect, it } from 'vitest';
 import type { GenerateJob, LoadOptions } from '../../server/engine/addon';
 import { chiSquare } from '../support/chiSquare';
 import { type EngineProbe, NATIVE_DIRECTORY, jobOf, temporaryFolder, testAddon } from '../support/native';
-import { seeded } from '../support/random';
 import {
   TINY_CONTEXT,
   TINY_VOCABULARY,
@@ -28,11 +27,25 @@ function probe(name: string, options: TinyDrafterOptions | null): EngineProbe {
 }
 
 const PROMPT = [1, 7, 9, 12, 7, 9];
-/** Holds every token many times, so that the lookup always finds something to copy. */
-const uniform = seeded(11);
-const LOOKUP = Int32Array.from({ length: 300 }, () => Math.floor(uniform() * TINY_VOCABULARY.length));
-const job = (drafter: GenerateJob['drafter'], sampling: Partial<GenerateJob['sampling']>) =>
-  jobOf(PROMPT, { drafter, draftLength: LENGTH, sampling, lookup: LOOKUP });
+const job = (
+  drafter: GenerateJob['drafter'],
+  sampling: Partial<GenerateJob['sampling']>,
+  lookup: Int32Array = new Int32Array(0),
+) => jobOf(PROMPT, { drafter, draftLength: LENGTH, sampling, lookup });
+
+/** The model's likeliest continuations after the prompt's end: what the lookup copies from is then often right. */
+function likelyText(exact: Float64Array): Int32Array {
+  const likeliest = [...exact.keys()].sort((x, y) => exact[x]! - exact[y]!).slice(-60);
+  const size = TINY_VOCABULARY.length;
+  return Int32Array.from(
+    likeliest.flatMap((code) => [
+      ...PROMPT.slice(-2),
+      Math.floor(code / size ** 2),
+      Math.floor(code / size) % size,
+      code % size,
+    ]),
+  );
+}
 
 const CHUNK = 2000;
 
@@ -105,14 +118,20 @@ describe('sampled text follows the plain distribution', () => {
       const engine = probe(name.replace(/\W+/g, '-'), options);
       const exact = engine.exact(job('none', sampling), LENGTH);
       expect(exact.reduce((sum, p) => sum + p, 0)).toBeCloseTo(1, 4);
-      const { counts, drafted, accepted } = await sample(engine, job(drafter, sampling), samples, 'exact');
+      const { counts, drafted, accepted } = await sample(
+        engine,
+        job(drafter, sampling, likelyText(exact)),
+        samples,
+        'exact',
+      );
       const result = chiSquare(counts, exact);
       total += samples;
       console.log(
         `${name}: p = ${result.p.toFixed(4)} (${result.degrees} degrees), ${samples} samples, ${accepted} of ${drafted} drafted accepted`,
       );
       expect(result.p).toBeGreaterThan(LEAST_P);
-      if (drafter !== 'none') expect(accepted).toBeGreaterThan(0);
+      // The controller may well find that drafting does not pay here.
+      if (drafter !== 'none') expect(accepted).toBeGreaterThan(drafter === 'auto' ? 0 : samples / 10);
     });
   }
 
@@ -124,13 +143,15 @@ describe('sampled text follows the plain distribution', () => {
     const engine = probe('broken', anchored);
     const sampling = { temperature: 1, topK: 6 };
     const exact = engine.exact(job('none', sampling), LENGTH);
-    for (const [drafter, rule] of [
-      ['ngram', 'residualForgotten'],
-      ['diffusion', 'residualForgotten'],
-      ['diffusion', 'qMissingInTest'],
-      ['diffusion', 'staleRow'],
+    // A wrong bonus token shows in the compared tokens only after a short draft.
+    for (const [drafter, rule, draftLength] of [
+      ['ngram', 'residualForgotten', LENGTH],
+      ['diffusion', 'residualForgotten', LENGTH],
+      ['diffusion', 'qMissingInTest', LENGTH],
+      ['diffusion', 'staleRow', 1],
     ] as const) {
-      const { counts } = await sample(engine, job(drafter, sampling), 10_000, rule);
+      const wanted = { ...job(drafter, sampling, likelyText(exact)), draftLength };
+      const { counts } = await sample(engine, wanted, 10_000, rule);
       expect(chiSquare(counts, exact).p, `${drafter} with ${rule}`).toBeLessThan(LEAST_P);
     }
   });
