@@ -81,7 +81,8 @@ function speedText(last: GenerationStats | null): string {
 
 function speedWords(last: GenerationStats): string {
   const speedup = last.speedup === null ? '' : `, ${last.speedup.toFixed(1)} times plain decoding`;
-  return `${speedNumber(last)} tokens per second${speedup}`;
+  const number = speedNumber(last);
+  return `${number} ${number === '1' ? 'token' : 'tokens'} per second${speedup}`;
 }
 
 function speedNumber({ tokensPerSecond }: GenerationStats): string {

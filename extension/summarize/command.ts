@@ -51,7 +51,7 @@ export class Summarize {
     const { line } = selection.start;
     this.last = { text, document, line, lineText: document.lineAt(Math.min(line, document.lineCount - 1)).text };
     await vscode.commands.executeCommand('setContext', HAS_SUMMARY, true);
-    void this.offerActions();
+    if (result.outcome === 'done') void this.offerActions();
     return result;
   }
 
@@ -92,12 +92,13 @@ export class Summarize {
     const subscription = this.server.onBlock((block) => {
       if (block.requestId !== requestId) return;
       text += block.text;
-      progress.report({ message: `${text.split(/\s+/).filter((word) => word !== '').length} words` });
+      progress.report({ message: wordCount(text) });
       show({ state: 'running' });
     });
     try {
       const answer = this.server.summarize(params, token);
       uri = await this.previews.open(`Summary of ${source}`, summaryMarkdown(source, text, { state: 'running' }));
+      await focusAgain(document);
       show({ state: 'running' });
       const result = await answer;
       show({ state: 'ended', result });
@@ -128,6 +129,17 @@ export class Summarize {
     );
     return done ? null : 'The document can’t be edited; copy the summary instead.';
   }
+}
+
+/** VS Code gives a new preview the focus; the user goes on in the code. A notebook's cell can't be shown by itself. */
+async function focusAgain(document: vscode.TextDocument): Promise<void> {
+  if (vscode.window.activeTextEditor?.document === document || document.uri.scheme === 'vscode-notebook-cell') return;
+  await vscode.window.showTextDocument(document, { viewColumn: columnOf(document), preserveFocus: false });
+}
+
+function wordCount(text: string): string {
+  const words = text.split(/\s+/).filter((word) => word !== '').length;
+  return words === 1 ? '1 word' : `${words} words`;
 }
 
 function position({ line, character }: vscode.Position): SummarizeParams['range']['start'] {

@@ -20,7 +20,7 @@ export class SummaryPreviews implements vscode.TextDocumentContentProvider, vsco
     this.subscriptions = [this.changed, vscode.workspace.registerTextDocumentContentProvider(SCHEME, this)];
   }
 
-  /** Opens an empty summary beside the code; the code keeps the focus where VS Code lets it. */
+  /** Opens an empty summary beside the code; VS Code gives the preview the focus. */
   async open(title: string, text: string): Promise<vscode.Uri> {
     this.lastNumber += 1;
     // The name is the preview's title; the query keeps two summaries of one file apart.

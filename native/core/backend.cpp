@@ -30,12 +30,19 @@ struct GpuBackend {
     BackendChoice choice;
     const char* file;  // part of the library's file name
     const char* label; // for people
+    bool here;         // exists on this system
 };
 
+#ifdef __APPLE__
+constexpr bool APPLE = true;
+#else
+constexpr bool APPLE = false;
+#endif
+
 constexpr std::array<GpuBackend, 3> GPU_BACKENDS = {{
-    {BackendChoice::cuda, "cuda", "CUDA"},
-    {BackendChoice::metal, "metal", "Metal"},
-    {BackendChoice::vulkan, "vulkan", "Vulkan"},
+    {BackendChoice::cuda, "cuda", "CUDA", !APPLE},
+    {BackendChoice::metal, "metal", "Metal", APPLE},
+    {BackendChoice::vulkan, "vulkan", "Vulkan", !APPLE},
 }};
 
 std::string library_file(const std::string& part) {
@@ -92,7 +99,8 @@ std::optional<std::string> load_gpu(const GpuBackend& backend, const BackendOpti
         if (!fs::exists(path, ignored)) continue;
         const DynamicLibrary library(path);
         if (!library.loaded()) {
-            reason = "could not be loaded: " + library.error();
+            reason =
+                "could not be loaded (" + library.error() + "); install its driver and runtime libraries to use it";
             continue;
         }
         const LogCapture captured;
@@ -109,8 +117,8 @@ std::optional<std::string> load_gpu(const GpuBackend& backend, const BackendOpti
         return std::nullopt;
     }
     if (reason.empty()) {
-        reason = library_file(backend.file) + " is in none of the " + std::to_string(folders.size()) +
-                 " folders searched; name its folder in the settings to use it";
+        reason =
+            library_file(backend.file) + " is not in the folders searched; name its folder in the settings to use it";
     }
     return reason;
 }
@@ -134,6 +142,7 @@ BackendReport load_all(const BackendOptions& options) {
     const bool wants_gpu = options.choice != BackendChoice::cpu;
     for (const auto& backend : GPU_BACKENDS) {
         const bool chosen = options.choice == backend.choice;
+        if (!backend.here && !chosen) continue;
         if (!wants_gpu || (!chosen && options.choice != BackendChoice::automatic)) {
             report.notes.push_back(std::string(backend.label) + ": not used, the backend setting says otherwise");
         } else if (!gpu_label.empty()) {

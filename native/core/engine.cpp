@@ -53,7 +53,8 @@ Engine::Engine(const LoadOptions& options) {
     decoder_ = std::make_unique<Decoder>(*target_, drafters_, controller_, now_ms);
 
     target_description_.path = options.target_path;
-    target_description_.name = file.text("general.name").value_or(file.path().stem().string());
+    // Not general.name: that is often the trainer's label, which nobody recognises.
+    target_description_.name = file.path().stem().string();
     target_description_.architecture = file.text("general.architecture").value_or("");
     target_description_.file_bytes = file.bytes();
     target_description_.vocabulary_size = vocabulary().size();

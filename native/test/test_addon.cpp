@@ -9,6 +9,7 @@
 #include "../core/log.h"
 #include "../core/ngram_index.h"
 #include "../core/sampler.h"
+#include "../core/thread_governor.h"
 
 #include <napi.h>
 
@@ -153,6 +154,31 @@ class ControllerObject : public Napi::ObjectWrap<ControllerObject> {
     Controller controller_;
 };
 
+/** The governor, fed by hand. */
+class GovernorObject : public Napi::ObjectWrap<GovernorObject> {
+  public:
+    static Napi::Function define(Napi::Env env) {
+        return DefineClass(
+            env, "ThreadGovernor",
+            {InstanceMethod<&GovernorObject::threads>("threads"), InstanceMethod<&GovernorObject::observe>("observe")});
+    }
+    /** new ThreadGovernor(most) */
+    explicit GovernorObject(const Napi::CallbackInfo& info)
+        : Napi::ObjectWrap<GovernorObject>(info), governor_(info[0].As<Napi::Number>().Int32Value()) {}
+
+  private:
+    Napi::Value threads(const Napi::CallbackInfo& info) { return Napi::Number::New(info.Env(), governor_.threads()); }
+
+    /** observe(wallMs, switches, nowMs) */
+    Napi::Value observe(const Napi::CallbackInfo& info) {
+        governor_.observe(info[0].As<Napi::Number>().DoubleValue(), info[1].As<Napi::Number>().Int64Value(),
+                          info[2].As<Napi::Number>().DoubleValue());
+        return info.Env().Undefined();
+    }
+
+    ThreadGovernor governor_;
+};
+
 /** An engine whose distribution can be enumerated and sampled natively, many times a second. */
 class EngineProbe : public Napi::ObjectWrap<EngineProbe> {
   public:
@@ -220,6 +246,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
     exports.Set("best", Napi::Function::New(env, best_js));
     exports.Set("lookup", Napi::Function::New(env, lookup_js));
     exports.Set("Controller", ControllerObject::define(env));
+    exports.Set("ThreadGovernor", GovernorObject::define(env));
     exports.Set("EngineProbe", EngineProbe::define(env));
     return exports;
 }

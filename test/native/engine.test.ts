@@ -1,5 +1,6 @@
 /** The addon on random models: greedy equality, prefix reuse, cancellation, limits, misuse. */
 import { rmSync } from 'node:fs';
+import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { NativeAddon, NativeEngine } from '../../server/engine/addon';
 import type { DrafterName } from '../../protocol/settings';
@@ -39,7 +40,7 @@ afterAll(async () => {
 describe('what an engine says about itself', () => {
   it('describes target and drafter', () => {
     expect(engine.target).toMatchObject({
-      name: 'tiny llama',
+      name: path.basename(engine.target.path, '.gguf'),
       architecture: 'llama',
       vocabularySize: TINY_VOCABULARY.length,
       contextTokens: TINY_CONTEXT,

@@ -42,6 +42,11 @@ export interface TestController {
   plainMs(): number;
 }
 
+export interface TestGovernor {
+  threads(): number;
+  observe(wallMs: number, switches: number, nowMs: number): void;
+}
+
 export interface EngineProbe {
   exact(job: GenerateJob, length: number): Float64Array;
   sample(
@@ -70,6 +75,7 @@ export interface TestAddon {
   best(logits: Float32Array, history: Int32Array, job: GenerateJob): number;
   lookup(tokens: Int32Array, longest: number, count: number): { readonly length: number; readonly tokens: Int32Array };
   readonly Controller: new () => TestController;
+  readonly ThreadGovernor: new (most: number) => TestGovernor;
   readonly EngineProbe: new (nativeDirectory: string, options: LoadOptions) => EngineProbe;
 }
 
