@@ -41,7 +41,7 @@ class Model {
         parameters.n_ctx = static_cast<uint32_t>(cells);
         parameters.n_batch = parameters.n_ubatch = BATCH;
         parameters.n_threads = parameters.n_threads_batch = threads;
-        parameters.n_seq_max = BRANCHES + 1;
+        parameters.n_seq_max = BRANCHES + 2; // the tree's trunk, its branches, dead branches
         parameters.kv_unified = true;
         context_ = llama_init_from_model(model_, parameters);
         if (context_ == nullptr) fail("no context");
@@ -142,10 +142,14 @@ void check_tree(Model& model, int context) {
         for (int i = 0; i < DEPTH; ++i) different += same(rows[b * DEPTH + i], chains[b][i]) ? 0 : 1;
     }
     std::printf("{\"check\": \"tree\", \"context\": %d, \"n\": %zu, \"different\": %d}\n", context, tree.size(), different);
-    // Commit the last branch: it stays where it is, with a hole before it.
-    const int kept = BRANCHES - 1;
+    // Commit the last branch where it lies. The other branches' cells stay taken, by a sequence that no row sees: freed, they
+    // would be filled with later tokens, and cells would no longer lie in order of position.
+    const int kept = BRANCHES - 1, graveyard = BRANCHES + 1;
     llama_memory_seq_cp(model.memory(), kept + 1, 0, context, context + DEPTH);
-    for (int b = 0; b < BRANCHES; ++b) llama_memory_seq_rm(model.memory(), b + 1, -1, -1);
+    for (int b = 0; b < BRANCHES; ++b) {
+        if (b != kept) llama_memory_seq_cp(model.memory(), b + 1, graveyard, context, context + DEPTH);
+        llama_memory_seq_rm(model.memory(), b + 1, -1, -1);
+    }
     const auto after = model.decode({model.row(context + DEPTH)}).front();
     std::printf("{\"check\": \"commit\", \"context\": %d, \"n\": 1, \"different\": %d}\n", context,
                 same(after, next[kept]) ? 0 : 1);

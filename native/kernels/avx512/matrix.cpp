@@ -6,6 +6,8 @@
 #include <cstring>
 #include <utility>
 
+#define INLINE __attribute__((always_inline))
+
 namespace specdiff::kernels::avx512 {
 
 namespace {
@@ -17,7 +19,7 @@ inline __m512 scales(const uint16_t* d) {
 /** Bytes ahead that weights are fetched: the hardware's own prefetch stops at page ends (n = 1: 8 % of the time). */
 constexpr int PREFETCH = 2560;
 
-template <Layout L> inline __attribute__((always_inline)) void unpack(const PanelBlock<L>& block, __m512i (&w)[8]) {
+template <Layout L> INLINE inline void unpack(const PanelBlock<L>& block, __m512i (&w)[8]) {
     if constexpr (L == Layout::u8) {
         for (int g = 0; g < 8; ++g) w[g] = _mm512_loadu_si512(block.q + 64 * g);
         return;
@@ -53,10 +55,65 @@ template <Layout L> inline __attribute__((always_inline)) void unpack(const Pane
     }
 }
 
-inline __attribute__((always_inline)) __m512i dot4(__m512i sum, __m512i weights, const int8_t* x) {
+INLINE inline __m512i dot4(__m512i sum, __m512i weights, const int8_t* x) {
     int32_t word;
     std::memcpy(&word, x, sizeof(word));
     return _mm512_dpbusd_epi32(sum, weights, _mm512_set1_epi32(word));
+}
+
+/**
+ * Calls f(0) … f(N − 1) with constant indices: arrays of registers stay in registers, which they don't in loops that the
+ * compiler unrolls only after it has placed the arrays in memory (GCC 12: a load and a store more per row and block).
+ */
+template <class F, int... I> INLINE inline void unroll([[maybe_unused]] F f, std::integer_sequence<int, I...>) {
+    (f(std::integral_constant<int, I>()), ...);
+}
+template <int N, class F> INLINE inline void unroll(F f) { unroll(f, std::make_integer_sequence<int, N>()); }
+
+/** Adds one block's product for rows FIRST to FIRST + ROWS − 1; ROWS = 4 chains of vpdpbusd hide its four cycles. */
+template <Layout L, int FIRST, int ROWS, size_t ALL>
+INLINE inline void add_block(const __m512i (&w)[8], const PanelBlock<L>& weights, const ActivationBlock<L>* rows,
+                      __m512 (&acc)[ALL]) {
+    const auto* x = rows + FIRST;
+    if constexpr (L == Layout::u6) {
+        const __m512 d0 = scales(weights.d[0]), d1 = scales(weights.d[1]);
+        __m512i s0[ROWS], s1[ROWS];
+        unroll<ROWS>([&](auto t) INLINE {
+            s0[t] = _mm512_set1_epi32(x[t].sum[0].bias);
+            s1[t] = _mm512_set1_epi32(x[t].sum[1].bias);
+        });
+        unroll<4>([&](auto g) INLINE {
+            unroll<ROWS>([&](auto t) INLINE {
+                s0[t] = dot4(s0[t], w[g], x[t].q + 4 * g);
+                s1[t] = dot4(s1[t], w[g + 4], x[t].q + 4 * g + 16);
+            });
+        });
+        unroll<ROWS>([&](auto t) INLINE {
+            const __m512 low = _mm512_mul_ps(_mm512_cvtepi32_ps(s0[t]), d0);
+            const __m512 both = _mm512_fmadd_ps(_mm512_cvtepi32_ps(s1[t]), d1, low);
+            acc[FIRST + t] = _mm512_fmadd_ps(both, _mm512_set1_ps(x[t].scale), acc[FIRST + t]);
+        });
+    } else {
+        const __m512 d = scales(weights.d);
+        __m512i s[ROWS];
+        unroll<ROWS>([&](auto t) INLINE {
+            if constexpr (has_minimum(L)) s[t] = _mm512_setzero_si512();
+            else s[t] = _mm512_set1_epi32(x[t].sum[0].bias);
+        });
+        unroll<8>([&](auto g) INLINE {
+            unroll<ROWS>([&](auto t) INLINE { s[t] = dot4(s[t], w[g], x[t].q + 4 * g); });
+        });
+        if constexpr (has_minimum(L)) {
+            const __m512 m = scales(weights.m);
+            unroll<ROWS>([&](auto t) INLINE {
+                acc[FIRST + t] = _mm512_fmadd_ps(m, _mm512_set1_ps(x[t].sum[0].scaled), acc[FIRST + t]);
+            });
+        }
+        unroll<ROWS>([&](auto t) INLINE {
+            const __m512 scale = _mm512_mul_ps(d, _mm512_set1_ps(x[t].scale));
+            acc[FIRST + t] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(s[t]), scale, acc[FIRST + t]);
+        });
+    }
 }
 
 /** Every row takes the same operations in the same order whatever ROWS is, so that its result has the same bits. */
@@ -65,69 +122,17 @@ void multiply(const void* panel, int64_t blocks, const void* tile, float* out, s
     const auto* weights = static_cast<const PanelBlock<L>*>(panel);
     const auto* x = static_cast<const ActivationBlock<L>*>(tile);
     __m512 acc[ROWS];
-    for (int t = 0; t < ROWS; ++t) acc[t] = _mm512_setzero_ps();
+    unroll<ROWS>([&](auto t) INLINE { acc[t] = _mm512_setzero_ps(); });
     for (int64_t b = 0; b < blocks; ++b, ++weights, x += ROWS) {
         const auto* ahead = reinterpret_cast<const char*>(weights) + PREFETCH;
-#pragma GCC unroll 9
-        for (size_t i = 0; i < (sizeof(*weights) + 63) / 64; ++i) _mm_prefetch(ahead + 64 * i, _MM_HINT_T0);
+        unroll<(sizeof(*weights) + 63) / 64>([&](auto line) INLINE { _mm_prefetch(ahead + 64 * line, _MM_HINT_T0); });
         __m512i w[8];
         unpack<L>(*weights, w);
-        // Four chains of vpdpbusd at a time hide its latency of four cycles.
-        constexpr int GROUP = ROWS < 4 ? ROWS : 4;
-        if constexpr (L == Layout::u6) {
-            const __m512 d0 = scales(weights->d[0]), d1 = scales(weights->d[1]);
-#pragma GCC unroll 8
-            for (int t0 = 0; t0 < ROWS; t0 += GROUP) {
-                __m512i s0[GROUP], s1[GROUP];
-#pragma GCC unroll 4
-                for (int j = 0; j < GROUP && t0 + j < ROWS; ++j) {
-                    s0[j] = _mm512_set1_epi32(x[t0 + j].sum[0].bias);
-                    s1[j] = _mm512_set1_epi32(x[t0 + j].sum[1].bias);
-                }
-#pragma GCC unroll 4
-                for (int g = 0; g < 4; ++g) {
-#pragma GCC unroll 4
-                    for (int j = 0; j < GROUP && t0 + j < ROWS; ++j) {
-                        s0[j] = dot4(s0[j], w[g], x[t0 + j].q + 4 * g);
-                        s1[j] = dot4(s1[j], w[g + 4], x[t0 + j].q + 4 * g + 16);
-                    }
-                }
-#pragma GCC unroll 4
-                for (int j = 0; j < GROUP && t0 + j < ROWS; ++j) {
-                    const __m512 s = _mm512_fmadd_ps(_mm512_cvtepi32_ps(s1[j]), d1,
-                                                     _mm512_mul_ps(_mm512_cvtepi32_ps(s0[j]), d0));
-                    acc[t0 + j] = _mm512_fmadd_ps(s, _mm512_set1_ps(x[t0 + j].scale), acc[t0 + j]);
-                }
-            }
-        } else {
-            const __m512 d = scales(weights->d);
-            __m512 m = _mm512_setzero_ps();
-            if constexpr (has_minimum(L)) m = scales(weights->m);
-#pragma GCC unroll 8
-            for (int t0 = 0; t0 < ROWS; t0 += GROUP) {
-                __m512i s[GROUP];
-#pragma GCC unroll 4
-                for (int j = 0; j < GROUP && t0 + j < ROWS; ++j) {
-                    if constexpr (has_minimum(L)) s[j] = _mm512_setzero_si512();
-                    else s[j] = _mm512_set1_epi32(x[t0 + j].sum[0].bias);
-                }
-#pragma GCC unroll 8
-                for (int g = 0; g < 8; ++g) {
-#pragma GCC unroll 4
-                    for (int j = 0; j < GROUP && t0 + j < ROWS; ++j) s[j] = dot4(s[j], w[g], x[t0 + j].q + 4 * g);
-                }
-#pragma GCC unroll 4
-                for (int j = 0; j < GROUP && t0 + j < ROWS; ++j) {
-                    const __m512 scale = _mm512_set1_ps(x[t0 + j].scale);
-                    if constexpr (has_minimum(L)) {
-                        acc[t0 + j] = _mm512_fmadd_ps(m, _mm512_set1_ps(x[t0 + j].sum[0].scaled), acc[t0 + j]);
-                    }
-                    acc[t0 + j] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(s[j]), _mm512_mul_ps(d, scale), acc[t0 + j]);
-                }
-            }
-        }
+        constexpr int REST = ROWS % 4;
+        unroll<ROWS / 4>([&](auto group) INLINE { add_block<L, 4 * group, 4>(w, *weights, x, acc); });
+        if constexpr (REST > 0) add_block<L, ROWS - REST, REST>(w, *weights, x, acc);
     }
-    for (int t = 0; t < ROWS; ++t) _mm512_storeu_ps(out + t * out_stride, acc[t]);
+    unroll<ROWS>([&](auto t) INLINE { _mm512_storeu_ps(out + t * out_stride, acc[t]); });
 }
 
 template <Layout L> void quantize(const float* x, void* block) {
