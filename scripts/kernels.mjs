@@ -12,7 +12,10 @@ import { hashFiles, onlyWhenChanged } from './stamp.mjs';
 const SOURCES = ['include', 'ggml/include', 'ggml/src/ggml-cpu', 'src'];
 /** CPU generations we build for, best first, by the flags Linux names; AMX is left to llama.cpp's own library. */
 const VARIANTS = [
-  { name: 'zen4', flags: ['avx512f', 'avx512bw', 'avx512vl', 'avx512dq', 'avx512cd', 'avx512vbmi', 'avx512_vnni', 'avx512_bf16'] },
+  {
+    name: 'zen4',
+    flags: ['avx512f', 'avx512bw', 'avx512vl', 'avx512dq', 'avx512cd', 'avx512vbmi', 'avx512_vnni', 'avx512_bf16'],
+  },
   { name: 'icelake', flags: ['avx512f', 'avx512bw', 'avx512vl', 'avx512dq', 'avx512cd', 'avx512vbmi', 'avx512_vnni'] },
   { name: 'cascadelake', flags: ['avx512f', 'avx512bw', 'avx512vl', 'avx512dq', 'avx512cd', 'avx512_vnni'] },
 ];
@@ -35,14 +38,19 @@ async function checkOut(root, release) {
   const source = path.join(root, 'build/kernels/llama.cpp');
   const bundle = path.join(root, 'node_modules/node-llama-cpp/llama/gitRelease.bundle');
   const stamp = path.join(root, 'build/kernels/llama.cpp.stamp');
-  await onlyWhenChanged(stamp, `${release} ${SOURCES}`, SOURCES.map((folder) => path.join(source, folder)), async () => {
-    rmSync(source, { recursive: true, force: true });
-    const git = (...args) => execFileSync('git', args, { stdio: ['ignore', 'ignore', 'pipe'] });
-    git('init', '--quiet', source);
-    git('-C', source, 'fetch', '--quiet', bundle, 'HEAD');
-    git('-C', source, 'sparse-checkout', 'set', ...SOURCES);
-    git('-C', source, 'checkout', '--quiet', 'FETCH_HEAD');
-  });
+  await onlyWhenChanged(
+    stamp,
+    `${release} ${SOURCES}`,
+    SOURCES.map((folder) => path.join(source, folder)),
+    async () => {
+      rmSync(source, { recursive: true, force: true });
+      const git = (...args) => execFileSync('git', args, { stdio: ['ignore', 'ignore', 'pipe'] });
+      git('init', '--quiet', source);
+      git('-C', source, 'fetch', '--quiet', bundle, 'HEAD');
+      git('-C', source, 'sparse-checkout', 'set', ...SOURCES);
+      git('-C', source, 'checkout', '--quiet', 'FETCH_HEAD');
+    },
+  );
   return source;
 }
 
@@ -108,7 +116,8 @@ export async function buildKernels(root, { jobs = os.availableParallelism(), too
       renameSync(`${library}.part`, library);
     }
     for (const other of readdirSync(folder)) {
-      if (/^libggml-cpu-specdiff-.*\.so$/.test(other) && other !== kernelLibrary(variant)) rmSync(path.join(folder, other));
+      if (/^libggml-cpu-specdiff-.*\.so$/.test(other) && other !== kernelLibrary(variant))
+        rmSync(path.join(folder, other));
     }
   }
   console.log(ran ? `CPU kernels built: ${path.relative(root, library)}` : 'CPU kernels are up to date.');

@@ -36,7 +36,8 @@ class Session {
     double prefill(int tokens) {
         llama_memory_clear(llama_get_memory(context_), true);
         const double start = milliseconds();
-        for (int done = 0; done < tokens; done += BATCH) decode(done, std::min(BATCH, tokens - done), false);
+        for (int done = 0; done < tokens; done += BATCH)
+            decode(done, std::min(BATCH, tokens - done), false);
         length_ = tokens;
         return milliseconds() - start;
     }
@@ -83,9 +84,11 @@ int main(int argc, char** argv) {
     }
     const std::string backend = argv[1];
     const int threads = std::atoi(argv[3]);
-    llama_log_set([](ggml_log_level level, const char* text, void*) {
-        if (level == GGML_LOG_LEVEL_ERROR || std::strstr(text, "specdiff") != nullptr) std::fputs(text, stderr);
-    }, nullptr);
+    llama_log_set(
+        [](ggml_log_level level, const char* text, void*) {
+            if (level == GGML_LOG_LEVEL_ERROR || std::strstr(text, "specdiff") != nullptr) std::fputs(text, stderr);
+        },
+        nullptr);
     if (backend.find(".so") != std::string::npos) {
         if (ggml_backend_load(backend.c_str()) == nullptr) return 1;
     } else {

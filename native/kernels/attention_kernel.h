@@ -1,13 +1,15 @@
 // Attention over a cache for any number of rows, written once for every vector width.
 //
-// Each row's result has the same bits whatever rows are computed with it and whatever hidden cells lie between the visible
-// ones, because every sum has one order:
-//  - a score is D/W products per lane, added lane by lane, then a fixed tree over the W lanes (lane l with l + W/2 first);
-//  - the maximum is exact and taken over the whole row before any exponential, so no running rescaling depends on blocks;
+// Each row's result has the same bits whatever rows are computed with it and whatever hidden cells lie between the
+// visible ones, because every sum has one order:
+//  - a score is D/W products per lane, added lane by lane, then a fixed tree over the W lanes (lane l with l + W/2
+//  first);
+//  - the maximum is exact and taken over the whole row before any exponential, so no running rescaling depends on
+//  blocks;
 //  - weights and weighted values are added cell after cell; a hidden cell's weight is exactly zero and adds nothing.
-// Two ways compute that same order: "wide" puts W rows into the lanes (cells and values are broadcast), "narrow" puts the
-// head's dimensions into the lanes and is cheaper for the last few rows (below 10 of 16: 11 vector operations a row and cell
-// against 143 a tile).
+// Two ways compute that same order: "wide" puts W rows into the lanes (cells and values are broadcast), "narrow" puts
+// the head's dimensions into the lanes and is cheaper for the last few rows (below 10 of 16: 11 vector operations a row
+// and cell against 143 a tile).
 #pragma once
 
 #include "kernel_table.h"
@@ -34,8 +36,8 @@ template <class V> struct AttentionKernel {
         int first, rows;
         bool wide;
         float *query, *scores, *output;
-        Vec maximum, sum;          // wide: by lane
-        float top[W], total[W];    // narrow: by row
+        Vec maximum, sum;       // wide: by lane
+        float top[W], total[W]; // narrow: by row
     };
 
     static int block_cells(int dim) { return std::max(W, BLOCK_FLOATS / dim / W * W); }
@@ -44,8 +46,9 @@ template <class V> struct AttentionKernel {
     static size_t scratch_bytes(int dim, int64_t cells) {
         const size_t rows = attention_chunk(cells) + W;
         const size_t blocks = static_cast<size_t>(cells) / block_cells(dim) + 1;
-        const size_t floats = pad(static_cast<size_t>(block_cells(dim)) * dim) + 2 * pad(rows * dim) + pad(rows * cells) +
-                              pad(static_cast<size_t>(block_cells(dim)) * W) + pad((rows / W + 2) * blocks);
+        const size_t floats = pad(static_cast<size_t>(block_cells(dim)) * dim) + 2 * pad(rows * dim) +
+                              pad(rows * cells) + pad(static_cast<size_t>(block_cells(dim)) * W) +
+                              pad((rows / W + 2) * blocks);
         return floats * sizeof(float) + (rows / W + 2) * sizeof(Tile) + 256;
     }
 
@@ -103,7 +106,7 @@ template <class V> struct AttentionKernel {
     /** Tree over lanes: the sum of lanes congruent to LANE modulo STEP, for CELLS cells and W rows. */
     template <int DIMS, int LANE, int STEP, int CELLS>
     static inline __attribute__((always_inline)) void lane_tree(const float* query, const float* keys, int dim,
-                                                                 Vec (&sum)[CELLS]) {
+                                                                Vec (&sum)[CELLS]) {
         if constexpr (STEP == W) {
             const int d_end = DIMS != 0 ? DIMS : dim;
 #pragma GCC unroll 4
@@ -120,7 +123,8 @@ template <class V> struct AttentionKernel {
             lane_tree<DIMS, LANE, 2 * STEP, CELLS>(query, keys, dim, sum);
             lane_tree<DIMS, LANE + STEP, 2 * STEP, CELLS>(query, keys, dim, other);
 #pragma GCC unroll 4
-            for (int c = 0; c < CELLS; ++c) sum[c] = V::add(sum[c], other[c]);
+            for (int c = 0; c < CELLS; ++c)
+                sum[c] = V::add(sum[c], other[c]);
         }
     }
 
@@ -158,7 +162,8 @@ template <class V> struct AttentionKernel {
                     // V::reduce wants the vectors in the order that makes its shuffles come out sorted.
                     const float* key = keys + static_cast<size_t>(c + V::reduce_order(i)) * a.dim;
                     part[i] = V::mul(V::load(query), V::load(key));
-                    for (int d = W; d < a.dim; d += W) part[i] = V::fma(V::load(query + d), V::load(key + d), part[i]);
+                    for (int d = W; d < a.dim; d += W)
+                        part[i] = V::fma(V::load(query + d), V::load(key + d), part[i]);
                 }
                 Vec sum = V::reduce(part);
                 if (mask != nullptr) {
@@ -182,14 +187,16 @@ template <class V> struct AttentionKernel {
                 V::store(row[lane], V::load_half(mask));
             }
             for (int i = 0; i < W; ++i) {
-                for (int lane = 0; lane < W; ++lane) to[(c + i) * W + lane] = row[lane][i];
+                for (int lane = 0; lane < W; ++lane)
+                    to[(c + i) * W + lane] = row[lane][i];
             }
         }
     }
 
     // ---- values
 
-    /** A cell of weight zero adds nothing, even where a stale value isn't finite (`finite` false: checked cell by cell). */
+    /** A cell of weight zero adds nothing, even where a stale value isn't finite (`finite` false: checked cell by
+     * cell). */
     template <bool FINITE>
     static void wide_values(const Attention& a, Tile& tile, const float* values, int cell, int count) {
         constexpr int DIMS = V::VALUE_DIMS;
@@ -197,53 +204,65 @@ template <class V> struct AttentionKernel {
         for (int d = 0; d < a.dim; d += DIMS) {
             Vec acc[DIMS];
 #pragma GCC unroll 16
-            for (int i = 0; i < DIMS; ++i) acc[i] = V::load(tile.output + (d + i) * W);
+            for (int i = 0; i < DIMS; ++i)
+                acc[i] = V::load(tile.output + (d + i) * W);
             for (int c = 0; c < count; ++c) {
                 const Vec weight = V::load(weights + c * W);
                 const float* value = values + static_cast<size_t>(c) * a.dim + d;
 #pragma GCC unroll 16
                 for (int i = 0; i < DIMS; ++i) {
-                    if constexpr (FINITE) acc[i] = V::fma(weight, V::broadcast(value + i), acc[i]);
-                    else acc[i] = V::fma_nonzero(weight, V::broadcast(value + i), acc[i]);
+                    if constexpr (FINITE)
+                        acc[i] = V::fma(weight, V::broadcast(value + i), acc[i]);
+                    else
+                        acc[i] = V::fma_nonzero(weight, V::broadcast(value + i), acc[i]);
                 }
             }
 #pragma GCC unroll 16
-            for (int i = 0; i < DIMS; ++i) V::store(tile.output + (d + i) * W, acc[i]);
+            for (int i = 0; i < DIMS; ++i)
+                V::store(tile.output + (d + i) * W, acc[i]);
         }
     }
 
     template <bool FINITE, int ROWS, int VECTORS>
-    static void narrow_values_part(const Attention& a, const float* weights, float* output, const float* values, int count) {
+    static void narrow_values_part(const Attention& a, const float* weights, float* output, const float* values,
+                                   int count) {
         Vec acc[ROWS][VECTORS];
         for (int r = 0; r < ROWS; ++r) {
-            for (int v = 0; v < VECTORS; ++v) acc[r][v] = V::load(output + static_cast<size_t>(r) * a.dim + v * W);
+            for (int v = 0; v < VECTORS; ++v)
+                acc[r][v] = V::load(output + static_cast<size_t>(r) * a.dim + v * W);
         }
         for (int c = 0; c < count; ++c, values += a.dim) {
             Vec value[VECTORS];
-            for (int v = 0; v < VECTORS; ++v) value[v] = V::load(values + v * W);
+            for (int v = 0; v < VECTORS; ++v)
+                value[v] = V::load(values + v * W);
 #pragma GCC unroll 4
             for (int r = 0; r < ROWS; ++r) {
                 const Vec weight = V::broadcast(weights + static_cast<size_t>(r) * a.cells + c);
 #pragma GCC unroll 4
                 for (int v = 0; v < VECTORS; ++v) {
-                    if constexpr (FINITE) acc[r][v] = V::fma(weight, value[v], acc[r][v]);
-                    else acc[r][v] = V::fma_nonzero(weight, value[v], acc[r][v]);
+                    if constexpr (FINITE)
+                        acc[r][v] = V::fma(weight, value[v], acc[r][v]);
+                    else
+                        acc[r][v] = V::fma_nonzero(weight, value[v], acc[r][v]);
                 }
             }
         }
         for (int r = 0; r < ROWS; ++r) {
-            for (int v = 0; v < VECTORS; ++v) V::store(output + static_cast<size_t>(r) * a.dim + v * W, acc[r][v]);
+            for (int v = 0; v < VECTORS; ++v)
+                V::store(output + static_cast<size_t>(r) * a.dim + v * W, acc[r][v]);
         }
     }
 
     template <bool FINITE, int ROWS>
-    static void narrow_values_rows(const Attention& a, const float* weights, float* output, const float* values, int count) {
+    static void narrow_values_rows(const Attention& a, const float* weights, float* output, const float* values,
+                                   int count) {
         constexpr int VECTORS = V::NARROW_VECTORS;
         int d = 0;
         for (; d + VECTORS * W <= a.dim; d += VECTORS * W) {
             narrow_values_part<FINITE, ROWS, VECTORS>(a, weights, output + d, values + d, count);
         }
-        for (; d < a.dim; d += W) narrow_values_part<FINITE, ROWS, 1>(a, weights, output + d, values + d, count);
+        for (; d < a.dim; d += W)
+            narrow_values_part<FINITE, ROWS, 1>(a, weights, output + d, values + d, count);
     }
 
     template <bool FINITE>
@@ -275,13 +294,15 @@ template <class V> struct AttentionKernel {
         for (int r = 0; r < tile.rows; ++r) {
             float* scores = tile.scores + static_cast<size_t>(r) * a.cells + cell;
             const Vec maximum = V::set(tile.top[r]);
-            for (int c = 0; c < count; c += W) V::store(scores + c, V::exp(V::sub(V::load(scores + c), maximum)));
+            for (int c = 0; c < count; c += W)
+                V::store(scores + c, V::exp(V::sub(V::load(scores + c), maximum)));
         }
         // Cell after cell, as the wide way adds; the rows' chains run side by side.
         float total[W];
         std::copy(tile.total, tile.total + tile.rows, total);
         for (int c = 0; c < count; ++c) {
-            for (int r = 0; r < tile.rows; ++r) total[r] += tile.scores[static_cast<size_t>(r) * a.cells + cell + c];
+            for (int r = 0; r < tile.rows; ++r)
+                total[r] += tile.scores[static_cast<size_t>(r) * a.cells + cell + c];
         }
         std::copy(total, total + tile.rows, tile.total);
     }
@@ -292,14 +313,16 @@ template <class V> struct AttentionKernel {
         const Vec scale = V::set(a.scale);
         for (int r = 0; r < tile.rows; ++r) {
             const int row = tile.first + r;
-            const auto* q = reinterpret_cast<const float*>(a.q + static_cast<size_t>(row / a.group) * a.q_row +
-                                                           static_cast<size_t>(head * a.group + row % a.group) * a.q_head);
+            const auto* q =
+                reinterpret_cast<const float*>(a.q + static_cast<size_t>(row / a.group) * a.q_row +
+                                               static_cast<size_t>(head * a.group + row % a.group) * a.q_head);
             for (int d = 0; d < a.dim; d += W) {
                 const Vec x = V::mul(V::load(q + d), scale);
                 if (tile.wide) {
                     alignas(64) float lanes[W];
                     V::store(lanes, x);
-                    for (int i = 0; i < W; ++i) tile.query[(d + i) * W + r] = lanes[i];
+                    for (int i = 0; i < W; ++i)
+                        tile.query[(d + i) * W + r] = lanes[i];
                 } else {
                     V::store(tile.query + static_cast<size_t>(r) * a.dim + d, x);
                 }
@@ -307,7 +330,8 @@ template <class V> struct AttentionKernel {
         }
         if (tile.wide) { // lanes without a row
             for (int r = tile.rows; r < W; ++r) {
-                for (int d = 0; d < a.dim; ++d) tile.query[d * W + r] = 0.0f;
+                for (int d = 0; d < a.dim; ++d)
+                    tile.query[d * W + r] = 0.0f;
             }
         }
         std::fill(tile.output, tile.output + static_cast<size_t>(tile.wide ? W : tile.rows) * a.dim, 0.0f);
@@ -319,15 +343,18 @@ template <class V> struct AttentionKernel {
 
     static void store_outputs(const Attention& a, int head, Tile& tile) {
         alignas(64) float sums[W];
-        if (tile.wide) V::store(sums, tile.sum);
-        else std::copy(tile.total, tile.total + W, sums);
+        if (tile.wide)
+            V::store(sums, tile.sum);
+        else
+            std::copy(tile.total, tile.total + W, sums);
         for (int r = 0; r < tile.rows; ++r) {
             const int row = tile.first + r;
             const float inverse = sums[r] == 0.0f ? 0.0f : 1.0f / sums[r];
             const size_t index = static_cast<size_t>(row / a.group) * a.heads + head * a.group + row % a.group;
             auto* out = reinterpret_cast<float*>(a.out + index * a.out_head);
             for (int d = 0; d < a.dim; ++d) {
-                out[d] = (tile.wide ? tile.output[d * W + r] : tile.output[static_cast<size_t>(r) * a.dim + d]) * inverse;
+                out[d] =
+                    (tile.wide ? tile.output[d * W + r] : tile.output[static_cast<size_t>(r) * a.dim + d]) * inverse;
             }
         }
     }
@@ -388,15 +415,19 @@ template <class V> struct AttentionKernel {
                     transpose_mask(a, tile, cell, here, mask);
                     hidden = mask;
                 }
-                if (a.dim == 64) wide_scores<64>(a, tile, cells, cell, here, hidden);
-                else if (a.dim == 128) wide_scores<128>(a, tile, cells, cell, here, hidden);
-                else wide_scores<0>(a, tile, cells, cell, here, hidden);
+                if (a.dim == 64)
+                    wide_scores<64>(a, tile, cells, cell, here, hidden);
+                else if (a.dim == 128)
+                    wide_scores<128>(a, tile, cells, cell, here, hidden);
+                else
+                    wide_scores<0>(a, tile, cells, cell, here, hidden);
             }
         }
         // A row that sees nothing: exp(−∞ − 0) = 0 instead of exp(−∞ + ∞).
         for (int t = 0; t < count; ++t) {
             tiles[t].maximum = V::max(tiles[t].maximum, V::set(-3.4e38f));
-            for (float& top : tiles[t].top) top = std::max(top, -3.4e38f);
+            for (float& top : tiles[t].top)
+                top = std::max(top, -3.4e38f);
         }
         for (int b = 0; b < blocks; ++b) {
             const int cell = b * step, here = std::min(step, a.cells - cell);
@@ -410,16 +441,21 @@ template <class V> struct AttentionKernel {
                 }
                 if (tile.wide) {
                     wide_weights(tile, cell, here);
-                    if (finite) wide_values<true>(a, tile, cells, cell, here);
-                    else wide_values<false>(a, tile, cells, cell, here);
+                    if (finite)
+                        wide_values<true>(a, tile, cells, cell, here);
+                    else
+                        wide_values<false>(a, tile, cells, cell, here);
                 } else {
                     narrow_weights(a, tile, cell, here);
-                    if (finite) narrow_values<true>(a, tile, cells, cell, here);
-                    else narrow_values<false>(a, tile, cells, cell, here);
+                    if (finite)
+                        narrow_values<true>(a, tile, cells, cell, here);
+                    else
+                        narrow_values<false>(a, tile, cells, cell, here);
                 }
             }
         }
-        for (int t = 0; t < count; ++t) store_outputs(a, head, tiles[t]);
+        for (int t = 0; t < count; ++t)
+            store_outputs(a, head, tiles[t]);
     }
 };
 

@@ -11,8 +11,8 @@ namespace {
 
 constexpr int LEAST_DIM = 64, MOST_DIM = 256, DIM_STEP = 16, CELL_STEP = 16;
 /**
- * Up to this many rows (72 tokens, 8 heads a group) the threads take equal shares at once; above, where causal masks make
- * shares unequal, they take chunks as they get done, which costs a barrier.
+ * Up to this many rows (72 tokens, 8 heads a group) the threads take equal shares at once; above, where causal masks
+ * make shares unequal, they take chunks as they get done, which costs a barrier.
  */
 constexpr int64_t SHARED_EVENLY = 72;
 
@@ -66,7 +66,8 @@ bool attention_is_ours(const ggml_tensor* op) {
                         (k->type == GGML_TYPE_F16 || q->ne[0] % 32 == 0) &&
                         (mask == nullptr || (mask->ne[2] == 1 && mask->ne[3] == 1));
     const bool strides = q->nb[0] == sizeof(float) && k->nb[0] == ggml_type_size(k->type) &&
-                         v->nb[0] == ggml_type_size(v->type) && op->nb[1] == static_cast<size_t>(op->ne[0]) * sizeof(float);
+                         v->nb[0] == ggml_type_size(v->type) &&
+                         op->nb[1] == static_cast<size_t>(op->ne[0]) * sizeof(float);
     return types && plain && shapes && strides;
 }
 

@@ -73,8 +73,8 @@ class BufferType : public ggml::cpu::extra_buffer_type {
 
     bool supports_op(ggml_backend_dev_t /*device*/, const ggml_tensor* op) override {
         const auto *weights = op->src[0], *x = op->src[1];
-        return op->op == GGML_OP_MUL_MAT && weights->buffer != nullptr && weights->buffer->buft == self_ && is_ours(weights) &&
-               x->type == GGML_TYPE_F32 && x->nb[0] == sizeof(float) &&
+        return op->op == GGML_OP_MUL_MAT && weights->buffer != nullptr && weights->buffer->buft == self_ &&
+               is_ours(weights) && x->type == GGML_TYPE_F32 && x->nb[0] == sizeof(float) &&
                (x->buffer == nullptr || ggml_backend_buft_is_host(x->buffer->buft));
     }
 
@@ -99,9 +99,13 @@ class BufferType : public ggml::cpu::extra_buffer_type {
 
 // ---- buffers: repacked on the way in, unreadable afterwards
 
-void free_buffer(ggml_backend_buffer_t buffer) { std::free(buffer->context); }
+void free_buffer(ggml_backend_buffer_t buffer) {
+    std::free(buffer->context);
+}
 
-void* base_of(ggml_backend_buffer_t buffer) { return buffer->context; }
+void* base_of(ggml_backend_buffer_t buffer) {
+    return buffer->context;
+}
 
 void set_tensor(ggml_backend_buffer_t buffer, ggml_tensor* tensor, const void* data, size_t offset, size_t size) {
     GGML_ASSERT(offset == 0 && size == ggml_nbytes(tensor) && "repacked tensors are set whole");
@@ -109,7 +113,9 @@ void set_tensor(ggml_backend_buffer_t buffer, ggml_tensor* tensor, const void* d
     repack(tensor->type, tensor->ne[1], tensor->ne[0], data, tensor->data);
 }
 
-void clear_buffer(ggml_backend_buffer_t buffer, uint8_t value) { memset(buffer->context, value, buffer->size); }
+void clear_buffer(ggml_backend_buffer_t buffer, uint8_t value) {
+    memset(buffer->context, value, buffer->size);
+}
 
 constexpr ggml_backend_buffer_i BUFFER_INTERFACE = {
     /* .free_buffer   = */ free_buffer,

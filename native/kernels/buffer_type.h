@@ -6,8 +6,8 @@
 #include <vector>
 
 /**
- * Called by the hook in ggml-cpu.cpp. Weights of supported types and shapes are then repacked into this buffer type at load,
- * before llama.cpp's AMX and repack types see them, and every operation of a graph is offered to it first. Adds nothing on a
- * CPU without kernels.
+ * Called by the hook in ggml-cpu.cpp. Weights of supported types and shapes are then repacked into this buffer type at
+ * load, before llama.cpp's AMX and repack types see them, and every operation of a graph is offered to it first. Adds
+ * nothing on a CPU without kernels.
  */
 void specdiff_add_buffer_type(std::vector<ggml_backend_buffer_type_t>& types);

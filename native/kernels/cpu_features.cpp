@@ -22,7 +22,9 @@ Registers cpuid(uint32_t leaf, uint32_t subleaf = 0) {
     return r;
 }
 
-bool bit(uint32_t value, int index) { return ((value >> index) & 1) != 0; }
+bool bit(uint32_t value, int index) {
+    return ((value >> index) & 1) != 0;
+}
 
 /** XCR0: the registers that the operating system saves. */
 uint64_t saved_registers() {
@@ -37,7 +39,8 @@ bool runs_avx512vnni() {
     constexpr uint64_t ZMM_STATE = 0xE6;
     if ((saved_registers() & ZMM_STATE) != ZMM_STATE) return false;
     const auto extended = cpuid(7);
-    const bool f = bit(extended.ebx, 16), dq = bit(extended.ebx, 17), bw = bit(extended.ebx, 30), vl = bit(extended.ebx, 31);
+    const bool f = bit(extended.ebx, 16), dq = bit(extended.ebx, 17), bw = bit(extended.ebx, 30),
+               vl = bit(extended.ebx, 31);
     const bool vnni = bit(extended.ecx, 11), fma = bit(basic.ecx, 12), f16c = bit(basic.ecx, 29);
     return f && dq && bw && vl && vnni && fma && f16c;
 }

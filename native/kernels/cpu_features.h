@@ -8,8 +8,8 @@
 namespace specdiff::kernels {
 
 /**
- * The table for this CPU by CPUID and the registers that the system saves; the environment variable SPECDIFF_KERNELS names
- * another one, or "stock" for none. Null: llama.cpp's own code computes everything.
+ * The table for this CPU by CPUID and the registers that the system saves; the environment variable SPECDIFF_KERNELS
+ * names another one, or "stock" for none. Null: llama.cpp's own code computes everything.
  */
 const KernelTable* kernels();
 

@@ -5,7 +5,8 @@
 
 namespace specdiff::kernels {
 
-/** Matrix kernels of one layout. An activation tile of `rows` rows is stored block by block: tile[block · rows + row]. */
+/** Matrix kernels of one layout. An activation tile of `rows` rows is stored block by block: tile[block · rows + row].
+ */
 struct MatrixKernels {
     size_t panel_block_bytes;
     size_t activation_block_bytes;
@@ -28,12 +29,15 @@ struct Attention {
 };
 
 /** Rows of one call at most, so that their scores stay in the second-level cache (1 MB) up to 8,192 cells. */
-constexpr int attention_chunk(int64_t cells) { return cells <= 2048 ? 64 : cells <= 4096 ? 32 : 16; }
+constexpr int attention_chunk(int64_t cells) {
+    return cells <= 2048 ? 64 : cells <= 4096 ? 32 : 16;
+}
 
 struct KernelTable {
     const char* name;
     MatrixKernels matrix[6]; // by Layout
-    /** Rows [begin, end) of a cache head; row = token · group + head in the group; end − begin ≤ attention_chunk(cells). */
+    /** Rows [begin, end) of a cache head; row = token · group + head in the group; end − begin ≤
+     * attention_chunk(cells). */
     void (*attend)(const Attention& a, int cache_head, int begin, int end, void* scratch);
     /** Bytes of scratch that attend needs (64-byte aligned). */
     size_t (*attention_scratch)(int dim, int64_t cells);

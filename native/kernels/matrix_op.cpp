@@ -13,7 +13,8 @@ namespace {
  * (8 % of a single-token step went into barriers).
  */
 constexpr int64_t PRIVATE_ACTIVATIONS = 2048;
-/** Tiles whose activations stay in the second-level cache while a group of panels passes: 4 × 16 rows × 1,536 × 1.25 B. */
+/** Tiles whose activations stay in the second-level cache while a group of panels passes: 4 × 16 rows × 1,536 × 1.25 B.
+ */
 constexpr int64_t TILES_IN_CACHE = 4;
 
 struct Shape {
@@ -23,8 +24,8 @@ struct Shape {
 
     Shape(const MatrixKernels& kernels, const ggml_tensor* op)
         : columns(op->src[0]->ne[0]), rows(ggml_nrows(op->src[1])), blocks(columns / BLOCK),
-          panels(op->src[0]->ne[1] / PANEL_ROWS), tile_bytes(static_cast<size_t>(blocks) * kernels.activation_block_bytes),
-          tiles(rows) {}
+          panels(op->src[0]->ne[1] / PANEL_ROWS),
+          tile_bytes(static_cast<size_t>(blocks) * kernels.activation_block_bytes), tiles(rows) {}
 
     bool private_activations() const { return rows * columns <= PRIVATE_ACTIVATIONS; }
     size_t activation_bytes() const { return (static_cast<size_t>(rows) * tile_bytes + 63) / 64 * 64; }
@@ -44,7 +45,8 @@ void quantize(const MatrixKernels& kernels, const Shape& shape, const ggml_tenso
     int64_t tile = 0;
     for (int64_t i = begin; i < end;) {
         const int64_t row = i / shape.blocks;
-        while (row >= shape.tiles.begin(tile + 1)) ++tile;
+        while (row >= shape.tiles.begin(tile + 1))
+            ++tile;
         const int64_t last = std::min(end, (row + 1) * shape.blocks);
         const char* from = source_row(x, row);
         char* to = activations + static_cast<size_t>(shape.tiles.begin(tile)) * shape.tile_bytes;
@@ -59,8 +61,8 @@ void quantize(const MatrixKernels& kernels, const Shape& shape, const ggml_tenso
     }
 }
 
-void multiply(const MatrixKernels& kernels, const Shape& shape, const char* weights, const char* activations, float* out,
-              int64_t panel_begin, int64_t panel_end) {
+void multiply(const MatrixKernels& kernels, const Shape& shape, const char* weights, const char* activations,
+              float* out, int64_t panel_begin, int64_t panel_end) {
     const size_t panel_bytes = static_cast<size_t>(shape.blocks) * kernels.panel_block_bytes;
     const auto stride = static_cast<size_t>(shape.panels) * PANEL_ROWS;
     for (int64_t first = 0; first < shape.tiles.count; first += TILES_IN_CACHE) {

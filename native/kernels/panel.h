@@ -14,14 +14,14 @@ constexpr int BLOCK = 32;
 constexpr int MAX_TILE = 16;
 
 /**
- * Weights are unsigned with `bits` bits; a weight is d·(q − bias) without, d·q + m with minimum. K-quants' two-level scales
- * are multiplied out to one f16 per block at load (relative error 2^-11, far below the quantization's own).
+ * Weights are unsigned with `bits` bits; a weight is d·(q − bias) without, d·q + m with minimum. K-quants' two-level
+ * scales are multiplied out to one f16 per block at load (relative error 2^-11, far below the quantization's own).
  */
 enum class Layout { u4, u4_min, u5, u5_min, u6, u8 };
 
 /**
- * The 16 rows × 32 weights of one block. Vector i (64 bytes) holds, for each row r, at byte 4·r + j the weights 4·i + j (low
- * nibble) and 4·i + j + 16 (high nibble), which is ggml's own order within a row: repacking moves whole words.
+ * The 16 rows × 32 weights of one block. Vector i (64 bytes) holds, for each row r, at byte 4·r + j the weights 4·i + j
+ * (low nibble) and 4·i + j + 16 (high nibble), which is ggml's own order within a row: repacking moves whole words.
  */
 struct Nibbles {
     uint8_t q[4 * 64];
@@ -54,14 +54,16 @@ template <> struct PanelBlock<Layout::u8> {
     uint16_t d[PANEL_ROWS];
 };
 
-constexpr bool has_minimum(Layout l) { return l == Layout::u4_min || l == Layout::u5_min; }
+constexpr bool has_minimum(Layout l) {
+    return l == Layout::u4_min || l == Layout::u5_min;
+}
 constexpr int bias_of(Layout l) {
     return l == Layout::u4 ? 8 : l == Layout::u5 ? 16 : l == Layout::u6 ? 32 : l == Layout::u8 ? 128 : 0;
 }
 
 /**
- * 32 activations of one row: x ≈ scale·q. `sum` serves the bias or the minimum: −bias·Σq as an integer, or scale·Σq as a
- * float where the layout has a minimum; u6 has one for each 16.
+ * 32 activations of one row: x ≈ scale·q. `sum` serves the bias or the minimum: −bias·Σq as an integer, or scale·Σq as
+ * a float where the layout has a minimum; u6 has one for each 16.
  */
 template <Layout L> struct ActivationBlock {
     int8_t q[BLOCK];

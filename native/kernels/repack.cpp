@@ -55,10 +55,13 @@ uint32_t word(const void* from, int index = 0) {
 }
 
 /** Puts a word of four weights into vector `index` of a panel block, row `row`. */
-void put(uint8_t* vectors, int index, int row, uint32_t w) { std::memcpy(vectors + 64 * index + 4 * row, &w, sizeof(w)); }
+void put(uint8_t* vectors, int index, int row, uint32_t w) {
+    std::memcpy(vectors + 64 * index + 4 * row, &w, sizeof(w));
+}
 
 void put_nibbles(uint8_t* vectors, int row, const uint8_t* qs) {
-    for (int i = 0; i < 4; ++i) put(vectors, i, row, word(qs, i));
+    for (int i = 0; i < 4; ++i)
+        put(vectors, i, row, word(qs, i));
 }
 
 /** 32 fifth bits in weight order to a byte for each of the four weights of a word: bit g from weight 4·g + j. */
@@ -129,7 +132,8 @@ void place(PanelBlock<Layout::u5_min>& to, int r, const Q5_1* from, int64_t b) {
 
 void place(PanelBlock<Layout::u8>& to, int r, const Q8_0* from, int64_t b) {
     to.d[r] = from[b].d;
-    for (int g = 0; g < 8; ++g) put(to.q, g, r, word(from[b].qs, g) ^ 0x80808080);
+    for (int g = 0; g < 8; ++g)
+        put(to.q, g, r, word(from[b].qs, g) ^ 0x80808080);
 }
 
 void place(PanelBlock<Layout::u4_min>& to, int r, const Q4_K* from, int64_t b) {
@@ -149,7 +153,8 @@ void place(PanelBlock<Layout::u5_min>& to, int r, const Q5_K* from, int64_t b) {
     to.m[r] = scale.m;
     put_k_nibbles(to.q, r, block.qs + 32 * (j / 2), (j & 1) != 0);
     uint32_t high = 0;
-    for (int g = 0; g < 8; ++g) high |= ((word(block.qh, g) >> j) & 0x01010101) << g;
+    for (int g = 0; g < 8; ++g)
+        high |= ((word(block.qh, g) >> j) & 0x01010101) << g;
     put(to.high, 0, r, high);
 }
 
@@ -243,9 +248,11 @@ void repack(ggml_type type, int64_t rows, int64_t columns, const void* from, voi
         entry->repack(panels * index / threads, panels * (index + 1) / threads, columns, row_bytes, from, to);
     };
     std::vector<std::thread> workers;
-    for (int64_t i = 1; i < threads; ++i) workers.emplace_back(part, i);
+    for (int64_t i = 1; i < threads; ++i)
+        workers.emplace_back(part, i);
     part(0);
-    for (auto& worker : workers) worker.join();
+    for (auto& worker : workers)
+        worker.join();
 }
 
 } // namespace specdiff::kernels

@@ -2,8 +2,9 @@
 //
 //   batch_invariance LIBRARY MODEL THREADS CONTEXT...
 //
-// For each number of context tokens one line of JSON per batch size: rows that differ from the same row decoded alone. Then
-// the same for a context prefilled in other pieces, and for a tree of three branches against each branch as a chain.
+// For each number of context tokens one line of JSON per batch size: rows that differ from the same row decoded alone.
+// Then the same for a context prefilled in other pieces, and for a tree of three branches against each branch as a
+// chain.
 #include <ggml-backend.h>
 #include <llama.h>
 
@@ -54,7 +55,9 @@ class Model {
     Model(const Model&) = delete;
     Model& operator=(const Model&) = delete;
 
-    Row row(int position, int salt = 0) const { return {(1000 + 3701 * position + 977 * salt) % vocabulary_, position, {0}}; }
+    Row row(int position, int salt = 0) const {
+        return {(1000 + 3701 * position + 977 * salt) % vocabulary_, position, {0}};
+    }
 
     std::vector<Logits> decode(const std::vector<Row>& rows) {
         auto batch = llama_batch_init(static_cast<int>(rows.size()), 0, BRANCHES + 1);
@@ -80,7 +83,8 @@ class Model {
         llama_memory_clear(memory(), true);
         for (int done = 0; done < tokens; done += piece) {
             std::vector<Row> rows;
-            for (int i = done; i < std::min(tokens, done + piece); ++i) rows.push_back(row(i));
+            for (int i = done; i < std::min(tokens, done + piece); ++i)
+                rows.push_back(row(i));
             decode(rows);
         }
     }
@@ -93,19 +97,24 @@ class Model {
     int vocabulary_ = 0;
 };
 
-bool same(const Logits& a, const Logits& b) { return std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0; }
+bool same(const Logits& a, const Logits& b) {
+    return std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0;
+}
 
 void check_batches(Model& model, int context) {
     model.prefill(context, 256);
     std::vector<Logits> alone;
-    for (int i = 0; i < MOST_ROWS; ++i) alone.push_back(model.decode({model.row(context + i)}).front());
+    for (int i = 0; i < MOST_ROWS; ++i)
+        alone.push_back(model.decode({model.row(context + i)}).front());
     for (const int n : {1, 2, 3, 4, 5, 6, 7, 8, 9, 12, 16, 17, 24, 32, 33, 48, 64, 65, 72}) {
         llama_memory_seq_rm(model.memory(), 0, context, -1);
         std::vector<Row> rows;
-        for (int i = 0; i < n; ++i) rows.push_back(model.row(context + i));
+        for (int i = 0; i < n; ++i)
+            rows.push_back(model.row(context + i));
         const auto together = model.decode(rows);
         int different = 0;
-        for (int i = 0; i < n; ++i) different += same(together[i], alone[i]) ? 0 : 1;
+        for (int i = 0; i < n; ++i)
+            different += same(together[i], alone[i]) ? 0 : 1;
         std::printf("{\"check\": \"batch\", \"context\": %d, \"n\": %d, \"different\": %d}\n", context, n, different);
     }
     model.prefill(context, 100);
@@ -121,7 +130,8 @@ void check_tree(Model& model, int context) {
     std::vector<Logits> next;
     for (int b = 0; b < BRANCHES; ++b) {
         std::vector<Row> chain;
-        for (int i = 0; i < DEPTH; ++i) chain.push_back(model.row(context + i, b + 1));
+        for (int i = 0; i < DEPTH; ++i)
+            chain.push_back(model.row(context + i, b + 1));
         llama_memory_seq_rm(model.memory(), 0, context, -1);
         chains.push_back(model.decode(chain));
         next.push_back(model.decode({model.row(context + DEPTH)}).front());
@@ -139,11 +149,13 @@ void check_tree(Model& model, int context) {
     const auto rows = model.decode(tree);
     int different = 0;
     for (int b = 0; b < BRANCHES; ++b) {
-        for (int i = 0; i < DEPTH; ++i) different += same(rows[b * DEPTH + i], chains[b][i]) ? 0 : 1;
+        for (int i = 0; i < DEPTH; ++i)
+            different += same(rows[b * DEPTH + i], chains[b][i]) ? 0 : 1;
     }
-    std::printf("{\"check\": \"tree\", \"context\": %d, \"n\": %zu, \"different\": %d}\n", context, tree.size(), different);
-    // Commit the last branch where it lies. The other branches' cells stay taken, by a sequence that no row sees: freed, they
-    // would be filled with later tokens, and cells would no longer lie in order of position.
+    std::printf("{\"check\": \"tree\", \"context\": %d, \"n\": %zu, \"different\": %d}\n", context, tree.size(),
+                different);
+    // Commit the last branch where it lies. The other branches' cells stay taken, by a sequence that no row sees:
+    // freed, they would be filled with later tokens, and cells would no longer lie in order of position.
     const int kept = BRANCHES - 1, graveyard = BRANCHES + 1;
     llama_memory_seq_cp(model.memory(), kept + 1, 0, context, context + DEPTH);
     for (int b = 0; b < BRANCHES; ++b) {
@@ -159,13 +171,16 @@ void check_tree(Model& model, int context) {
 
 int main(int argc, char** argv) {
     if (argc < 5) fail("batch_invariance LIBRARY MODEL THREADS CONTEXT...");
-    llama_log_set([](ggml_log_level level, const char* text, void*) {
-        if (level == GGML_LOG_LEVEL_ERROR) std::fputs(text, stderr);
-    }, nullptr);
+    llama_log_set(
+        [](ggml_log_level level, const char* text, void*) {
+            if (level == GGML_LOG_LEVEL_ERROR) std::fputs(text, stderr);
+        },
+        nullptr);
     if (ggml_backend_load(argv[1]) == nullptr) fail("the library could not be loaded");
     llama_backend_init();
     int longest = 0;
-    for (int i = 4; i < argc; ++i) longest = std::max(longest, std::atoi(argv[i]));
+    for (int i = 4; i < argc; ++i)
+        longest = std::max(longest, std::atoi(argv[i]));
     Model model(argv[2], std::atoi(argv[3]), longest + 2 * BATCH);
     for (int i = 4; i < argc; ++i) {
         check_batches(model, std::atoi(argv[i]));

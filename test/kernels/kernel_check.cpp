@@ -32,7 +32,8 @@ using Floats = std::vector<float>;
 Floats normal(std::mt19937& rng, size_t count) {
     std::normal_distribution<float> distribution;
     Floats values(count);
-    for (float& value : values) value = distribution(rng);
+    for (float& value : values)
+        value = distribution(rng);
     return values;
 }
 
@@ -75,7 +76,8 @@ using Buffer = std::unique_ptr<ggml_backend_buffer, decltype(&ggml_backend_buffe
 Floats compute(const Machine& machine, Context& c, ggml_tensor* result,
                const std::vector<std::pair<ggml_tensor*, const void*>>& inputs) {
     const Buffer buffer(ggml_backend_alloc_ctx_tensors(c.context, machine.backend), ggml_backend_buffer_free);
-    for (const auto& [tensor, data] : inputs) ggml_backend_tensor_set(tensor, data, 0, ggml_nbytes(tensor));
+    for (const auto& [tensor, data] : inputs)
+        ggml_backend_tensor_set(tensor, data, 0, ggml_nbytes(tensor));
     auto* graph = ggml_new_graph(c.context);
     ggml_build_forward_expand(graph, result);
     if (ggml_backend_graph_compute(machine.backend, graph) != GGML_STATUS_SUCCESS) fail("the graph failed");
@@ -84,7 +86,9 @@ Floats compute(const Machine& machine, Context& c, ggml_tensor* result,
     return out;
 }
 
-bool same_bits(const float* a, const float* b, size_t count) { return std::memcmp(a, b, count * sizeof(float)) == 0; }
+bool same_bits(const float* a, const float* b, size_t count) {
+    return std::memcmp(a, b, count * sizeof(float)) == 0;
+}
 
 // ---- matrices
 
@@ -171,7 +175,8 @@ void check_matrix(const Machine& machine, ggml_type type) {
         const Floats x = normal(rng, 512 * columns);
         machine.threads(1);
         std::vector<Floats> alone;
-        for (size_t t = 0; t < 73; ++t) alone.push_back(matrix.times(Floats(&x[t * columns], &x[t * columns] + columns)));
+        for (size_t t = 0; t < 73; ++t)
+            alone.push_back(matrix.times(Floats(&x[t * columns], &x[t * columns] + columns)));
         for (size_t n = 1; n <= 512; n = n < 73 ? n + 1 : n == 73 ? 255 : n + 257) {
             if (!shape.every_count && n > 2 && n != 17 && n != 512) continue;
             machine.threads(static_cast<int>(n % 3) + 1);
@@ -183,7 +188,8 @@ void check_matrix(const Machine& machine, ggml_type type) {
             }
             const auto error = matrix.error(input, y);
             std::printf("{\"rows\": %zu, \"columns\": %zu, \"n\": %zu, \"error\": %.3e, \"typeError\": %.3e, "
-                        "\"differentRows\": %zu}\n", rows, columns, n, error.ours, error.of_type, different);
+                        "\"differentRows\": %zu}\n",
+                        rows, columns, n, error.ours, error.of_type, different);
         }
         // One bad activation: its row shows it, the others stay as they were.
         for (const float bad : {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity(),
@@ -198,8 +204,8 @@ void check_matrix(const Machine& machine, ggml_type type) {
                     if (t != row) different += same_bits(&y[t * rows], alone[t].data(), rows) ? 0 : 1;
                 }
                 std::printf("{\"rows\": %zu, \"columns\": %zu, \"n\": %zu, \"bad\": \"%f\", \"shown\": %s, "
-                            "\"differentRows\": %zu}\n", rows, columns, n, bad,
-                            all_nan(&y[row * rows], rows) ? "true" : "false", different);
+                            "\"differentRows\": %zu}\n",
+                            rows, columns, n, bad, all_nan(&y[row * rows], rows) ? "true" : "false", different);
             }
         }
     }
@@ -247,7 +253,8 @@ class Cache {
         auto* queries = ggml_new_tensor_3d(c.context, GGML_TYPE_F32, heads_.dim, heads, n);
         auto* keys = ggml_new_tensor_3d(c.context, type_, heads_.dim, heads_.cache_heads, cells_);
         auto* values = ggml_new_tensor_3d(c.context, type_, heads_.dim, heads_.cache_heads, cells_);
-        std::vector<std::pair<ggml_tensor*, const void*>> inputs = {{queries, q.data()}, {keys, k_.data()}, {values, v_.data()}};
+        std::vector<std::pair<ggml_tensor*, const void*>> inputs = {
+            {queries, q.data()}, {keys, k_.data()}, {values, v_.data()}};
         ggml_tensor* hidden = nullptr;
         std::vector<ggml_fp16_t> half;
         if (mask != nullptr) {
@@ -257,8 +264,8 @@ class Cache {
             inputs.emplace_back(hidden, half.data());
         }
         auto* op = ggml_flash_attn_ext(c.context, ggml_permute(c.context, queries, 0, 2, 1, 3),
-                                       ggml_permute(c.context, keys, 0, 2, 1, 3), ggml_permute(c.context, values, 0, 2, 1, 3),
-                                       hidden, scale(), 0.0f, 0.0f);
+                                       ggml_permute(c.context, keys, 0, 2, 1, 3),
+                                       ggml_permute(c.context, values, 0, 2, 1, 3), hidden, scale(), 0.0f, 0.0f);
         return compute(machine, c, op, inputs);
     }
 
@@ -276,15 +283,18 @@ class Cache {
                 for (int cell = 0; cell < cells_; ++cell) {
                     const float* key = &keys[static_cast<size_t>(cell * heads_.cache_heads + h / heads_.group) * dim];
                     double s = 0;
-                    for (int d = 0; d < dim; ++d) s += static_cast<double>(query[d]) * key[d];
+                    for (int d = 0; d < dim; ++d)
+                        s += static_cast<double>(query[d]) * key[d];
                     weights[cell] = s * scale() + (mask != nullptr ? (*mask)[t * cells_ + cell] : 0.0f);
                     top = std::max(top, weights[cell]);
                 }
-                for (double& w : weights) total += w = std::exp(w - top);
+                for (double& w : weights)
+                    total += w = std::exp(w - top);
                 for (int d = 0; d < dim; ++d) {
                     double sum = 0;
                     for (int cell = 0; cell < cells_; ++cell) {
-                        sum += weights[cell] * values[static_cast<size_t>(cell * heads_.cache_heads + h / heads_.group) * dim + d];
+                        sum += weights[cell] *
+                               values[static_cast<size_t>(cell * heads_.cache_heads + h / heads_.group) * dim + d];
                     }
                     worst = std::max(worst, std::fabs(sum / total - out[(t * heads + h) * dim + d]));
                 }
@@ -331,7 +341,8 @@ void check_attention(const Machine& machine, ggml_type type) {
                 // Hidden cells, holding NaN, between the visible ones change nothing.
                 std::vector<int> to;
                 for (int cell = 0, place = 0; cell < cells; ++cell, ++place) {
-                    while (rng() % 4 == 0) ++place;
+                    while (rng() % 4 == 0)
+                        ++place;
                     to.push_back(place);
                 }
                 const int more = (to.back() + 256) / 256 * 256;
@@ -339,7 +350,8 @@ void check_attention(const Machine& machine, ggml_type type) {
                 Floats wide_mask(static_cast<size_t>(n) * more, -INFINITY);
                 for (int t = 0; t < n; ++t) {
                     for (int cell = 0; cell < cells; ++cell) {
-                        wide_mask[static_cast<size_t>(t) * more + to[cell]] = mask[static_cast<size_t>(t) * cells + cell];
+                        wide_mask[static_cast<size_t>(t) * more + to[cell]] =
+                            mask[static_cast<size_t>(t) * cells + cell];
                     }
                 }
                 const Floats spread = wide.attend(machine, q, &wide_mask);
@@ -347,14 +359,16 @@ void check_attention(const Machine& machine, ggml_type type) {
                 int different = 0;
                 for (int t = 0; t < n; ++t) {
                     const Floats row(&q[t * width], &q[t * width] + width);
-                    const Floats row_mask(&mask[static_cast<size_t>(t) * cells], &mask[static_cast<size_t>(t) * cells] + cells);
+                    const Floats row_mask(&mask[static_cast<size_t>(t) * cells],
+                                          &mask[static_cast<size_t>(t) * cells] + cells);
                     const Floats alone = cache.attend(machine, row, &row_mask);
                     different += same_bits(&out[t * width], alone.data(), width) ? 0 : 1;
                 }
-                std::printf("{\"dim\": %d, \"group\": %d, \"cells\": %d, \"n\": %d, \"error\": %.3e, \"openError\": %.3e, "
-                            "\"differentRows\": %d, \"sameSpread\": %s}\n", heads.dim, heads.group, cells, n,
-                            cache.error(q, &mask, out), cache.error(q, nullptr, open), different,
-                            same_bits(out.data(), spread.data(), out.size()) ? "true" : "false");
+                std::printf(
+                    "{\"dim\": %d, \"group\": %d, \"cells\": %d, \"n\": %d, \"error\": %.3e, \"openError\": %.3e, "
+                    "\"differentRows\": %d, \"sameSpread\": %s}\n",
+                    heads.dim, heads.group, cells, n, cache.error(q, &mask, out), cache.error(q, nullptr, open),
+                    different, same_bits(out.data(), spread.data(), out.size()) ? "true" : "false");
             }
         }
     }
@@ -372,12 +386,16 @@ ggml_type type_named(const std::string& name) {
 
 int main(int argc, char** argv) {
     if (argc != 4) fail("kernel_check LIBRARY matrix|attention TYPE");
-    ggml_log_set([](ggml_log_level level, const char* text, void*) {
-        if (level == GGML_LOG_LEVEL_ERROR) std::fputs(text, stderr);
-    }, nullptr);
+    ggml_log_set(
+        [](ggml_log_level level, const char* text, void*) {
+            if (level == GGML_LOG_LEVEL_ERROR) std::fputs(text, stderr);
+        },
+        nullptr);
     const Machine machine(argv[1]);
-    if (std::strcmp(argv[2], "matrix") == 0) check_matrix(machine, type_named(argv[3]));
-    else check_attention(machine, type_named(argv[3]));
+    if (std::strcmp(argv[2], "matrix") == 0)
+        check_matrix(machine, type_named(argv[3]));
+    else
+        check_attention(machine, type_named(argv[3]));
     ggml_backend_free(machine.backend);
     return 0;
 }

@@ -76,42 +76,54 @@ describe.skipIf(variant === null)(`CPU kernels (${variant ?? 'none for this CPU'
     built = result;
   }, 10 * MINUTES);
 
-  it.each([...ERROR_LIMIT.keys()])('multiplies %s like double precision, in any batch, with any row count', async (type) => {
-    const result = await lines<MatrixLine>('kernel_check', 'matrix', type);
-    const products = result.filter((line) => line.error !== undefined);
-    expect(new Set(products.map((line) => line.n)).size).toBeGreaterThanOrEqual(74); // 1–73 and 512
-    for (const line of products) {
-      const { error = Infinity, typeError = 0 } = line;
-      expect(error / typeError, JSON.stringify(line)).toBeLessThan(ERROR_LIMIT.get(type) ?? 0);
-    }
-    expect(result.filter((line) => (line.differentRows ?? 0) > 0)).toEqual([]);
-    const bad = result.filter((line) => line.bad !== undefined);
-    expect(bad.length).toBeGreaterThan(0);
-    expect(bad.filter((line) => line.shown !== true)).toEqual([]);
-    expect(result.at(-1)).toEqual({ rows: 24, supported: false });
-  }, 10 * MINUTES);
+  it.each([...ERROR_LIMIT.keys()])(
+    'multiplies %s like double precision, in any batch, with any row count',
+    async (type) => {
+      const result = await lines<MatrixLine>('kernel_check', 'matrix', type);
+      const products = result.filter((line) => line.error !== undefined);
+      expect(new Set(products.map((line) => line.n)).size).toBeGreaterThanOrEqual(74); // 1–73 and 512
+      for (const line of products) {
+        const { error = Infinity, typeError = 0 } = line;
+        expect(error / typeError, JSON.stringify(line)).toBeLessThan(ERROR_LIMIT.get(type) ?? 0);
+      }
+      expect(result.filter((line) => (line.differentRows ?? 0) > 0)).toEqual([]);
+      const bad = result.filter((line) => line.bad !== undefined);
+      expect(bad.length).toBeGreaterThan(0);
+      expect(bad.filter((line) => line.shown !== true)).toEqual([]);
+      expect(result.at(-1)).toEqual({ rows: 24, supported: false });
+    },
+    10 * MINUTES,
+  );
 
-  it.each(['f16', 'q8_0'])('attends over an %s cache like double precision, in any batch, whatever lies between', async (type) => {
-    const result = await lines<AttentionLine>('kernel_check', 'attention', type);
-    expect(result.length).toBeGreaterThan(100);
-    for (const line of result) {
-      expect(Math.max(line.error, line.openError), JSON.stringify(line)).toBeLessThan(2e-6);
-    }
-    expect(result.filter((line) => line.differentRows > 0 || !line.sameSpread)).toEqual([]);
-  }, 15 * MINUTES);
+  it.each(['f16', 'q8_0'])(
+    'attends over an %s cache like double precision, in any batch, whatever lies between',
+    async (type) => {
+      const result = await lines<AttentionLine>('kernel_check', 'attention', type);
+      expect(result.length).toBeGreaterThan(100);
+      for (const line of result) {
+        expect(Math.max(line.error, line.openError), JSON.stringify(line)).toBeLessThan(2e-6);
+      }
+      expect(result.filter((line) => line.differentRows > 0 || !line.sameSpread)).toEqual([]);
+    },
+    15 * MINUTES,
+  );
 
   // Two threads once, for the way they share work; they spin at barriers, which costs where other programs want the cores.
   describe.skipIf(!existsSync(MODEL))('on the default model', () => {
     it.each([
       { threads: '2', contexts: ['200'] },
       { threads: '1', contexts: ['0', '600', '2000'] },
-    ])('gives every row the bits it has alone: context $contexts, $threads thread(s)', async ({ threads, contexts }) => {
-      const result = await lines<InvarianceLine>('batch_invariance', MODEL, threads, ...contexts);
-      for (const context of contexts) {
-        const checks = result.filter((line) => line.context === Number(context)).map((line) => line.check);
-        expect(new Set(checks).size).toBe(context === '0' ? 2 : 4);
-      }
-      expect(result.filter((line) => line.different > 0)).toEqual([]);
-    }, 20 * MINUTES);
+    ])(
+      'gives every row the bits it has alone: context $contexts, $threads thread(s)',
+      async ({ threads, contexts }) => {
+        const result = await lines<InvarianceLine>('batch_invariance', MODEL, threads, ...contexts);
+        for (const context of contexts) {
+          const checks = result.filter((line) => line.context === Number(context)).map((line) => line.check);
+          expect(new Set(checks).size).toBe(context === '0' ? 2 : 4);
+        }
+        expect(result.filter((line) => line.different > 0)).toEqual([]);
+      },
+      20 * MINUTES,
+    );
   });
 });

@@ -12,9 +12,9 @@ namespace {
 struct Vector16 {
     using Vec = __m512;
     static constexpr int WIDTH = 16;
-    static constexpr int SCORE_CELLS = 4;    // 4 cells × 5 levels of the lane tree in 32 registers
+    static constexpr int SCORE_CELLS = 4; // 4 cells × 5 levels of the lane tree in 32 registers
     static constexpr int VALUE_DIMS = 16;
-    static constexpr int NARROW_ROWS = 4;    // 4 × 4 sums + 4 values
+    static constexpr int NARROW_ROWS = 4; // 4 × 4 sums + 4 values
     static constexpr int NARROW_VECTORS = 4;
     static constexpr int WIDE_FROM = 11;
 
@@ -51,13 +51,16 @@ struct Vector16 {
     static inline __attribute__((always_inline)) Vec reduce(const Vec (&x)[16]) {
         Vec a[8], b[4], c[2];
         for (int i = 0; i < 8; ++i) {
-            a[i] = add(_mm512_shuffle_f32x4(x[2 * i], x[2 * i + 1], 0x44), _mm512_shuffle_f32x4(x[2 * i], x[2 * i + 1], 0xEE));
+            a[i] = add(_mm512_shuffle_f32x4(x[2 * i], x[2 * i + 1], 0x44),
+                       _mm512_shuffle_f32x4(x[2 * i], x[2 * i + 1], 0xEE));
         }
         for (int i = 0; i < 4; ++i) {
-            b[i] = add(_mm512_shuffle_f32x4(a[2 * i], a[2 * i + 1], 0x88), _mm512_shuffle_f32x4(a[2 * i], a[2 * i + 1], 0xDD));
+            b[i] = add(_mm512_shuffle_f32x4(a[2 * i], a[2 * i + 1], 0x88),
+                       _mm512_shuffle_f32x4(a[2 * i], a[2 * i + 1], 0xDD));
         }
         for (int i = 0; i < 2; ++i) {
-            c[i] = add(_mm512_shuffle_ps(b[2 * i], b[2 * i + 1], 0x44), _mm512_shuffle_ps(b[2 * i], b[2 * i + 1], 0xEE));
+            c[i] =
+                add(_mm512_shuffle_ps(b[2 * i], b[2 * i + 1], 0x44), _mm512_shuffle_ps(b[2 * i], b[2 * i + 1], 0xEE));
         }
         return add(_mm512_shuffle_ps(c[0], c[1], 0x88), _mm512_shuffle_ps(c[0], c[1], 0xDD));
     }
@@ -65,7 +68,8 @@ struct Vector16 {
     /** e^x within 1 ulp or two for x ≤ 0; exactly 0 below −110 and for −∞; NaN stays NaN. */
     static Vec exp(Vec x) {
         x = _mm512_max_ps(set(-110.0f), x);
-        const Vec n = _mm512_roundscale_ps(_mm512_mul_ps(x, set(1.44269504f)), _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+        const Vec n =
+            _mm512_roundscale_ps(_mm512_mul_ps(x, set(1.44269504f)), _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
         Vec r = _mm512_fnmadd_ps(n, set(0.693145752f), x);
         r = _mm512_fnmadd_ps(n, set(1.42860677e-6f), r);
         Vec p = set(1.0f / 720);
@@ -87,6 +91,8 @@ void attend(const Attention& a, int cache_head, int begin, int end, void* scratc
     Kernel::attend(a, cache_head, begin, end, scratch);
 }
 
-size_t attention_scratch(int dim, int64_t cells) { return Kernel::scratch_bytes(dim, cells); }
+size_t attention_scratch(int dim, int64_t cells) {
+    return Kernel::scratch_bytes(dim, cells);
+}
 
 } // namespace specdiff::kernels::avx512

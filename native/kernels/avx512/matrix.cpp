@@ -21,7 +21,8 @@ constexpr int PREFETCH = 2560;
 
 template <Layout L> INLINE inline void unpack(const PanelBlock<L>& block, __m512i (&w)[8]) {
     if constexpr (L == Layout::u8) {
-        for (int g = 0; g < 8; ++g) w[g] = _mm512_loadu_si512(block.q + 64 * g);
+        for (int g = 0; g < 8; ++g)
+            w[g] = _mm512_loadu_si512(block.q + 64 * g);
         return;
     } else {
         const __m512i low = _mm512_set1_epi8(15);
@@ -62,18 +63,21 @@ INLINE inline __m512i dot4(__m512i sum, __m512i weights, const int8_t* x) {
 }
 
 /**
- * Calls f(0) … f(N − 1) with constant indices: arrays of registers stay in registers, which they don't in loops that the
- * compiler unrolls only after it has placed the arrays in memory (GCC 12: a load and a store more per row and block).
+ * Calls f(0) … f(N − 1) with constant indices: arrays of registers stay in registers, which they don't in loops that
+ * the compiler unrolls only after it has placed the arrays in memory (GCC 12: a load and a store more per row and
+ * block).
  */
 template <class F, int... I> INLINE inline void unroll([[maybe_unused]] F f, std::integer_sequence<int, I...>) {
     (f(std::integral_constant<int, I>()), ...);
 }
-template <int N, class F> INLINE inline void unroll(F f) { unroll(f, std::make_integer_sequence<int, N>()); }
+template <int N, class F> INLINE inline void unroll(F f) {
+    unroll(f, std::make_integer_sequence<int, N>());
+}
 
 /** Adds one block's product for rows FIRST to FIRST + ROWS − 1; ROWS = 4 chains of vpdpbusd hide its four cycles. */
 template <Layout L, int FIRST, int ROWS, size_t ALL>
 INLINE inline void add_block(const __m512i (&w)[8], const PanelBlock<L>& weights, const ActivationBlock<L>* rows,
-                      __m512 (&acc)[ALL]) {
+                             __m512 (&acc)[ALL]) {
     const auto* x = rows + FIRST;
     if constexpr (L == Layout::u6) {
         const __m512 d0 = scales(weights.d[0]), d1 = scales(weights.d[1]);
@@ -97,12 +101,13 @@ INLINE inline void add_block(const __m512i (&w)[8], const PanelBlock<L>& weights
         const __m512 d = scales(weights.d);
         __m512i s[ROWS];
         unroll<ROWS>([&](auto t) INLINE {
-            if constexpr (has_minimum(L)) s[t] = _mm512_setzero_si512();
-            else s[t] = _mm512_set1_epi32(x[t].sum[0].bias);
+            if constexpr (has_minimum(L))
+                s[t] = _mm512_setzero_si512();
+            else
+                s[t] = _mm512_set1_epi32(x[t].sum[0].bias);
         });
-        unroll<8>([&](auto g) INLINE {
-            unroll<ROWS>([&](auto t) INLINE { s[t] = dot4(s[t], w[g], x[t].q + 4 * g); });
-        });
+        unroll<8>([&](auto g)
+                      INLINE { unroll<ROWS>([&](auto t) INLINE { s[t] = dot4(s[t], w[g], x[t].q + 4 * g); }); });
         if constexpr (has_minimum(L)) {
             const __m512 m = scales(weights.m);
             unroll<ROWS>([&](auto t) INLINE {
@@ -149,7 +154,8 @@ template <Layout L> void quantize(const float* x, void* block) {
     // Below 127 × the least normal number the inverse would overflow: such a block counts as zero.
     const float inverse = finite && largest > 1.5e-36f ? 127.0f / largest : 0.0f;
     const __m512 factor = _mm512_set1_ps(inverse);
-    const __m512i q0 = _mm512_cvtps_epi32(_mm512_mul_ps(x0, factor)), q1 = _mm512_cvtps_epi32(_mm512_mul_ps(x1, factor));
+    const __m512i q0 = _mm512_cvtps_epi32(_mm512_mul_ps(x0, factor)),
+                  q1 = _mm512_cvtps_epi32(_mm512_mul_ps(x1, factor));
     _mm_storeu_si128(reinterpret_cast<__m128i*>(out->q), _mm512_cvtepi32_epi8(q0));
     _mm_storeu_si128(reinterpret_cast<__m128i*>(out->q + 16), _mm512_cvtepi32_epi8(q1));
     out->scale = scale;
@@ -158,8 +164,10 @@ template <Layout L> void quantize(const float* x, void* block) {
         out->sum[1].bias = -bias_of(L) * _mm512_reduce_add_epi32(q1);
     } else {
         const int32_t sum = _mm512_reduce_add_epi32(_mm512_add_epi32(q0, q1));
-        if constexpr (has_minimum(L)) out->sum[0].scaled = scale * static_cast<float>(sum);
-        else out->sum[0].bias = -bias_of(L) * sum;
+        if constexpr (has_minimum(L))
+            out->sum[0].scaled = scale * static_cast<float>(sum);
+        else
+            out->sum[0].bias = -bias_of(L) * sum;
     }
 }
 
@@ -169,7 +177,9 @@ template <Layout L, int... ROWS> constexpr MatrixKernels table(std::integer_sequ
 
 } // namespace
 
-template <Layout L> MatrixKernels matrix_kernels() { return table<L>(std::make_integer_sequence<int, MAX_TILE>()); }
+template <Layout L> MatrixKernels matrix_kernels() {
+    return table<L>(std::make_integer_sequence<int, MAX_TILE>());
+}
 
 template MatrixKernels matrix_kernels<Layout::u4>();
 template MatrixKernels matrix_kernels<Layout::u4_min>();
