@@ -1,0 +1,140 @@
+// Times passes of a model on one CPU library, on command, so that a script can interleave several libraries in one run.
+//
+//   step_times BACKEND MODEL THREADS CELLS      BACKEND: a libggml-cpu-*.so, or a folder to let llama.cpp pick from
+//
+// Reads commands from standard input, answers each with one line of JSON:
+//   context N    forgets everything, prefills N tokens           {"ms": time}
+//   step N       decodes N rows with logits, then rolls back      {"ms": time}
+//   quit
+#include <ggml-backend.h>
+#include <llama.h>
+
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <iostream>
+#include <string>
+
+namespace {
+
+double milliseconds() {
+    return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+/** Rows of one llama_decode at most, as the engine uses it. */
+constexpr int BATCH = 512;
+
+class Session {
+  public:
+    Session(llama_context* context, int vocabulary)
+        : context_(context), vocabulary_(vocabulary), batch_(llama_batch_init(BATCH, 0, 1)) {}
+    ~Session() { llama_batch_free(batch_); }
+    Session(const Session&) = delete;
+    Session& operator=(const Session&) = delete;
+
+    double prefill(int tokens) {
+        llama_memory_clear(llama_get_memory(context_), true);
+        const double start = milliseconds();
+        for (int done = 0; done < tokens; done += BATCH)
+            decode(done, std::min(BATCH, tokens - done), false);
+        length_ = tokens;
+        return milliseconds() - start;
+    }
+
+    double step(int rows) {
+        const double start = milliseconds();
+        decode(length_, rows, true);
+        const double time = milliseconds() - start;
+        llama_memory_seq_rm(llama_get_memory(context_), 0, length_, -1);
+        return time;
+    }
+
+  private:
+    void decode(int position, int rows, bool every_row) {
+        batch_.n_tokens = rows;
+        for (int i = 0; i < rows; ++i) {
+            batch_.token[i] = (1000 + 37 * (position + i)) % vocabulary_;
+            batch_.pos[i] = position + i;
+            batch_.n_seq_id[i] = 1;
+            batch_.seq_id[i][0] = 0;
+            batch_.logits[i] = every_row || i == rows - 1 ? 1 : 0;
+        }
+        if (llama_decode(context_, batch_) != 0) {
+            std::fprintf(stderr, "llama_decode failed\n");
+            std::exit(1);
+        }
+        llama_synchronize(context_);
+        volatile float last = llama_get_logits_ith(context_, rows - 1)[0];
+        (void)last;
+    }
+
+    llama_context* context_;
+    int vocabulary_;
+    llama_batch batch_;
+    int length_ = 0;
+};
+
+} // namespace
+
+int main(int argc, char** argv) {
+    if (argc != 5) {
+        std::fprintf(stderr, "step_times BACKEND MODEL THREADS CELLS\n");
+        return 2;
+    }
+    const std::string backend = argv[1];
+    const int threads = std::atoi(argv[3]);
+    llama_log_set(
+        [](ggml_log_level level, const char* text, void*) {
+            if (level == GGML_LOG_LEVEL_ERROR || std::strstr(text, "specdiff") != nullptr) std::fputs(text, stderr);
+        },
+        nullptr);
+    if (backend.find(".so") != std::string::npos) {
+        if (ggml_backend_load(backend.c_str()) == nullptr) return 1;
+    } else {
+        ggml_backend_load_all_from_path(backend.c_str());
+    }
+    llama_backend_init();
+
+    double start = milliseconds();
+    auto model_parameters = llama_model_default_params();
+    model_parameters.n_gpu_layers = 0;
+    llama_model* model = llama_model_load_from_file(argv[2], model_parameters);
+    if (model == nullptr) return 1;
+    const double load = milliseconds() - start;
+    auto parameters = llama_context_default_params();
+    parameters.n_ctx = static_cast<uint32_t>(std::atoi(argv[4]));
+    parameters.n_batch = parameters.n_ubatch = BATCH;
+    parameters.n_threads = parameters.n_threads_batch = threads;
+    parameters.no_perf = true;
+    llama_context* context = llama_init_from_model(model, parameters);
+    if (context == nullptr) return 1;
+
+    // The engine's own pool: kept between passes, polling for 2 ms.
+    auto pool_parameters = ggml_threadpool_params_default(threads);
+    pool_parameters.poll = 1;
+    auto* registry = ggml_backend_dev_backend_reg(ggml_backend_dev_by_type(GGML_BACKEND_DEVICE_TYPE_CPU));
+    auto* create = reinterpret_cast<ggml_threadpool* (*)(ggml_threadpool_params*)>(
+        ggml_backend_reg_get_proc_address(registry, "ggml_threadpool_new"));
+    auto* release = reinterpret_cast<void (*)(ggml_threadpool*)>(
+        ggml_backend_reg_get_proc_address(registry, "ggml_threadpool_free"));
+    ggml_threadpool* pool = create(&pool_parameters);
+    llama_attach_threadpool(context, pool, pool);
+
+    {
+        Session session(context, llama_vocab_n_tokens(llama_model_get_vocab(model)));
+        std::printf("{\"load_ms\": %.1f}\n", load);
+        std::fflush(stdout);
+        std::string command;
+        int count = 0;
+        while (std::cin >> command && command != "quit" && std::cin >> count) {
+            const double time = command == "context" ? session.prefill(count) : session.step(count);
+            std::printf("{\"ms\": %.4f}\n", time);
+            std::fflush(stdout);
+        }
+    }
+    llama_free(context);
+    release(pool);
+    llama_model_free(model);
+    return 0;
+}

@@ -1,0 +1,191 @@
+// Matrix kernels on AVX-512 VNNI: vpdpbusd of 16 output rows × 4 weights with 4 broadcast activations.
+#include "matrix.h"
+
+#include <immintrin.h>
+
+#include <cstring>
+#include <utility>
+
+#define INLINE __attribute__((always_inline))
+
+namespace specdiff::kernels::avx512 {
+
+namespace {
+
+inline __m512 scales(const uint16_t* d) {
+    return _mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(d)));
+}
+
+/** Bytes ahead that weights are fetched: the hardware's own prefetch stops at page ends (n = 1: 8 % of the time). */
+constexpr int PREFETCH = 2560;
+
+template <Layout L> INLINE inline void unpack(const PanelBlock<L>& block, __m512i (&w)[8]) {
+    if constexpr (L == Layout::u8) {
+        for (int g = 0; g < 8; ++g)
+            w[g] = _mm512_loadu_si512(block.q + 64 * g);
+        return;
+    } else {
+        const __m512i low = _mm512_set1_epi8(15);
+        for (int i = 0; i < 4; ++i) {
+            const __m512i x = _mm512_loadu_si512(block.q + 64 * i);
+            w[i] = _mm512_and_si512(x, low);
+            w[i + 4] = _mm512_and_si512(_mm512_srli_epi16(x, 4), low);
+        }
+        constexpr int AND_OR = 0xEA; // (a & b) | c
+        if constexpr (L == Layout::u5 || L == Layout::u5_min) {
+            const __m512i bit = _mm512_set1_epi8(0x10), h = _mm512_loadu_si512(block.high);
+            w[0] = _mm512_ternarylogic_epi32(_mm512_slli_epi16(h, 4), bit, w[0], AND_OR);
+            w[1] = _mm512_ternarylogic_epi32(_mm512_slli_epi16(h, 3), bit, w[1], AND_OR);
+            w[2] = _mm512_ternarylogic_epi32(_mm512_slli_epi16(h, 2), bit, w[2], AND_OR);
+            w[3] = _mm512_ternarylogic_epi32(_mm512_slli_epi16(h, 1), bit, w[3], AND_OR);
+            w[4] = _mm512_ternarylogic_epi32(h, bit, w[4], AND_OR);
+            w[5] = _mm512_ternarylogic_epi32(_mm512_srli_epi16(h, 1), bit, w[5], AND_OR);
+            w[6] = _mm512_ternarylogic_epi32(_mm512_srli_epi16(h, 2), bit, w[6], AND_OR);
+            w[7] = _mm512_ternarylogic_epi32(_mm512_srli_epi16(h, 3), bit, w[7], AND_OR);
+        }
+        if constexpr (L == Layout::u6) {
+            const __m512i bits = _mm512_set1_epi8(0x30);
+            for (int i = 0; i < 2; ++i) {
+                const __m512i h = _mm512_loadu_si512(block.high + 64 * i);
+                w[4 * i] = _mm512_ternarylogic_epi32(_mm512_slli_epi16(h, 4), bits, w[4 * i], AND_OR);
+                w[4 * i + 1] = _mm512_ternarylogic_epi32(_mm512_slli_epi16(h, 2), bits, w[4 * i + 1], AND_OR);
+                w[4 * i + 2] = _mm512_ternarylogic_epi32(h, bits, w[4 * i + 2], AND_OR);
+                w[4 * i + 3] = _mm512_ternarylogic_epi32(_mm512_srli_epi16(h, 2), bits, w[4 * i + 3], AND_OR);
+            }
+        }
+    }
+}
+
+INLINE inline __m512i dot4(__m512i sum, __m512i weights, const int8_t* x) {
+    int32_t word;
+    std::memcpy(&word, x, sizeof(word));
+    return _mm512_dpbusd_epi32(sum, weights, _mm512_set1_epi32(word));
+}
+
+/**
+ * Calls f(0) … f(N − 1) with constant indices: arrays of registers stay in registers, which they don't in loops that
+ * the compiler unrolls only after it has placed the arrays in memory (GCC 12: a load and a store more per row and
+ * block).
+ */
+template <class F, int... I> INLINE inline void unroll([[maybe_unused]] F f, std::integer_sequence<int, I...>) {
+    (f(std::integral_constant<int, I>()), ...);
+}
+template <int N, class F> INLINE inline void unroll(F f) {
+    unroll(f, std::make_integer_sequence<int, N>());
+}
+
+/** Adds one block's product for rows FIRST to FIRST + ROWS − 1; ROWS = 4 chains of vpdpbusd hide its four cycles. */
+template <Layout L, int FIRST, int ROWS, size_t ALL>
+INLINE inline void add_block(const __m512i (&w)[8], const PanelBlock<L>& weights, const ActivationBlock<L>* rows,
+                             __m512 (&acc)[ALL]) {
+    const auto* x = rows + FIRST;
+    if constexpr (L == Layout::u6) {
+        const __m512 d0 = scales(weights.d[0]), d1 = scales(weights.d[1]);
+        __m512i s0[ROWS], s1[ROWS];
+        unroll<ROWS>([&](auto t) INLINE {
+            s0[t] = _mm512_set1_epi32(x[t].sum[0].bias);
+            s1[t] = _mm512_set1_epi32(x[t].sum[1].bias);
+        });
+        unroll<4>([&](auto g) INLINE {
+            unroll<ROWS>([&](auto t) INLINE {
+                s0[t] = dot4(s0[t], w[g], x[t].q + 4 * g);
+                s1[t] = dot4(s1[t], w[g + 4], x[t].q + 4 * g + 16);
+            });
+        });
+        unroll<ROWS>([&](auto t) INLINE {
+            const __m512 low = _mm512_mul_ps(_mm512_cvtepi32_ps(s0[t]), d0);
+            const __m512 both = _mm512_fmadd_ps(_mm512_cvtepi32_ps(s1[t]), d1, low);
+            acc[FIRST + t] = _mm512_fmadd_ps(both, _mm512_set1_ps(x[t].scale), acc[FIRST + t]);
+        });
+    } else {
+        const __m512 d = scales(weights.d);
+        __m512i s[ROWS];
+        unroll<ROWS>([&](auto t) INLINE {
+            if constexpr (has_minimum(L))
+                s[t] = _mm512_setzero_si512();
+            else
+                s[t] = _mm512_set1_epi32(x[t].sum[0].bias);
+        });
+        unroll<8>([&](auto g)
+                      INLINE { unroll<ROWS>([&](auto t) INLINE { s[t] = dot4(s[t], w[g], x[t].q + 4 * g); }); });
+        if constexpr (has_minimum(L)) {
+            const __m512 m = scales(weights.m);
+            unroll<ROWS>([&](auto t) INLINE {
+                acc[FIRST + t] = _mm512_fmadd_ps(m, _mm512_set1_ps(x[t].sum[0].scaled), acc[FIRST + t]);
+            });
+        }
+        unroll<ROWS>([&](auto t) INLINE {
+            const __m512 scale = _mm512_mul_ps(d, _mm512_set1_ps(x[t].scale));
+            acc[FIRST + t] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(s[t]), scale, acc[FIRST + t]);
+        });
+    }
+}
+
+/** Every row takes the same operations in the same order whatever ROWS is, so that its result has the same bits. */
+template <Layout L, int ROWS>
+void multiply(const void* panel, int64_t blocks, const void* tile, float* out, size_t out_stride) {
+    const auto* weights = static_cast<const PanelBlock<L>*>(panel);
+    const auto* x = static_cast<const ActivationBlock<L>*>(tile);
+    __m512 acc[ROWS];
+    unroll<ROWS>([&](auto t) INLINE { acc[t] = _mm512_setzero_ps(); });
+    for (int64_t b = 0; b < blocks; ++b, ++weights, x += ROWS) {
+        const auto* ahead = reinterpret_cast<const char*>(weights) + PREFETCH;
+        unroll<(sizeof(*weights) + 63) / 64>([&](auto line) INLINE { _mm_prefetch(ahead + 64 * line, _MM_HINT_T0); });
+        __m512i w[8];
+        unpack<L>(*weights, w);
+        constexpr int REST = ROWS % 4;
+        unroll<ROWS / 4>([&](auto group) INLINE { add_block<L, 4 * group, 4>(w, *weights, x, acc); });
+        if constexpr (REST > 0) add_block<L, ROWS - REST, REST>(w, *weights, x, acc);
+    }
+    unroll<ROWS>([&](auto t) INLINE { _mm512_storeu_ps(out + t * out_stride, acc[t]); });
+}
+
+template <Layout L> void quantize(const float* x, void* block) {
+    auto* out = static_cast<ActivationBlock<L>*>(block);
+    const __m512 x0 = _mm512_loadu_ps(x), x1 = _mm512_loadu_ps(x + 16);
+    // Magnitudes compare as integers, where NaN is above infinity and infinity above every number.
+    const __m512i magnitude = _mm512_set1_epi32(0x7fffffff);
+    const int32_t top = _mm512_reduce_max_epi32(_mm512_max_epi32(_mm512_and_si512(_mm512_castps_si512(x0), magnitude),
+                                                                 _mm512_and_si512(_mm512_castps_si512(x1), magnitude)));
+    float largest;
+    std::memcpy(&largest, &top, sizeof(largest));
+    const bool finite = top < 0x7f800000;
+    const float scale = finite ? largest / 127.0f : __builtin_nanf("");
+    // Below 127 × the least normal number the inverse would overflow: such a block counts as zero.
+    const float inverse = finite && largest > 1.5e-36f ? 127.0f / largest : 0.0f;
+    const __m512 factor = _mm512_set1_ps(inverse);
+    const __m512i q0 = _mm512_cvtps_epi32(_mm512_mul_ps(x0, factor)),
+                  q1 = _mm512_cvtps_epi32(_mm512_mul_ps(x1, factor));
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(out->q), _mm512_cvtepi32_epi8(q0));
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(out->q + 16), _mm512_cvtepi32_epi8(q1));
+    out->scale = scale;
+    if constexpr (L == Layout::u6) {
+        out->sum[0].bias = -bias_of(L) * _mm512_reduce_add_epi32(q0);
+        out->sum[1].bias = -bias_of(L) * _mm512_reduce_add_epi32(q1);
+    } else {
+        const int32_t sum = _mm512_reduce_add_epi32(_mm512_add_epi32(q0, q1));
+        if constexpr (has_minimum(L))
+            out->sum[0].scaled = scale * static_cast<float>(sum);
+        else
+            out->sum[0].bias = -bias_of(L) * sum;
+    }
+}
+
+template <Layout L, int... ROWS> constexpr MatrixKernels table(std::integer_sequence<int, ROWS...>) {
+    return {sizeof(PanelBlock<L>), sizeof(ActivationBlock<L>), quantize<L>, {multiply<L, ROWS + 1>...}};
+}
+
+} // namespace
+
+template <Layout L> MatrixKernels matrix_kernels() {
+    return table<L>(std::make_integer_sequence<int, MAX_TILE>());
+}
+
+template MatrixKernels matrix_kernels<Layout::u4>();
+template MatrixKernels matrix_kernels<Layout::u4_min>();
+template MatrixKernels matrix_kernels<Layout::u5>();
+template MatrixKernels matrix_kernels<Layout::u5_min>();
+template MatrixKernels matrix_kernels<Layout::u6>();
+template MatrixKernels matrix_kernels<Layout::u8>();
+
+} // namespace specdiff::kernels::avx512

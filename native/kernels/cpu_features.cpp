@@ -1,0 +1,69 @@
+#include "cpu_features.h"
+
+#include "avx512/table.h"
+
+#include <cpuid.h>
+
+#include <cstdint>
+#include <cstdlib>
+#include <cstring>
+
+namespace specdiff::kernels {
+
+namespace {
+
+struct Registers {
+    uint32_t eax = 0, ebx = 0, ecx = 0, edx = 0;
+};
+
+Registers cpuid(uint32_t leaf, uint32_t subleaf = 0) {
+    Registers r;
+    __get_cpuid_count(leaf, subleaf, &r.eax, &r.ebx, &r.ecx, &r.edx);
+    return r;
+}
+
+bool bit(uint32_t value, int index) {
+    return ((value >> index) & 1) != 0;
+}
+
+/** XCR0: the registers that the operating system saves. */
+uint64_t saved_registers() {
+    uint32_t low = 0, high = 0;
+    __asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+    return (static_cast<uint64_t>(high) << 32) | low;
+}
+
+bool runs_avx512vnni() {
+    const auto basic = cpuid(1);
+    if (!bit(basic.ecx, 27)) return false; // OSXSAVE
+    constexpr uint64_t ZMM_STATE = 0xE6;
+    if ((saved_registers() & ZMM_STATE) != ZMM_STATE) return false;
+    const auto extended = cpuid(7);
+    const bool f = bit(extended.ebx, 16), dq = bit(extended.ebx, 17), bw = bit(extended.ebx, 30),
+               vl = bit(extended.ebx, 31);
+    const bool vnni = bit(extended.ecx, 11), fma = bit(basic.ecx, 12), f16c = bit(basic.ecx, 29);
+    return f && dq && bw && vl && vnni && fma && f16c;
+}
+
+} // namespace
+
+std::vector<const KernelTable*> usable_kernels() {
+    std::vector<const KernelTable*> usable;
+    if (runs_avx512vnni()) usable.push_back(&avx512::table());
+    return usable;
+}
+
+const KernelTable* kernels() {
+    static const KernelTable* const chosen = []() -> const KernelTable* {
+        const auto usable = usable_kernels();
+        const char* wanted = std::getenv("SPECDIFF_KERNELS");
+        if (wanted == nullptr || *wanted == '\0') return usable.empty() ? nullptr : usable.front();
+        for (const auto* table : usable) {
+            if (std::strcmp(table->name, wanted) == 0) return table;
+        }
+        return nullptr;
+    }();
+    return chosen;
+}
+
+} // namespace specdiff::kernels

@@ -1,0 +1,401 @@
+// Checks one CPU library's kernels through ggml's own interface, as llama.cpp would call them.
+//
+//   kernel_check LIBRARY matrix TYPE      one line of JSON per shape and row count
+//   kernel_check LIBRARY attention TYPE   … per head size, group, row count and number of cells
+//
+// The environment variable SPECDIFF_KERNELS chooses the instruction set.
+#include <ggml-alloc.h>
+#include <ggml-backend.h>
+#include <ggml-cpu.h>
+#include <ggml.h>
+
+#include <cmath>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <limits>
+#include <memory>
+#include <random>
+#include <string>
+#include <vector>
+
+namespace {
+
+using Floats = std::vector<float>;
+
+[[noreturn]] void fail(const std::string& reason) {
+    std::fprintf(stderr, "%s\n", reason.c_str());
+    std::exit(2);
+}
+
+Floats normal(std::mt19937& rng, size_t count) {
+    std::normal_distribution<float> distribution;
+    Floats values(count);
+    for (float& value : values)
+        value = distribution(rng);
+    return values;
+}
+
+struct Machine {
+    ggml_backend_t backend = nullptr;
+    ggml_backend_buffer_type_t repacked = nullptr;
+
+    explicit Machine(const char* library) {
+        if (ggml_backend_load(library) == nullptr) fail("the library could not be loaded");
+        backend = ggml_backend_init_by_type(GGML_BACKEND_DEVICE_TYPE_CPU, nullptr);
+        auto* device = ggml_backend_get_device(backend);
+        auto* registry = ggml_backend_dev_backend_reg(device);
+        auto* extra = reinterpret_cast<ggml_backend_buffer_type_t* (*)(ggml_backend_dev_t)>(
+            ggml_backend_reg_get_proc_address(registry, "ggml_backend_dev_get_extra_bufts"));
+        for (auto* type = extra(device); *type != nullptr; ++type) {
+            if (std::string(ggml_backend_buft_name(*type)) == "CPU_SPECDIFF") repacked = *type;
+        }
+        if (repacked == nullptr) fail("the library has no kernels for this CPU");
+    }
+
+    void threads(int count) const {
+        auto* registry = ggml_backend_dev_backend_reg(ggml_backend_get_device(backend));
+        auto* set = reinterpret_cast<void (*)(ggml_backend_t, int)>(
+            ggml_backend_reg_get_proc_address(registry, "ggml_backend_set_n_threads"));
+        set(backend, count);
+    }
+};
+
+struct Context {
+    ggml_context* context;
+    Context() : context(ggml_init({16 * ggml_tensor_overhead() + ggml_graph_overhead(), nullptr, true})) {}
+    ~Context() { ggml_free(context); }
+    Context(const Context&) = delete;
+    Context& operator=(const Context&) = delete;
+};
+
+using Buffer = std::unique_ptr<ggml_backend_buffer, decltype(&ggml_backend_buffer_free)>;
+
+/** Allocates what is left in `context`, sets the inputs, computes `result` and returns it. */
+Floats compute(const Machine& machine, Context& c, ggml_tensor* result,
+               const std::vector<std::pair<ggml_tensor*, const void*>>& inputs) {
+    const Buffer buffer(ggml_backend_alloc_ctx_tensors(c.context, machine.backend), ggml_backend_buffer_free);
+    for (const auto& [tensor, data] : inputs)
+        ggml_backend_tensor_set(tensor, data, 0, ggml_nbytes(tensor));
+    auto* graph = ggml_new_graph(c.context);
+    ggml_build_forward_expand(graph, result);
+    if (ggml_backend_graph_compute(machine.backend, graph) != GGML_STATUS_SUCCESS) fail("the graph failed");
+    Floats out(static_cast<size_t>(ggml_nelements(result)));
+    ggml_backend_tensor_get(result, out.data(), 0, out.size() * sizeof(float));
+    return out;
+}
+
+bool same_bits(const float* a, const float* b, size_t count) {
+    return std::memcmp(a, b, count * sizeof(float)) == 0;
+}
+
+// ---- matrices
+
+class Matrix {
+  public:
+    Matrix(const Machine& machine, ggml_type type, int64_t rows, int64_t columns, std::mt19937& rng)
+        : machine_(machine), type_(type), rows_(rows), columns_(columns) {
+        exact_ = normal(rng, static_cast<size_t>(rows * columns));
+        packed_.resize(ggml_row_size(type, columns) * static_cast<size_t>(rows));
+        ggml_quantize_chunk(type, exact_.data(), packed_.data(), 0, rows, columns, nullptr);
+        quantized_.resize(exact_.size());
+        ggml_get_type_traits(type)->to_float(packed_.data(), quantized_.data(), rows * columns);
+        weights_ = ggml_new_tensor_2d(context_.context, type, columns, rows);
+        buffer_.reset(ggml_backend_alloc_ctx_tensors_from_buft(context_.context, machine.repacked));
+        ggml_backend_tensor_set(weights_, packed_.data(), 0, packed_.size());
+    }
+
+    /** [n × rows] for x [n × columns]. */
+    Floats times(const Floats& x) const {
+        Context c;
+        auto* input = ggml_new_tensor_2d(c.context, GGML_TYPE_F32, columns_, static_cast<int64_t>(x.size()) / columns_);
+        return compute(machine_, c, ggml_mul_mat(c.context, weights_, input), {{input, x.data()}});
+    }
+
+    bool supported() const {
+        Context c;
+        auto* op = ggml_mul_mat(c.context, weights_, ggml_new_tensor_2d(c.context, GGML_TYPE_F32, columns_, 1));
+        return ggml_backend_dev_supports_op(ggml_backend_get_device(machine_.backend), op);
+    }
+
+    struct Error {
+        double ours, of_type; // root mean square, relative to the exact product's
+    };
+
+    Error error(const Floats& x, const Floats& y) const {
+        double ours = 0, of_type = 0, size = 0;
+        const size_t n = x.size() / static_cast<size_t>(columns_);
+        for (size_t t = 0; t < n; ++t) {
+            for (int64_t r = 0; r < rows_; ++r) {
+                double exact = 0, quantized = 0;
+                for (int64_t k = 0; k < columns_; ++k) {
+                    const double activation = x[t * columns_ + k];
+                    exact += activation * exact_[r * columns_ + k];
+                    quantized += activation * quantized_[r * columns_ + k];
+                }
+                const double difference = y[t * rows_ + r] - quantized;
+                ours += difference * difference;
+                of_type += (quantized - exact) * (quantized - exact);
+                size += exact * exact;
+            }
+        }
+        return {std::sqrt(ours / size), std::sqrt(of_type / size)};
+    }
+
+  private:
+    const Machine& machine_;
+    ggml_type type_;
+    int64_t rows_, columns_;
+    Floats exact_, quantized_;
+    std::vector<char> packed_;
+    Context context_;
+    ggml_tensor* weights_ = nullptr;
+    Buffer buffer_{nullptr, ggml_backend_buffer_free};
+};
+
+bool all_nan(const float* y, size_t count) {
+    for (size_t i = 0; i < count; ++i) {
+        if (!std::isnan(y[i])) return false;
+    }
+    return true;
+}
+
+void check_matrix(const Machine& machine, ggml_type type) {
+    std::mt19937 rng(1);
+    const int64_t block = ggml_blck_size(type);
+    struct Shape {
+        int64_t rows, columns;
+        bool every_count;
+    };
+    const Shape shapes[] = {{16, block, false}, {112, 9 * block, true}, {1040, 3 * block, false}};
+    for (const auto& shape : shapes) {
+        const Matrix matrix(machine, type, shape.rows, shape.columns, rng);
+        const auto columns = static_cast<size_t>(shape.columns), rows = static_cast<size_t>(shape.rows);
+        const Floats x = normal(rng, 512 * columns);
+        machine.threads(1);
+        std::vector<Floats> alone;
+        for (size_t t = 0; t < 73; ++t)
+            alone.push_back(matrix.times(Floats(&x[t * columns], &x[t * columns] + columns)));
+        for (size_t n = 1; n <= 512; n = n < 73 ? n + 1 : n == 73 ? 255 : n + 257) {
+            if (!shape.every_count && n > 2 && n != 17 && n != 512) continue;
+            machine.threads(static_cast<int>(n % 3) + 1);
+            const Floats input(x.begin(), x.begin() + static_cast<std::ptrdiff_t>(n * columns));
+            const Floats y = matrix.times(input);
+            size_t different = 0;
+            for (size_t t = 0; t < std::min<size_t>(n, 73); ++t) {
+                different += same_bits(&y[t * rows], alone[t].data(), rows) ? 0 : 1;
+            }
+            const auto error = matrix.error(input, y);
+            std::printf("{\"rows\": %zu, \"columns\": %zu, \"n\": %zu, \"error\": %.3e, \"typeError\": %.3e, "
+                        "\"differentRows\": %zu}\n",
+                        rows, columns, n, error.ours, error.of_type, different);
+        }
+        // One bad activation: its row shows it, the others stay as they were.
+        for (const float bad : {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity(),
+                                -std::numeric_limits<float>::infinity()}) {
+            for (const size_t n : {1, 5, 33}) {
+                Floats input(x.begin(), x.begin() + static_cast<std::ptrdiff_t>(n * columns));
+                const size_t row = n / 2;
+                input[row * columns + columns / 2] = bad;
+                const Floats y = matrix.times(input);
+                size_t different = 0;
+                for (size_t t = 0; t < n; ++t) {
+                    if (t != row) different += same_bits(&y[t * rows], alone[t].data(), rows) ? 0 : 1;
+                }
+                std::printf("{\"rows\": %zu, \"columns\": %zu, \"n\": %zu, \"bad\": \"%f\", \"shown\": %s, "
+                            "\"differentRows\": %zu}\n",
+                            rows, columns, n, bad, all_nan(&y[row * rows], rows) ? "true" : "false", different);
+            }
+        }
+    }
+    const Matrix odd(machine, type, 24, block, rng);
+    std::printf("{\"rows\": 24, \"supported\": %s}\n", odd.supported() ? "true" : "false");
+}
+
+// ---- attention
+
+struct Heads {
+    int dim, group, cache_heads;
+};
+
+class Cache {
+  public:
+    Cache(ggml_type type, Heads heads, int cells, std::mt19937& rng)
+        : type_(type), heads_(heads), cells_(cells), row_(ggml_row_size(type, heads.dim)) {
+        for (auto* side : {&k_, &v_}) {
+            const Floats values = normal(rng, static_cast<size_t>(cells) * heads.cache_heads * heads.dim);
+            side->resize(row_ * static_cast<size_t>(cells) * heads.cache_heads);
+            ggml_quantize_chunk(type, values.data(), side->data(), 0, static_cast<int64_t>(cells) * heads.cache_heads,
+                                heads.dim, nullptr);
+        }
+    }
+
+    /** The same cells at the places `to`, in a larger cache whose other cells hold NaN where the type has one. */
+    Cache spread(const std::vector<int>& to, int cells) const {
+        Cache wide(*this);
+        wide.cells_ = cells;
+        const size_t bytes = row_ * heads_.cache_heads;
+        for (auto side : {&Cache::k_, &Cache::v_}) {
+            (wide.*side).assign(bytes * static_cast<size_t>(cells), static_cast<char>(0xFF));
+            for (size_t i = 0; i < to.size(); ++i) {
+                std::memcpy(&(wide.*side)[bytes * static_cast<size_t>(to[i])], &(this->*side)[bytes * i], bytes);
+            }
+        }
+        return wide;
+    }
+
+    /** q: [n][heads][dim]; mask: [n][cells], 0 or −infinity; null for all visible. */
+    Floats attend(const Machine& machine, const Floats& q, const Floats* mask) const {
+        Context c;
+        const int heads = heads_.group * heads_.cache_heads;
+        const int64_t n = static_cast<int64_t>(q.size()) / (heads * heads_.dim);
+        auto* queries = ggml_new_tensor_3d(c.context, GGML_TYPE_F32, heads_.dim, heads, n);
+        auto* keys = ggml_new_tensor_3d(c.context, type_, heads_.dim, heads_.cache_heads, cells_);
+        auto* values = ggml_new_tensor_3d(c.context, type_, heads_.dim, heads_.cache_heads, cells_);
+        std::vector<std::pair<ggml_tensor*, const void*>> inputs = {
+            {queries, q.data()}, {keys, k_.data()}, {values, v_.data()}};
+        ggml_tensor* hidden = nullptr;
+        std::vector<ggml_fp16_t> half;
+        if (mask != nullptr) {
+            hidden = ggml_new_tensor_2d(c.context, GGML_TYPE_F16, cells_, n);
+            half.resize(mask->size());
+            ggml_fp32_to_fp16_row(mask->data(), half.data(), static_cast<int64_t>(half.size()));
+            inputs.emplace_back(hidden, half.data());
+        }
+        auto* op = ggml_flash_attn_ext(c.context, ggml_permute(c.context, queries, 0, 2, 1, 3),
+                                       ggml_permute(c.context, keys, 0, 2, 1, 3),
+                                       ggml_permute(c.context, values, 0, 2, 1, 3), hidden, scale(), 0.0f, 0.0f);
+        return compute(machine, c, op, inputs);
+    }
+
+    /** Largest deviation from double precision. */
+    double error(const Floats& q, const Floats* mask, const Floats& out) const {
+        const Floats keys = floats(k_), values = floats(v_);
+        const int heads = heads_.group * heads_.cache_heads, dim = heads_.dim;
+        const size_t n = q.size() / static_cast<size_t>(heads * dim);
+        double worst = 0;
+        for (size_t t = 0; t < n; ++t) {
+            for (int h = 0; h < heads; ++h) {
+                std::vector<double> weights(static_cast<size_t>(cells_));
+                const float* query = &q[(t * heads + h) * dim];
+                double top = -INFINITY, total = 0;
+                for (int cell = 0; cell < cells_; ++cell) {
+                    const float* key = &keys[static_cast<size_t>(cell * heads_.cache_heads + h / heads_.group) * dim];
+                    double s = 0;
+                    for (int d = 0; d < dim; ++d)
+                        s += static_cast<double>(query[d]) * key[d];
+                    weights[cell] = s * scale() + (mask != nullptr ? (*mask)[t * cells_ + cell] : 0.0f);
+                    top = std::max(top, weights[cell]);
+                }
+                for (double& w : weights)
+                    total += w = std::exp(w - top);
+                for (int d = 0; d < dim; ++d) {
+                    double sum = 0;
+                    for (int cell = 0; cell < cells_; ++cell) {
+                        sum += weights[cell] *
+                               values[static_cast<size_t>(cell * heads_.cache_heads + h / heads_.group) * dim + d];
+                    }
+                    worst = std::max(worst, std::fabs(sum / total - out[(t * heads + h) * dim + d]));
+                }
+            }
+        }
+        return worst;
+    }
+
+  private:
+    float scale() const { return 1.0f / std::sqrt(static_cast<float>(heads_.dim)); }
+    Floats floats(const std::vector<char>& side) const {
+        Floats out(static_cast<size_t>(cells_) * heads_.cache_heads * heads_.dim);
+        ggml_get_type_traits(type_)->to_float(side.data(), out.data(), static_cast<int64_t>(out.size()));
+        return out;
+    }
+
+    ggml_type type_;
+    Heads heads_;
+    int cells_;
+    size_t row_;
+    std::vector<char> k_, v_;
+};
+
+void check_attention(const Machine& machine, ggml_type type) {
+    std::mt19937 rng(2);
+    const Heads all_heads[] = {{64, 3, 3}, {64, 1, 2}, {96, 4, 1}, {128, 6, 2}, {256, 8, 1}};
+    for (const auto& heads : all_heads) {
+        for (const int cells : {16, 272, 1024}) {
+            const Cache cache(type, heads, cells, rng);
+            const size_t width = static_cast<size_t>(heads.group) * heads.cache_heads * heads.dim;
+            for (const int n : {1, 2, 3, 4, 5, 8, 16, 17, 33, 72, 73, 200}) {
+                if (n > cells || (n > 73 && heads.dim != 64)) continue;
+                // Random trees: a row sees all cells before the batch's own and some of those, always itself.
+                Floats mask(static_cast<size_t>(n) * cells, -INFINITY);
+                for (int t = 0; t < n; ++t) {
+                    for (int cell = 0; cell <= cells - n + t; ++cell) {
+                        const bool visible = cell < cells - n || cell == cells - n + t || rng() % 3 != 0;
+                        if (visible) mask[static_cast<size_t>(t) * cells + cell] = 0.0f;
+                    }
+                }
+                const Floats q = normal(rng, static_cast<size_t>(n) * width);
+                machine.threads(n % 3 + 1);
+                const Floats out = cache.attend(machine, q, &mask), open = cache.attend(machine, q, nullptr);
+                // Hidden cells, holding NaN, between the visible ones change nothing.
+                std::vector<int> to;
+                for (int cell = 0, place = 0; cell < cells; ++cell, ++place) {
+                    while (rng() % 4 == 0)
+                        ++place;
+                    to.push_back(place);
+                }
+                const int more = (to.back() + 256) / 256 * 256;
+                const Cache wide = cache.spread(to, more);
+                Floats wide_mask(static_cast<size_t>(n) * more, -INFINITY);
+                for (int t = 0; t < n; ++t) {
+                    for (int cell = 0; cell < cells; ++cell) {
+                        wide_mask[static_cast<size_t>(t) * more + to[cell]] =
+                            mask[static_cast<size_t>(t) * cells + cell];
+                    }
+                }
+                const Floats spread = wide.attend(machine, q, &wide_mask);
+                machine.threads(2);
+                int different = 0;
+                for (int t = 0; t < n; ++t) {
+                    const Floats row(&q[t * width], &q[t * width] + width);
+                    const Floats row_mask(&mask[static_cast<size_t>(t) * cells],
+                                          &mask[static_cast<size_t>(t) * cells] + cells);
+                    const Floats alone = cache.attend(machine, row, &row_mask);
+                    different += same_bits(&out[t * width], alone.data(), width) ? 0 : 1;
+                }
+                std::printf(
+                    "{\"dim\": %d, \"group\": %d, \"cells\": %d, \"n\": %d, \"error\": %.3e, \"openError\": %.3e, "
+                    "\"differentRows\": %d, \"sameSpread\": %s}\n",
+                    heads.dim, heads.group, cells, n, cache.error(q, &mask, out), cache.error(q, nullptr, open),
+                    different, same_bits(out.data(), spread.data(), out.size()) ? "true" : "false");
+            }
+        }
+    }
+}
+
+ggml_type type_named(const std::string& name) {
+    for (int i = 0; i < GGML_TYPE_COUNT; ++i) {
+        const auto type = static_cast<ggml_type>(i);
+        if (ggml_type_name(type) != nullptr && name == ggml_type_name(type)) return type;
+    }
+    fail("no type " + name);
+}
+
+} // namespace
+
+int main(int argc, char** argv) {
+    if (argc != 4) fail("kernel_check LIBRARY matrix|attention TYPE");
+    ggml_log_set(
+        [](ggml_log_level level, const char* text, void*) {
+            if (level == GGML_LOG_LEVEL_ERROR) std::fputs(text, stderr);
+        },
+        nullptr);
+    const Machine machine(argv[1]);
+    if (std::strcmp(argv[2], "matrix") == 0)
+        check_matrix(machine, type_named(argv[3]));
+    else
+        check_attention(machine, type_named(argv[3]));
+    ggml_backend_free(machine.backend);
+    return 0;
+}
