@@ -8,6 +8,11 @@ import { fileURLToPath } from 'node:url';
 import { isMain, run, runMain } from './process.mjs';
 import { hashFiles, onlyWhenChanged } from './stamp.mjs';
 
+/** Not native/kernels: they are a library of their own (kernels.mjs). */
+const ENGINE_SOURCES = ['CMakeLists.txt', 'package.json', 'core', 'addon', 'cli', 'test'].map(
+  (name) => `native/${name}`,
+);
+
 /** Where the prebuilt libraries of this platform lie: the sibling package of node-llama-cpp with the least in it. */
 const PREBUILT = {
   'linux-x64': 'linux-x64',
@@ -88,7 +93,11 @@ export async function buildNative(root, { jobs = os.availableParallelism() } = {
     (name) => `${name}@${readJson(path.join(root, 'node_modules', name, 'package.json')).version}`,
   );
   const prebuilt = prebuiltFolder(root);
-  const key = hashFiles(root, ['native', 'scripts/native.mjs'], [release, nativeFolder(), ...versions].join(' '));
+  const key = hashFiles(
+    root,
+    [...ENGINE_SOURCES, 'scripts/native.mjs'],
+    [release, nativeFolder(), ...versions].join(' '),
+  );
   const output = path.join(root, 'dist/native', nativeFolder());
   const ran = await onlyWhenChanged(
     path.join(root, 'build/native.stamp'),

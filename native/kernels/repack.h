@@ -15,7 +15,7 @@ std::optional<Layout> layout_of(ggml_type type);
 /** Bytes of the panels of a [rows × columns] tensor; rows a multiple of 16, columns of the type's block. */
 size_t panel_bytes(ggml_type type, int64_t rows, int64_t columns);
 
-/** Repacks all of a tensor's rows, on as many threads as the machine has cores (30 ms for 100 MB on two). */
+/** Repacks all of a tensor's rows, on as many threads as the machine has cores. */
 void repack(ggml_type type, int64_t rows, int64_t columns, const void* from, void* to);
 
 } // namespace specdiff::kernels

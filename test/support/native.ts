@@ -84,10 +84,12 @@ export const testAddon = (): TestAddon => open(path.join(ROOT, 'build/native/Rel
 /** The product's addon with its CPU backend loaded. */
 export function nativeAddon(): NativeAddon {
   const addon = open(path.join(NATIVE_DIRECTORY, 'specdiff.node')) as NativeAddon;
+  // llama.cpp's own library, also where our kernels were built beside it: parity is with the stock one.
+  const stock = addon.listCpuLibraries(NATIVE_DIRECTORY).find(({ file }) => !file.includes('specdiff'));
   addon.initialize({
     nativeDirectory: NATIVE_DIRECTORY,
     backendDirectories: [],
-    cpuLibrary: null,
+    cpuLibrary: stock?.file ?? null,
     backend: 'cpu',
     onLog: () => undefined,
   });

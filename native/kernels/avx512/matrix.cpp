@@ -16,7 +16,7 @@ inline __m512 scales(const uint16_t* d) {
     return _mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(d)));
 }
 
-/** Bytes ahead that weights are fetched: the hardware's own prefetch stops at page ends (n = 1: 8 % of the time). */
+/** Bytes ahead that weights are fetched: the hardware's own prefetch stops at page ends. */
 constexpr int PREFETCH = 2560;
 
 template <Layout L> INLINE inline void unpack(const PanelBlock<L>& block, __m512i (&w)[8]) {
