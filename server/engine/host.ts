@@ -72,7 +72,7 @@ export class EngineHost {
       backend: options.backend,
       onLog: (level, text) => {
         // llama.cpp calls an aborted computation an error; its debug lines are thousands.
-        const told = this.cancelled && level === 'error' ? 'debug' : level;
+        const told = this.cancelled && (level === 'error' || level === 'warning') ? 'debug' : level;
         if (told !== 'debug' || VERBOSE) this.send({ event: 'log', level: told, text });
       },
     });
