@@ -31,7 +31,9 @@ export async function packageExtension({ model = true } = {}) {
   let ignoreFile;
   if (!model) {
     ignoreFile = path.join(ROOT, 'build/vscodeignore-no-model');
-    writeFileSync(ignoreFile, `${readFileSync(path.join(ROOT, '.vscodeignore'), 'utf8')}models/cache/**\n`);
+    // Taking the line out, since an added one could not win over it.
+    const lines = readFileSync(path.join(ROOT, '.vscodeignore'), 'utf8').split('\n');
+    writeFileSync(ignoreFile, lines.filter((line) => !line.startsWith('!models/cache/')).join('\n'));
   }
   const files = await listFiles({ cwd: ROOT, ignoreFile, dependencies: false });
   const unexpected = files.filter((file) => !EXPECTED.some((pattern) => pattern.test(file)));
