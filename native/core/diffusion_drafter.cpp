@@ -86,19 +86,12 @@ class DiffusionDrafter : public Drafter {
 
     void begin(const std::vector<int32_t>& prompt, const std::vector<int32_t>& lookup) override {
         if (!metadata_.slots_from_lookup) return;
-        index_.clear();
-        index_.reserve(lookup.size() + prompt.size() + 1);
-        for (const auto token : lookup)
-            index_.append(token);
-        index_.append(NgramIndex::SEPARATOR);
-        for (const auto token : prompt)
-            index_.append(token);
+        index_.start(lookup, prompt);
     }
 
     void emitted(const std::vector<int32_t>& tokens, int count) override {
         if (!metadata_.slots_from_lookup) return;
-        for (auto i = tokens.size() - static_cast<size_t>(count); i < tokens.size(); ++i)
-            index_.append(tokens[i]);
+        index_.append_last(tokens, count);
     }
 
     /** Copies the taps; they go into the drafter's cache with the next draft, all at once. */

@@ -1,20 +1,16 @@
 #include "engine.h"
 
+#include "clock.h"
 #include "drafters.h"
 #include "error.h"
 #include "log.h"
 
-#include <chrono>
 #include <filesystem>
 #include <utility>
 
 namespace specdiff {
 
 namespace {
-
-double now_ms() {
-    return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
 
 /** Rows evaluated once at load, so that the first job finds the weights in memory and a first estimate of c(1). */
 constexpr int WARM_UP_PASSES = 2;

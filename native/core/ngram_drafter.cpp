@@ -18,19 +18,10 @@ class NgramDrafter : public Drafter {
     void observe(const DraftOutcome& /*outcome*/) override {}
 
     void begin(const std::vector<int32_t>& prompt, const std::vector<int32_t>& lookup) override {
-        index_.clear();
-        index_.reserve(lookup.size() + prompt.size() + 1);
-        for (const auto token : lookup)
-            index_.append(token);
-        index_.append(NgramIndex::SEPARATOR);
-        for (const auto token : prompt)
-            index_.append(token);
+        index_.start(lookup, prompt);
     }
 
-    void emitted(const std::vector<int32_t>& tokens, int count) override {
-        for (auto i = tokens.size() - static_cast<size_t>(count); i < tokens.size(); ++i)
-            index_.append(tokens[i]);
-    }
+    void emitted(const std::vector<int32_t>& tokens, int count) override { index_.append_last(tokens, count); }
 
     /** Longer matches are right more often: 1, 2, 3, 4–7 and 8 tokens are judged apart. */
     std::optional<int> outlook(const DraftContext& /*context*/) override {

@@ -57,6 +57,19 @@ void NgramIndex::append(int32_t token) {
     if (tokens_.size() > 1 && token != SEPARATOR) index_before(tokens_.size() - 1);
 }
 
+void NgramIndex::start(const std::vector<int32_t>& lookup, const std::vector<int32_t>& prompt) {
+    clear();
+    reserve(lookup.size() + prompt.size() + 1);
+    append_last(lookup, static_cast<int>(lookup.size()));
+    append(SEPARATOR);
+    append_last(prompt, static_cast<int>(prompt.size()));
+}
+
+void NgramIndex::append_last(const std::vector<int32_t>& tokens, int count) {
+    for (auto i = tokens.size() - static_cast<size_t>(count); i < tokens.size(); ++i)
+        append(tokens[i]);
+}
+
 void NgramIndex::index_before(size_t next) {
     Hashes all{};
     const int count = hashes(next - 1, all);

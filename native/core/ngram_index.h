@@ -29,6 +29,10 @@ class NgramIndex {
     void clear();
     void reserve(size_t tokens);
     void append(int32_t token);
+    /** Anew: a job's other texts, then its prompt. */
+    void start(const std::vector<int32_t>& lookup, const std::vector<int32_t>& prompt);
+    /** The last `count` of `tokens`. */
+    void append_last(const std::vector<int32_t>& tokens, int count);
     size_t size() const { return tokens_.size(); }
 
     /** The longest suffix of at most `longest` tokens that occurred before, its newest occurrence. */

@@ -1,5 +1,6 @@
 #include "threads.h"
 
+#include "clock.h"
 #include "error.h"
 
 #include <ggml-backend.h>
@@ -7,7 +8,6 @@
 #include <llama.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <fstream>
 #include <set>
@@ -132,10 +132,6 @@ long involuntary_switches() {
     rusage usage{};
     return getrusage(RUSAGE_SELF, &usage) == 0 ? usage.ru_nivcsw : 0;
 #endif
-}
-
-double now_ms() {
-    return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
 
 } // namespace
