@@ -18,6 +18,8 @@ const VARIANTS = [
   },
   { name: 'icelake', flags: ['avx512f', 'avx512bw', 'avx512vl', 'avx512dq', 'avx512cd', 'avx512vbmi', 'avx512_vnni'] },
   { name: 'cascadelake', flags: ['avx512f', 'avx512bw', 'avx512vl', 'avx512dq', 'avx512cd', 'avx512_vnni'] },
+  { name: 'alderlake', flags: ['avx2', 'fma', 'f16c', 'bmi2', 'avx_vnni'] },
+  { name: 'haswell', flags: ['avx2', 'fma', 'f16c', 'bmi2'] },
 ];
 
 const readJson = (file) => JSON.parse(readFileSync(file, 'utf8'));
