@@ -65,7 +65,8 @@ struct Vector8 {
         return add(_mm256_shuffle_ps(b[0], b[1], 0x88), _mm256_shuffle_ps(b[0], b[1], 0xDD));
     }
 
-    /** e^x within 1 ulp or two for x ≤ 0; exactly 0 below −87 (where results stop being normal) and for −∞; NaN stays. */
+    /** e^x within 1 ulp or two for x ≤ 0; exactly 0 below −87 (where results stop being normal) and for −∞; NaN stays.
+     */
     static Vec exp(Vec x) {
         const Vec least = set(-87.0f);
         const Vec tiny = _mm256_cmp_ps(x, least, _CMP_LT_OQ);

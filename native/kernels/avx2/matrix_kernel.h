@@ -20,7 +20,8 @@ namespace {
 constexpr int HALVES = PANEL_ROWS / 8;
 /** Words of 4 weights in a block. */
 constexpr int WORDS = BLOCK / 4;
-/** Activation rows whose sums stay in registers: 4 × 2 sums, 2 weights, an activation, a product and a constant of 16. */
+/** Activation rows whose sums stay in registers: 4 × 2 sums, 2 weights, an activation, a product and a constant of 16.
+ */
 constexpr int GROUP = 4;
 /** Bytes ahead that weights are fetched: the hardware's own prefetch stops at page ends. */
 constexpr int PREFETCH = 2560;
@@ -30,7 +31,10 @@ constexpr int PREFETCH = 2560;
  * once only, and only by its magnitude.
  */
 constexpr int words_in_16_bits(Layout l) {
-    return l == Layout::u4 || l == Layout::u4_min ? 8 : l == Layout::u5 || l == Layout::u5_min ? 4 : l == Layout::u6 ? 2 : 1;
+    return l == Layout::u4 || l == Layout::u4_min   ? 8
+           : l == Layout::u5 || l == Layout::u5_min ? 4
+           : l == Layout::u6                        ? 2
+                                                    : 1;
 }
 
 /** Parts of a block with a scale of their own. */
@@ -115,6 +119,17 @@ SPECDIFF_INLINE inline __m256i broadcast_word(const int8_t* x) {
     return _mm256_set1_epi32(word);
 }
 
+/** sum += x, here and now: GCC 12 turns chains of integer sums into trees whose terms all wait in memory (2.2 ×
+ * slower). */
+SPECDIFF_INLINE inline void add_16(__m256i& sum, __m256i x) {
+    sum = _mm256_add_epi16(sum, x);
+    __asm__("" : "+x"(sum));
+}
+SPECDIFF_INLINE inline void add_32(__m256i& sum, __m256i x) {
+    sum = _mm256_add_epi32(sum, x);
+    __asm__("" : "+x"(sum));
+}
+
 /**
  * Sums of weight · activation over words [FIRST, FIRST + COUNT), exact, for ROWS rows × 16 output rows; the layout's
  * bias taken off. Integers, so that neither order nor instruction shows in the result.
@@ -151,8 +166,13 @@ SPECDIFF_INLINE inline void sums(const Weights& weights, const ActivationBlock<L
                 const __m256i q = broadcast_word(x[t].q + 4 * (FIRST + i));
                 const __m256i p0 = _mm256_madd_epi16(_mm256_maddubs_epi16(m0, _mm256_sign_epi8(q, w0)), ones),
                               p1 = _mm256_madd_epi16(_mm256_maddubs_epi16(m1, _mm256_sign_epi8(q, w1)), ones);
-                s[t][0] = i == 0 ? p0 : _mm256_add_epi32(s[t][0], p0);
-                s[t][1] = i == 0 ? p1 : _mm256_add_epi32(s[t][1], p1);
+                if constexpr (i == 0) {
+                    s[t][0] = p0;
+                    s[t][1] = p1;
+                } else {
+                    add_32(s[t][0], p0);
+                    add_32(s[t][1], p1);
+                }
             });
         });
         return;
@@ -166,15 +186,20 @@ SPECDIFF_INLINE inline void sums(const Weights& weights, const ActivationBlock<L
             unroll<ROWS>([&](auto t) SPECDIFF_INLINE {
                 const __m256i q = broadcast_word(x[t].q + 4 * W);
                 const __m256i p0 = _mm256_maddubs_epi16(w0, q), p1 = _mm256_maddubs_epi16(w1, q);
-                p[t][0] = i == 0 ? p0 : _mm256_add_epi16(p[t][0], p0);
-                p[t][1] = i == 0 ? p1 : _mm256_add_epi16(p[t][1], p1);
+                if constexpr (i == 0) {
+                    p[t][0] = p0;
+                    p[t][1] = p1;
+                } else {
+                    add_16(p[t][0], p0);
+                    add_16(p[t][1], p1);
+                }
             });
         });
         unroll<ROWS>([&](auto t) SPECDIFF_INLINE {
             unroll<HALVES>([&](auto h) SPECDIFF_INLINE {
                 const __m256i sum = _mm256_madd_epi16(p[t][h], ones);
                 if constexpr (chain > 0)
-                    s[t][h] = _mm256_add_epi32(s[t][h], sum);
+                    add_32(s[t][h], sum);
                 else if constexpr (has_minimum(L))
                     s[t][h] = sum;
                 else
@@ -279,9 +304,9 @@ template <Layout L> void quantize(const float* x, void* block) {
     __m256i q[4];
     unroll<4>([&](auto i) SPECDIFF_INLINE { q[i] = _mm256_cvtps_epi32(_mm256_mul_ps(v[i], factor)); });
     // Packing works on halves of registers: the permutation puts the words back in order.
-    const __m256i packed = _mm256_permutevar8x32_epi32(
-        _mm256_packs_epi16(_mm256_packs_epi32(q[0], q[1]), _mm256_packs_epi32(q[2], q[3])),
-        _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7));
+    const __m256i packed =
+        _mm256_permutevar8x32_epi32(_mm256_packs_epi16(_mm256_packs_epi32(q[0], q[1]), _mm256_packs_epi32(q[2], q[3])),
+                                    _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7));
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(out->q), packed);
     out->scale = scale;
     const __m256i pairs = _mm256_maddubs_epi16(_mm256_set1_epi8(1), packed);
