@@ -28,6 +28,7 @@ template <class V> struct AttentionKernel {
     static constexpr int W = V::WIDTH;
     /** Floats of cells converted at a time: 16 KB of keys, half the first-level cache. */
     static constexpr int BLOCK_FLOATS = 4096;
+    static constexpr size_t PREFETCH_CELLS = 12;
     static constexpr uint16_t HIDDEN = 0xFC00; // -infinity in f16
 
     enum Visibility : uint8_t { all, none, mixed };
@@ -52,10 +53,14 @@ template <class V> struct AttentionKernel {
         return floats * sizeof(float) + (rows / W + 2) * sizeof(Tile) + 256;
     }
 
-    /** Converts `count` cells of one head to floats; false when one of them isn't finite. */
-    template <CacheType T> static bool load_cells(const char* from, size_t stride, int count, int dim, float* to) {
+    /** Converts `count` cells of one head to floats; with CHECK, false when one of them isn't finite. */
+    template <CacheType T, bool CHECK> static bool load_cells(const char* from, size_t stride, int count, int dim, float* to) {
         Vec check = V::zero();
         for (int cell = 0; cell < count; ++cell, from += stride, to += dim) {
+            // A head's cells lie a cache line or more apart, which the hardware's own prefetch follows badly.
+            const char* ahead = from + PREFETCH_CELLS * stride;
+            for (int line = 0; line < 2 * dim; line += 64)
+                __builtin_prefetch(ahead + line);
             for (int d = 0; d < dim; d += W) {
                 Vec x;
                 if constexpr (T == CacheType::f16) {
@@ -67,15 +72,16 @@ template <class V> struct AttentionKernel {
                     x = V::mul(V::load_bytes(block + 2 + d % 32), V::broadcast_half(scale));
                 }
                 V::store(to + d, x);
-                check = V::fma(x, V::zero(), check); // 0 for a number, NaN for infinity and NaN
+                if constexpr (CHECK) check = V::fma(x, V::zero(), check); // 0 for a number, NaN for infinity and NaN
             }
         }
-        return !V::any_nan(check);
+        return !CHECK || !V::any_nan(check);
     }
 
+    template <bool CHECK>
     static bool load_block(const Attention& a, const char* from, size_t stride, int count, float* to) {
-        return a.type == CacheType::f16 ? load_cells<CacheType::f16>(from, stride, count, a.dim, to)
-                                        : load_cells<CacheType::q8_0>(from, stride, count, a.dim, to);
+        return a.type == CacheType::f16 ? load_cells<CacheType::f16, CHECK>(from, stride, count, a.dim, to)
+                                        : load_cells<CacheType::q8_0, CHECK>(from, stride, count, a.dim, to);
     }
 
     static const char* mask_row(const Attention& a, int row) {
@@ -157,14 +163,19 @@ template <class V> struct AttentionKernel {
             Vec maximum = V::set(tile.top[r]);
             for (int c = 0; c < count; c += W) {
                 Vec part[W];
+                // A query vector at a time meets all cells: one load a product, the key's.
+                const auto add = [&](int d, auto product) {
+                    const Vec q = V::load(query + d);
 #pragma GCC unroll 16
-                for (int i = 0; i < W; ++i) {
-                    // V::reduce wants the vectors in the order that makes its shuffles come out sorted.
-                    const float* key = keys + static_cast<size_t>(c + V::reduce_order(i)) * a.dim;
-                    part[i] = V::mul(V::load(query), V::load(key));
-                    for (int d = W; d < a.dim; d += W)
-                        part[i] = V::fma(V::load(query + d), V::load(key + d), part[i]);
-                }
+                    for (int i = 0; i < W; ++i) {
+                        // V::reduce wants the vectors in the order that makes its shuffles come out sorted.
+                        const float* key = keys + static_cast<size_t>(c + V::reduce_order(i)) * a.dim;
+                        part[i] = product(q, V::load(key + d), part[i]);
+                    }
+                };
+                add(0, [](Vec q, Vec k, Vec) { return V::mul(q, k); });
+                for (int d = W; d < a.dim; d += W)
+                    add(d, [](Vec q, Vec k, Vec sum) { return V::fma(q, k, sum); });
                 Vec sum = V::reduce(part);
                 if (mask != nullptr) {
                     const Vec m = V::load_half(mask + 2 * c);
@@ -223,6 +234,14 @@ template <class V> struct AttentionKernel {
         }
     }
 
+    /** Vectors of dimensions at a time for `rows` rows: their sums, the rows' weights and a value in registers. */
+    static constexpr int narrow_vectors(int rows) {
+        int vectors = 8;
+        while (rows * vectors + rows + 1 > V::REGISTERS)
+            vectors /= 2;
+        return vectors;
+    }
+
     template <bool FINITE, int ROWS, int VECTORS>
     static void narrow_values_part(const Attention& a, const float* weights, float* output, const float* values,
                                    int count) {
@@ -232,18 +251,18 @@ template <class V> struct AttentionKernel {
                 acc[r][v] = V::load(output + static_cast<size_t>(r) * a.dim + v * W);
         }
         for (int c = 0; c < count; ++c, values += a.dim) {
-            Vec value[VECTORS];
-            for (int v = 0; v < VECTORS; ++v)
-                value[v] = V::load(values + v * W);
+            Vec weight[ROWS];
+            for (int r = 0; r < ROWS; ++r)
+                weight[r] = V::broadcast(weights + static_cast<size_t>(r) * a.cells + c);
+#pragma GCC unroll 8
+            for (int v = 0; v < VECTORS; ++v) {
+                const Vec value = V::load(values + v * W);
 #pragma GCC unroll 4
-            for (int r = 0; r < ROWS; ++r) {
-                const Vec weight = V::broadcast(weights + static_cast<size_t>(r) * a.cells + c);
-#pragma GCC unroll 4
-                for (int v = 0; v < VECTORS; ++v) {
+                for (int r = 0; r < ROWS; ++r) {
                     if constexpr (FINITE)
-                        acc[r][v] = V::fma(weight, value[v], acc[r][v]);
+                        acc[r][v] = V::fma(weight[r], value, acc[r][v]);
                     else
-                        acc[r][v] = V::fma_nonzero(weight, value[v], acc[r][v]);
+                        acc[r][v] = V::fma_nonzero(weight[r], value, acc[r][v]);
                 }
             }
         }
@@ -256,7 +275,7 @@ template <class V> struct AttentionKernel {
     template <bool FINITE, int ROWS>
     static void narrow_values_rows(const Attention& a, const float* weights, float* output, const float* values,
                                    int count) {
-        constexpr int VECTORS = V::NARROW_VECTORS;
+        constexpr int VECTORS = narrow_vectors(ROWS);
         int d = 0;
         for (; d + VECTORS * W <= a.dim; d += VECTORS * W) {
             narrow_values_part<FINITE, ROWS, VECTORS>(a, weights, output + d, values + d, count);
@@ -267,15 +286,23 @@ template <class V> struct AttentionKernel {
 
     template <bool FINITE>
     static void narrow_values(const Attention& a, Tile& tile, const float* values, int cell, int count) {
-        constexpr int GROUP = V::NARROW_ROWS;
-        int r = 0;
-        for (; r + GROUP <= tile.rows; r += GROUP) {
-            narrow_values_rows<FINITE, GROUP>(a, tile.scores + static_cast<size_t>(r) * a.cells + cell,
-                                              tile.output + static_cast<size_t>(r) * a.dim, values, count);
-        }
-        for (; r < tile.rows; ++r) {
-            narrow_values_rows<FINITE, 1>(a, tile.scores + static_cast<size_t>(r) * a.cells + cell,
-                                          tile.output + static_cast<size_t>(r) * a.dim, values, count);
+        constexpr int GROUP = 4;
+        for (int r = 0; r < tile.rows; r += GROUP) {
+            const float* weights = tile.scores + static_cast<size_t>(r) * a.cells + cell;
+            float* output = tile.output + static_cast<size_t>(r) * a.dim;
+            switch (std::min(GROUP, tile.rows - r)) {
+            case 1:
+                narrow_values_rows<FINITE, 1>(a, weights, output, values, count);
+                break;
+            case 2:
+                narrow_values_rows<FINITE, 2>(a, weights, output, values, count);
+                break;
+            case 3:
+                narrow_values_rows<FINITE, 3>(a, weights, output, values, count);
+                break;
+            default:
+                narrow_values_rows<FINITE, GROUP>(a, weights, output, values, count);
+            }
         }
     }
 
@@ -401,7 +428,7 @@ template <class V> struct AttentionKernel {
                 any = any || seen[t * blocks + b] != none;
             }
             if (!any) continue;
-            load_block(a, k + static_cast<size_t>(cell) * a.k_cell, a.k_cell, here, cells);
+            load_block<false>(a, k + static_cast<size_t>(cell) * a.k_cell, a.k_cell, here, cells);
             for (int t = 0; t < count; ++t) {
                 Tile& tile = tiles[t];
                 const auto view = seen[t * blocks + b];
@@ -436,7 +463,7 @@ template <class V> struct AttentionKernel {
                 Tile& tile = tiles[t];
                 if (seen[t * blocks + b] == none) continue;
                 if (!loaded) {
-                    finite = load_block(a, v + static_cast<size_t>(cell) * a.v_cell, a.v_cell, here, cells);
+                    finite = load_block<true>(a, v + static_cast<size_t>(cell) * a.v_cell, a.v_cell, here, cells);
                     loaded = true;
                 }
                 if (tile.wide) {

@@ -14,8 +14,7 @@ struct Vector8 {
     static constexpr int WIDTH = 8;
     static constexpr int SCORE_CELLS = 2; // 2 cells × 4 levels of the lane tree in 16 registers
     static constexpr int VALUE_DIMS = 8;
-    static constexpr int NARROW_ROWS = 4; // 4 × 2 sums + 2 values
-    static constexpr int NARROW_VECTORS = 2;
+    static constexpr int REGISTERS = 16;
     static constexpr int WIDE_FROM = 6;
 
     static Vec zero() { return _mm256_setzero_ps(); }

@@ -14,8 +14,7 @@ struct Vector16 {
     static constexpr int WIDTH = 16;
     static constexpr int SCORE_CELLS = 4; // 4 cells × 5 levels of the lane tree in 32 registers
     static constexpr int VALUE_DIMS = 16;
-    static constexpr int NARROW_ROWS = 4; // 4 × 4 sums + 4 values
-    static constexpr int NARROW_VECTORS = 4;
+    static constexpr int REGISTERS = 32;
     static constexpr int WIDE_FROM = 11;
 
     static Vec zero() { return _mm512_setzero_ps(); }
