@@ -1,7 +1,9 @@
 // CPU kernels against llama.cpp's own library as its own selection picks it: time of a pass by number of rows, and prefill.
-// Both libraries run in processes of their own and take turns, so that a busy machine slows both alike.
+// The arms run in processes of their own and take turns, so that a busy machine slows all alike.
 //
-//   node bench/kernels/bench.mjs [--threads N] [--rounds N] [--model default|random] [--context N,N]
+//   npm run bench:kernels -- [--threads N] [--rounds N] [--model default|random] [--context N,N] [--peer DIR]
+//
+// --peer: another checkout of the llama.cpp family (ik_llama.cpp), built for this CPU and timed as a third arm.
 import { spawn } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
@@ -60,7 +62,27 @@ function machine() {
   };
 }
 
-/** Times both arms in turns: prefill of `context` tokens, then passes of each row count after it. */
+/** Builds the timing program on another checkout; the first time takes as long as that checkout's library does. */
+async function buildPeer(folder) {
+  const build = path.join(ROOT, 'build/kernels', `peer-${path.basename(folder)}`);
+  const definitions = ['-DCMAKE_BUILD_TYPE=Release', `-DPEER=${folder}`];
+  await run('cmake', ['-S', path.join(ROOT, 'bench/kernels/peer'), '-B', build, '--log-level=ERROR', ...definitions]);
+  const jobs = String(os.availableParallelism());
+  await run('cmake', [
+    '--build',
+    build,
+    '--target',
+    'step_times',
+    '--parallel',
+    jobs,
+    '--',
+    '--no-print-directory',
+    '-s',
+  ]);
+  return path.join(build, 'step_times');
+}
+
+/** Times the arms in turns: prefill of `context` tokens, then passes of each row count after it. */
 async function measure(arms, context, rounds) {
   const times = new Map();
   const note = (what, arm, ms) => {
@@ -79,25 +101,34 @@ async function measure(arms, context, rounds) {
     }
   }
   return ['prefill', ...ROWS.map((n) => `n=${n}`)].map((what) => {
-    const [stock, ours] = arms.map((arm) => times.get(`${what} ${arm.name}`));
-    const summary = (values) => ({ median: median(values), least: least(values) });
-    return {
-      what,
-      context,
-      stock: summary(stock),
-      ours: summary(ours),
-      ratio: { median: median(ours) / median(stock), least: least(ours) / least(stock) },
+    const summary = ({ name }) => {
+      const values = times.get(`${what} ${name}`);
+      return { median: median(values), least: least(values) };
     };
+    const row = { what, context };
+    for (const arm of arms) row[arm.name] = summary(arm);
+    for (const arm of arms.slice(1)) {
+      row[arm.name].toStock = {
+        median: row[arm.name].median / row.stock.median,
+        least: row[arm.name].least / row.stock.least,
+      };
+    }
+    return row;
   });
 }
 
-function print(title, rows) {
+function print(title, arms, rows) {
   console.log(`\n${title}`);
-  console.log('context  what       stock ms     ours ms   ratio (least)   ratio (median)');
-  for (const { context, what, stock, ours, ratio } of rows) {
-    const columns = [stock.least, ours.least].map((ms) => ms.toFixed(2).padStart(11));
+  const others = arms.slice(1).map(({ name }) => name);
+  const heads = others.map((name) => `${`${name} ms`.padStart(11)}  ÷ stock: least, median`);
+  console.log(`context  what       stock ms${heads.join('')}`);
+  for (const row of rows) {
+    const columns = others.map((name) => {
+      const { least: ms, toStock } = row[name];
+      return `${ms.toFixed(2).padStart(11)}${toStock.least.toFixed(3).padStart(16)}${toStock.median.toFixed(3).padStart(8)}`;
+    });
     console.log(
-      `${String(context).padStart(7)}  ${what.padEnd(8)}${columns.join(' ')}${ratio.least.toFixed(3).padStart(14)}${ratio.median.toFixed(3).padStart(17)}`,
+      `${String(row.context).padStart(7)}  ${row.what.padEnd(8)}${row.stock.least.toFixed(2).padStart(11)}${columns.join('')}`,
     );
   }
 }
@@ -109,6 +140,7 @@ runMain(async () => {
       rounds: { type: 'string', default: '11' },
       model: { type: 'string' },
       context: { type: 'string', default: '256,1000' },
+      peer: { type: 'string' },
     },
   });
   const built = await buildKernels(ROOT, { tools: true });
@@ -120,6 +152,9 @@ runMain(async () => {
     { name: 'random', file: random },
   ].filter(({ name }) => values.model === undefined || values.model === name);
 
+  const peer = values.peer === undefined ? null : path.resolve(values.peer);
+  const peerProgram = peer === null ? null : await buildPeer(peer);
+
   const results = [];
   for (const model of models) {
     const args = [model.file, values.threads, '2048'];
@@ -128,6 +163,7 @@ runMain(async () => {
     const arms = [
       new Arm('stock', program, [built.prebuilt, ...args]),
       new Arm('ours', program, [built.library, ...args]),
+      ...(peerProgram === null ? [] : [new Arm('peer', peerProgram, ['linked', ...args])]),
     ];
     const load = {};
     for (const arm of arms) load[arm.name] = (await arm.answer()).load_ms;
@@ -137,7 +173,8 @@ runMain(async () => {
     }
     for (const arm of arms) await arm.end();
     print(
-      `${path.basename(model.file)}, ${values.threads} threads, load ${Math.round(load.stock)} → ${Math.round(load.ours)} ms`,
+      `${path.basename(model.file)}, ${values.threads} threads, loaded in ${arms.map(({ name }) => `${Math.round(load[name])} ms (${name})`).join(', ')}`,
+      arms,
       rows,
     );
     results.push({ model: path.basename(model.file), threads: Number(values.threads), loadMs: load, rows });
@@ -149,6 +186,9 @@ runMain(async () => {
     .replaceAll(/^-|-$/g, '');
   const file = path.join(ROOT, 'bench/results', `kernels-${slug}.json`);
   mkdirSync(path.dirname(file), { recursive: true });
-  writeFileSync(file, `${JSON.stringify({ machine: description, variant: built.variant, results }, null, 2)}\n`);
+  writeFileSync(
+    file,
+    `${JSON.stringify({ machine: description, variant: built.variant, peer: peer && path.basename(peer), results }, null, 2)}\n`,
+  );
   console.log(`\nWritten: ${path.relative(ROOT, file)}`);
 });

@@ -1,6 +1,7 @@
 // Times passes of a model on one CPU library, on command, so that a script can interleave several libraries in one run.
 //
-//   step_times BACKEND MODEL THREADS CELLS      BACKEND: a libggml-cpu-*.so, or a folder to let llama.cpp pick from
+//   step_times BACKEND MODEL THREADS CELLS      BACKEND: a libggml-cpu-*.so, a folder to let llama.cpp pick from, or
+//                                               "linked" for the one the program is linked with
 //
 // Reads commands from standard input, answers each with one line of JSON:
 //   context N    forgets everything, prefills N tokens           {"ms": time}
@@ -25,6 +26,52 @@ double milliseconds() {
 /** Rows of one llama_decode at most, as the engine uses it. */
 constexpr int BATCH = 512;
 
+// What forks call otherwise: peer/CMakeLists.txt looks which they have.
+#ifdef OLD_CACHE_API
+void clear_cache(llama_context* context) {
+    llama_kv_cache_clear(context);
+}
+void cut_cache(llama_context* context, int length) {
+    llama_kv_cache_seq_rm(context, 0, length, -1);
+}
+#else
+void clear_cache(llama_context* context) {
+    llama_memory_clear(llama_get_memory(context), true);
+}
+void cut_cache(llama_context* context, int length) {
+    llama_memory_seq_rm(llama_get_memory(context), 0, length, -1);
+}
+#endif
+
+/** A pool of threads kept between passes, polling for 2 ms, as the engine's own. */
+class Pool {
+  public:
+#ifdef NO_THREADPOOL
+    Pool(llama_context* /*context*/, int /*threads*/) {}
+#else
+    Pool(llama_context* context, int threads) {
+        auto parameters = ggml_threadpool_params_default(threads);
+        parameters.poll = 1;
+        auto* registry = ggml_backend_dev_backend_reg(ggml_backend_dev_by_type(GGML_BACKEND_DEVICE_TYPE_CPU));
+        auto* create = reinterpret_cast<ggml_threadpool* (*)(ggml_threadpool_params*)>(
+            ggml_backend_reg_get_proc_address(registry, "ggml_threadpool_new"));
+        release_ = reinterpret_cast<void (*)(ggml_threadpool*)>(
+            ggml_backend_reg_get_proc_address(registry, "ggml_threadpool_free"));
+        pool_ = create(&parameters);
+        llama_attach_threadpool(context, pool_, pool_);
+    }
+    ~Pool() { release_(pool_); }
+
+  private:
+    ggml_threadpool* pool_ = nullptr;
+    void (*release_)(ggml_threadpool*) = nullptr;
+
+  public:
+#endif
+    Pool(const Pool&) = delete;
+    Pool& operator=(const Pool&) = delete;
+};
+
 class Session {
   public:
     Session(llama_context* context, int vocabulary)
@@ -34,7 +81,7 @@ class Session {
     Session& operator=(const Session&) = delete;
 
     double prefill(int tokens) {
-        llama_memory_clear(llama_get_memory(context_), true);
+        clear_cache(context_);
         const double start = milliseconds();
         for (int done = 0; done < tokens; done += BATCH)
             decode(done, std::min(BATCH, tokens - done), false);
@@ -46,7 +93,7 @@ class Session {
         const double start = milliseconds();
         decode(length_, rows, true);
         const double time = milliseconds() - start;
-        llama_memory_seq_rm(llama_get_memory(context_), 0, length_, -1);
+        cut_cache(context_, length_);
         return time;
     }
 
@@ -89,11 +136,13 @@ int main(int argc, char** argv) {
             if (level == GGML_LOG_LEVEL_ERROR || std::strstr(text, "specdiff") != nullptr) std::fputs(text, stderr);
         },
         nullptr);
+#ifndef NO_THREADPOOL // forks without one load no backends either
     if (backend.find(".so") != std::string::npos) {
         if (ggml_backend_load(backend.c_str()) == nullptr) return 1;
-    } else {
+    } else if (backend != "linked") {
         ggml_backend_load_all_from_path(backend.c_str());
     }
+#endif
     llama_backend_init();
 
     double start = milliseconds();
@@ -106,22 +155,14 @@ int main(int argc, char** argv) {
     parameters.n_ctx = static_cast<uint32_t>(std::atoi(argv[4]));
     parameters.n_batch = parameters.n_ubatch = BATCH;
     parameters.n_threads = parameters.n_threads_batch = threads;
-    parameters.no_perf = true;
+#ifdef FLASH_ATTENTION_SWITCH
+    parameters.flash_attn = true; // elsewhere it is used by itself where it can be
+#endif
     llama_context* context = llama_init_from_model(model, parameters);
     if (context == nullptr) return 1;
 
-    // The engine's own pool: kept between passes, polling for 2 ms.
-    auto pool_parameters = ggml_threadpool_params_default(threads);
-    pool_parameters.poll = 1;
-    auto* registry = ggml_backend_dev_backend_reg(ggml_backend_dev_by_type(GGML_BACKEND_DEVICE_TYPE_CPU));
-    auto* create = reinterpret_cast<ggml_threadpool* (*)(ggml_threadpool_params*)>(
-        ggml_backend_reg_get_proc_address(registry, "ggml_threadpool_new"));
-    auto* release = reinterpret_cast<void (*)(ggml_threadpool*)>(
-        ggml_backend_reg_get_proc_address(registry, "ggml_threadpool_free"));
-    ggml_threadpool* pool = create(&pool_parameters);
-    llama_attach_threadpool(context, pool, pool);
-
     {
+        const Pool pool(context, threads);
         Session session(context, llama_vocab_n_tokens(llama_model_get_vocab(model)));
         std::printf("{\"load_ms\": %.1f}\n", load);
         std::fflush(stdout);
@@ -134,7 +175,5 @@ int main(int argc, char** argv) {
         }
     }
     llama_free(context);
-    release(pool);
-    llama_model_free(model);
     return 0;
 }
