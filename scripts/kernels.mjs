@@ -19,10 +19,10 @@ import { isMain, run, runMain } from './process.mjs';
 import { hashFiles, onlyWhenChanged } from './stamp.mjs';
 
 /**
- * CPU generations by platform, best first, by the flags Linux names. Only those that differ for us: every library holds
- * all our kernels of its architecture and chooses by CPUID, so a generation is about llama.cpp's own code around them.
- * Hence no icelake (AVX-512 VBMI occurs nowhere in it) and no alderlake (AVX-VNNI only in products that ours replace).
- * zen4 adds BF16 products, cascadelake the AVX-512 of norms, activations and unquantized products.
+ * CPU generations by platform, best first, by the flags Linux names. A library holds our kernels of its generation and of
+ * those below it, and llama.cpp's own code compiled for it. Only those that differ for us: haswell and alderlake by our
+ * kernels (AVX2, AVX-VNNI), cascadelake by ours for AVX-512 VNNI, zen4 by llama.cpp's BF16 products. icelake would add
+ * AVX-512 VBMI, which occurs nowhere in either.
  */
 const GENERATIONS = {
   'linux-x64': [
@@ -31,6 +31,7 @@ const GENERATIONS = {
       flags: ['avx512f', 'avx512bw', 'avx512vl', 'avx512dq', 'avx512cd', 'avx512vbmi', 'avx512_vnni', 'avx512_bf16'],
     },
     { name: 'cascadelake', flags: ['avx512f', 'avx512bw', 'avx512vl', 'avx512dq', 'avx512cd', 'avx512_vnni'] },
+    { name: 'alderlake', flags: ['avx2', 'fma', 'f16c', 'bmi2', 'avx_vnni'] },
     { name: 'haswell', flags: ['avx2', 'fma', 'f16c', 'bmi2'] },
   ],
 };

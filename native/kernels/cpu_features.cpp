@@ -1,5 +1,6 @@
 #include "cpu_features.h"
 
+#include "avx2/table.h"
 #include "avx512/table.h"
 
 #include <cpuid.h>
@@ -33,23 +34,43 @@ uint64_t saved_registers() {
     return (static_cast<uint64_t>(high) << 32) | low;
 }
 
-bool runs_avx512vnni() {
+constexpr uint64_t YMM_STATE = 0x06, ZMM_STATE = 0xE6;
+
+/** Whether the system saves all of `state`. */
+bool saves(uint64_t state) {
+    const bool asks = bit(cpuid(1).ecx, 27); // OSXSAVE
+    return asks && (saved_registers() & state) == state;
+}
+
+bool runs_avx2() {
     const auto basic = cpuid(1);
-    if (!bit(basic.ecx, 27)) return false; // OSXSAVE
-    constexpr uint64_t ZMM_STATE = 0xE6;
-    if ((saved_registers() & ZMM_STATE) != ZMM_STATE) return false;
+    const bool fma = bit(basic.ecx, 12), f16c = bit(basic.ecx, 29), avx2 = bit(cpuid(7).ebx, 5);
+    return saves(YMM_STATE) && fma && f16c && avx2;
+}
+
+[[maybe_unused]] bool runs_avxvnni() {
+    return runs_avx2() && bit(cpuid(7, 1).eax, 4);
+}
+
+[[maybe_unused]] bool runs_avx512vnni() {
     const auto extended = cpuid(7);
     const bool f = bit(extended.ebx, 16), dq = bit(extended.ebx, 17), bw = bit(extended.ebx, 30),
-               vl = bit(extended.ebx, 31);
-    const bool vnni = bit(extended.ecx, 11), fma = bit(basic.ecx, 12), f16c = bit(basic.ecx, 29);
-    return f && dq && bw && vl && vnni && fma && f16c;
+               vl = bit(extended.ebx, 31), vnni = bit(extended.ecx, 11);
+    return runs_avx2() && saves(ZMM_STATE) && f && dq && bw && vl && vnni;
 }
 
 } // namespace
 
+// A library holds the kernels of its CPU generation and of those below it (CMakeLists.txt).
 std::vector<const KernelTable*> usable_kernels() {
     std::vector<const KernelTable*> usable;
+#ifdef SPECDIFF_AVX512
     if (runs_avx512vnni()) usable.push_back(&avx512::table());
+#endif
+#ifdef SPECDIFF_AVXVNNI
+    if (runs_avxvnni()) usable.push_back(&avx2::vnni_table());
+#endif
+    if (runs_avx2()) usable.push_back(&avx2::table());
     return usable;
 }
 

@@ -1,12 +1,13 @@
 // Matrix kernels on AVX-512 VNNI: vpdpbusd of 16 output rows × 4 weights with 4 broadcast activations.
 #include "matrix.h"
 
+#include "../unroll.h"
+
 #include <immintrin.h>
 
 #include <cstring>
-#include <utility>
 
-#define INLINE __attribute__((always_inline))
+#define INLINE SPECDIFF_INLINE
 
 namespace specdiff::kernels::avx512 {
 
@@ -60,18 +61,6 @@ INLINE inline __m512i dot4(__m512i sum, __m512i weights, const int8_t* x) {
     int32_t word;
     std::memcpy(&word, x, sizeof(word));
     return _mm512_dpbusd_epi32(sum, weights, _mm512_set1_epi32(word));
-}
-
-/**
- * Calls f(0) … f(N − 1) with constant indices: arrays of registers stay in registers, which they don't in loops that
- * the compiler unrolls only after it has placed the arrays in memory (GCC 12: a load and a store more per row and
- * block).
- */
-template <class F, int... I> INLINE inline void unroll([[maybe_unused]] F f, std::integer_sequence<int, I...>) {
-    (f(std::integral_constant<int, I>()), ...);
-}
-template <int N, class F> INLINE inline void unroll(F f) {
-    unroll(f, std::make_integer_sequence<int, N>());
 }
 
 /** Adds one block's product for rows FIRST to FIRST + ROWS − 1; ROWS = 4 chains of vpdpbusd hide its four cycles. */
