@@ -72,6 +72,8 @@ export interface NativeEngine {
   readonly drafter: DrafterDescription | null;
   /** Why the drafter given was not taken, or null. */
   readonly drafterNote: string | null;
+  /** Which of the target's weights our CPU kernels leave to llama.cpp's own code, or null. */
+  readonly weightsNote: string | null;
   readonly threads: number;
   readonly fim: FimTokens | null;
   tokenize(text: string, addBos: boolean, parseSpecial: boolean): Int32Array;
@@ -95,7 +97,7 @@ export interface NativeAddon {
   listCpuLibraries(nativeDirectory: string): CpuLibrary[];
   /** Loads the backends; once a process, before anything else. */
   initialize(options: InitializeOptions): BackendDescription;
-  /** Multiplies small matrices of every common type, one and many rows, on all threads: traps here if it ever will. */
+  /** Small matrix products and attention of every common type, compared with double precision: traps here if it ever will. */
   exercise(threads: number): void;
   /** Checks the files first: a corrupt, truncated, wrong or mismatched model rejects, it never aborts. */
   load(options: LoadOptions): Promise<NativeEngine>;

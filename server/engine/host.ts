@@ -76,8 +76,11 @@ export class EngineHost {
         if (told !== 'debug' || VERBOSE) this.send({ event: 'log', level: told, text });
       },
     });
+    const { kernelsNote } = options;
+    if (kernelsNote !== null) this.send({ event: 'log', level: 'info', text: `backend ${kernelsNote}` });
     const engine = await addon.load(options);
     this.engine = engine;
+    const notes = [...backend.notes, kernelsNote, engine.weightsNote].filter((note) => note !== null);
     this.send({
       event: 'loaded',
       id,
@@ -85,7 +88,7 @@ export class EngineHost {
         target: engine.target,
         drafter: engine.drafter,
         drafterNote: engine.drafterNote,
-        backend,
+        backend: { ...backend, notes },
         threads: engine.threads,
         loadMs: performance.now() - startedAt,
       },
