@@ -2,7 +2,8 @@
  * Every drafter on the held-out prompts, as the product completes them (same prompts, stop rules, engine process), the
  * arms one after the other on each prompt, in turning order, from the same cached prefix.
  *
- * Usage: npm run bench [-- --prompts N --rounds N --temperature X --drafter-model FILE --untrained FILE --json FILE]
+ * Usage: npm run bench [-- --prompts N --rounds N --temperature X --drafter-model FILE --untrained FILE --stock --json FILE]
+ * --stock: the same arms on llama.cpp's own CPU library besides.
  */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
@@ -39,6 +40,7 @@ function readOptions() {
       threads: { type: 'string', default: String(os.availableParallelism()) },
       'drafter-model': { type: 'string', default: '' },
       untrained: { type: 'string' },
+      stock: { type: 'boolean', default: false },
       json: { type: 'string' },
     },
   });
@@ -92,6 +94,10 @@ async function main(): Promise<void> {
   const engine = createArmEngine(options.root, base);
   const drafters: readonly DrafterName[] = ['none', 'ngram', 'diffusion', 'auto'];
   const arms: Arm[] = drafters.map((drafter) => ({ name: drafter, drafter, engine }));
+  if (options.stock) {
+    const stock = createArmEngine(options.root, { ...base, kernels: 'stock' });
+    arms.push(...drafters.map((drafter) => ({ name: `${drafter}, stock library`, drafter, engine: stock })));
+  }
   if (options.untrained !== undefined) {
     const untrained = createArmEngine(options.root, { ...base, drafterPath: options.untrained });
     arms.push({ name: 'diffusion, untrained', drafter: 'diffusion', engine: untrained });
