@@ -25,6 +25,8 @@ interface Arm {
   readonly name: string;
   readonly drafter: DrafterName;
   readonly engine: EngineClient;
+  /** The arm of plain decoding on the same library. */
+  readonly plain: string;
 }
 
 const GROUPS = ['all', 'code', 'prose', 'summary'] as const;
@@ -93,14 +95,15 @@ async function main(): Promise<void> {
   };
   const engine = createArmEngine(options.root, base);
   const drafters: readonly DrafterName[] = ['none', 'ngram', 'diffusion', 'auto'];
-  const arms: Arm[] = drafters.map((drafter) => ({ name: drafter, drafter, engine }));
+  const arms: Arm[] = drafters.map((drafter) => ({ name: drafter, drafter, engine, plain: 'none' }));
   if (options.stock) {
     const stock = createArmEngine(options.root, { ...base, kernels: 'stock' });
-    arms.push(...drafters.map((drafter) => ({ name: `${drafter}, stock library`, drafter, engine: stock })));
+    const name = (drafter: DrafterName) => `${drafter}, stock library`;
+    arms.push(...drafters.map((drafter) => ({ name: name(drafter), drafter, engine: stock, plain: name('none') })));
   }
   if (options.untrained !== undefined) {
     const untrained = createArmEngine(options.root, { ...base, drafterPath: options.untrained });
-    arms.push({ name: 'diffusion, untrained', drafter: 'diffusion', engine: untrained });
+    arms.push({ name: 'diffusion, untrained', drafter: 'diffusion', engine: untrained, plain: 'none' });
   }
   const prompts = spread(readPrompts(path.join(options.root, 'bench/prompts/heldout.jsonl')), Number(options.prompts));
   const tallies = new Map(arms.map((arm) => [arm.name, new Map(GROUPS.map((group) => [group, new Tally()]))]));
@@ -127,7 +130,9 @@ async function main(): Promise<void> {
           own.forEach((tally) => tally?.addStats(result.stats));
           texts.set(arm.name, result.text);
         }
-        for (const [name, text] of texts) if (text !== texts.get('none')) changed.get(name)?.add(prompt.id);
+        for (const { name, plain } of arms) {
+          if (texts.get(name) !== texts.get(plain)) changed.get(name)?.add(prompt.id);
+        }
         process.stderr.write(`\rround ${round + 1}, prompt ${index + 1} of ${prompts.length} `);
       }
     }
