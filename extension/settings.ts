@@ -7,6 +7,7 @@ import {
   type BackendChoice,
   type DrafterName,
   type EditorSettings,
+  type KernelChoice,
   type ServerSettings,
   type Settings,
 } from '../protocol/settings';
@@ -46,6 +47,7 @@ export const BOUNDS = {
 
 export const DRAFTERS: readonly DrafterName[] = ['auto', 'none', 'ngram', 'diffusion'];
 export const BACKENDS: readonly BackendChoice[] = ['auto', 'cpu', 'cuda', 'vulkan', 'metal'];
+export const KERNELS: readonly KernelChoice[] = ['auto', 'stock'];
 
 /** Reads the settings; a missing or unusable value gives the default, a number out of bounds the nearest bound. */
 export function readSettings(source: SettingsSource): Settings {
@@ -67,6 +69,7 @@ function readServerSettings(source: SettingsSource): ServerSettings {
   const contextTokens = number(source, 'completion.contextTokens', fallback.contextTokens);
   return {
     backend: choice(source, 'engine.backend', BACKENDS, fallback.backend),
+    kernels: choice(source, 'engine.kernels', KERNELS, fallback.kernels),
     backendDirectories: texts(source, 'engine.backendDirectories', fallback.backendDirectories),
     threads: number(source, 'engine.threads', fallback.threads),
     idleMinutes: number(source, 'engine.idleMinutes', fallback.idleMinutes),

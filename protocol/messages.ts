@@ -214,10 +214,10 @@ export interface DeviceDescription {
 
 /** What was picked to compute on, and why not another. */
 export interface BackendDescription {
-  /** Short name for statistics and status: "CPU (zen4)", "CUDA (NVIDIA H200)". */
+  /** Short name for statistics and status: "CPU (specdiff haswell, AVX2)", "CUDA (NVIDIA H200)". */
   readonly name: string;
   readonly devices: readonly DeviceDescription[];
-  /** One line for each backend not used, with its reason. */
+  /** One line for each backend, and for CPU kernels, not used, with its reason. */
   readonly notes: readonly string[];
 }
 
@@ -259,6 +259,8 @@ export interface EngineLoadOptions {
   readonly backendDirectories: readonly string[];
   /** File name of the CPU backend library to use; null lets llama.cpp's own scoring choose. */
   readonly cpuLibrary: string | null;
+  /** Why `cpuLibrary` is not the one with our kernels; null where it is. */
+  readonly kernelsNote: string | null;
   readonly backend: BackendChoice;
   readonly threads: number;
   readonly contextTokens: number;

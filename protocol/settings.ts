@@ -6,6 +6,9 @@
 /** Names of the drafters, the same in settings, CLI and telemetry. */
 export type DrafterName = 'auto' | 'none' | 'ngram' | 'diffusion';
 
+/** Whose CPU kernels compute: ours where they run, or llama.cpp's own. */
+export type KernelChoice = 'auto' | 'stock';
+
 export type BackendChoice = 'auto' | 'cpu' | 'cuda' | 'vulkan' | 'metal';
 
 /** How the target's distribution p is made from its logits. */
@@ -26,6 +29,7 @@ export interface SamplingSettings {
 /** Settings that the language server needs; sent whole at start and on every change. */
 export interface ServerSettings {
   readonly backend: BackendChoice;
+  readonly kernels: KernelChoice;
   /** Further folders to look for GPU backend libraries in; the package itself carries only the CPU ones. */
   readonly backendDirectories: readonly string[];
   /** 0 chooses the physical cores left to us. */
@@ -73,6 +77,7 @@ export const DEFAULT_SETTINGS: Settings = {
   },
   server: {
     backend: 'auto',
+    kernels: 'auto',
     backendDirectories: [],
     threads: 0,
     idleMinutes: 10,

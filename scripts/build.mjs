@@ -35,12 +35,17 @@ async function fetchTarget() {
   await run(process.execPath, [path.join(ROOT, 'dist/cli.js'), 'fetch-model', '--extension-root', ROOT], { cwd: ROOT });
 }
 
-/** @param {{ model?: boolean }} options `model: false` leaves the target out (a package without it). */
-export async function build({ model = true } = {}) {
+/**
+ * @param {{ model?: boolean, allKernels?: boolean }} options `model: false` leaves the target out (a package without it);
+ *   `allKernels` builds the CPU kernels of every generation, not only this machine's
+ */
+export async function build({ model = true, allKernels = false } = {}) {
   checkPrerequisites();
   await installDependencies();
   const { buildNative } = await import('./native.mjs');
   await buildNative(ROOT, { jobs: os.availableParallelism() });
+  const { installKernels } = await import('./kernels.mjs');
+  await installKernels(ROOT, { all: allKernels });
   const { bundle } = await import('./bundle.mjs');
   await bundle();
   if (model) await fetchTarget();

@@ -1,68 +1,56 @@
 // Rebuilds llama.cpp's CPU backend library from the pinned source with native/kernels in it.
-// Runnable alone: `node scripts/kernels.mjs`; with --tools also the tests' and the benchmark's programs.
-import { execFileSync } from 'node:child_process';
-import { copyFileSync, existsSync, mkdirSync, readFileSync, readdirSync, renameSync, rmSync } from 'node:fs';
+// Runnable alone, for this machine: `node scripts/kernels.mjs`; with --all for every CPU generation of the platform.
+import {
+  closeSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+} from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { checkOutLlama, llamaRelease, nativeFolder, prebuiltFolder } from './llama.mjs';
 import { isMain, run, runMain } from './process.mjs';
 import { hashFiles, onlyWhenChanged } from './stamp.mjs';
 
-/** What a build of ggml-cpu and of programs on libllama reads; a sparse checkout keeps the rest of the tree out. */
-const SOURCES = ['include', 'ggml/include', 'ggml/src/ggml-cpu', 'src'];
-/** CPU generations we build for, best first, by the flags Linux names; AMX is left to llama.cpp's own library. */
-const VARIANTS = [
-  {
-    name: 'zen4',
-    flags: ['avx512f', 'avx512bw', 'avx512vl', 'avx512dq', 'avx512cd', 'avx512vbmi', 'avx512_vnni', 'avx512_bf16'],
-  },
-  { name: 'icelake', flags: ['avx512f', 'avx512bw', 'avx512vl', 'avx512dq', 'avx512cd', 'avx512vbmi', 'avx512_vnni'] },
-  { name: 'cascadelake', flags: ['avx512f', 'avx512bw', 'avx512vl', 'avx512dq', 'avx512cd', 'avx512_vnni'] },
-  { name: 'alderlake', flags: ['avx2', 'fma', 'f16c', 'bmi2', 'avx_vnni'] },
-  { name: 'haswell', flags: ['avx2', 'fma', 'f16c', 'bmi2'] },
-];
+/**
+ * CPU generations by platform, best first, by the flags Linux names. A library holds our kernels of its generation and of
+ * those below it, and llama.cpp's own code compiled for it. Only those that differ for us: haswell and alderlake by our
+ * kernels (AVX2, AVX-VNNI), cascadelake by ours for AVX-512 VNNI, zen4 by llama.cpp's BF16 products. icelake would add
+ * AVX-512 VBMI, which occurs nowhere in either.
+ */
+const GENERATIONS = {
+  'linux-x64': [
+    {
+      name: 'zen4',
+      flags: ['avx512f', 'avx512bw', 'avx512vl', 'avx512dq', 'avx512cd', 'avx512vbmi', 'avx512_vnni', 'avx512_bf16'],
+    },
+    { name: 'cascadelake', flags: ['avx512f', 'avx512bw', 'avx512vl', 'avx512dq', 'avx512cd', 'avx512_vnni'] },
+    { name: 'alderlake', flags: ['avx2', 'fma', 'f16c', 'bmi2', 'avx_vnni'] },
+    { name: 'haswell', flags: ['avx2', 'fma', 'f16c', 'bmi2'] },
+  ],
+};
+const KERNEL_LIBRARY = /^libggml-cpu-specdiff-.*\.so$/;
 
-const readJson = (file) => JSON.parse(readFileSync(file, 'utf8'));
-const nativeFolder = `${process.platform}-${process.arch}`;
+/** Names of the generations that the platform's package carries; empty where there are no kernels for it. */
+export const kernelVariants = (platform = nativeFolder()) => (GENERATIONS[platform] ?? []).map(({ name }) => name);
 
 /** The generation of this machine's CPU that we have kernels for; null where llama.cpp's own libraries serve. */
 export function machineVariant() {
-  if (nativeFolder !== 'linux-x64') return null;
-  const flags = new Set(/^flags\s*:(.*)$/m.exec(readFileSync('/proc/cpuinfo', 'utf8'))?.[1]?.trim().split(/\s+/) ?? []);
-  return VARIANTS.find((variant) => variant.flags.every((flag) => flags.has(flag)))?.name ?? null;
+  const generations = GENERATIONS[nativeFolder()] ?? [];
+  if (generations.length === 0) return null;
+  const text = readFileSync('/proc/cpuinfo', 'utf8');
+  const flags = new Set(/^(?:flags|Features)\s*:(.*)$/m.exec(text)?.[1]?.trim().split(/\s+/) ?? []);
+  return generations.find((generation) => generation.flags.every((flag) => flags.has(flag)))?.name ?? null;
 }
 
 /** File name of a generation's library, beside llama.cpp's own (libggml-cpu-zen4.so), which stay selectable. */
 export const kernelLibrary = (variant) => `libggml-cpu-specdiff-${variant}.so`;
-
-/** Checks out llama.cpp's sources from the bundle that comes with the prebuilt libraries. */
-async function checkOut(root, release) {
-  const source = path.join(root, 'build/kernels/llama.cpp');
-  const bundle = path.join(root, 'node_modules/node-llama-cpp/llama/gitRelease.bundle');
-  const stamp = path.join(root, 'build/kernels/llama.cpp.stamp');
-  await onlyWhenChanged(
-    stamp,
-    `${release} ${SOURCES}`,
-    SOURCES.map((folder) => path.join(source, folder)),
-    async () => {
-      rmSync(source, { recursive: true, force: true });
-      const git = (...args) => execFileSync('git', args, { stdio: ['ignore', 'ignore', 'pipe'] });
-      git('init', '--quiet', source);
-      git('-C', source, 'fetch', '--quiet', bundle, 'HEAD');
-      git('-C', source, 'sparse-checkout', 'set', ...SOURCES);
-      git('-C', source, 'checkout', '--quiet', 'FETCH_HEAD');
-    },
-  );
-  return source;
-}
-
-function prebuiltFolder(root) {
-  const folder = path.join(root, 'node_modules/@node-llama-cpp', nativeFolder, 'bins', nativeFolder);
-  if (!existsSync(folder)) {
-    throw new Error(`llama.cpp's prebuilt libraries for ${nativeFolder} are missing: run \`npm ci\`.`);
-  }
-  return folder;
-}
 
 /**
  * @typedef {object} KernelBuild
@@ -70,33 +58,34 @@ function prebuiltFolder(root) {
  * @property {string} library path of the library
  * @property {string} prebuilt folder of llama.cpp's own libraries of the same version
  * @property {string} source llama.cpp's checkout
- * @property {string} build folder with the programs, when they were asked for
+ * @property {string} build folder with the library, and with the programs when they were asked for
+ * @property {boolean} ran false where everything was up to date
  */
 
 /**
- * Builds this machine's library into dist/native; does nothing where there are no kernels for its CPU.
+ * Builds one generation's library below build/kernels.
  * @param {string} root the clone
- * @param {{ jobs?: number, tools?: boolean, sanitize?: boolean }} [options] sanitize: builds library and programs with
- *   AddressSanitizer and UBSan in a folder of their own and leaves dist/native alone
- * @returns {Promise<KernelBuild | null>}
+ * @param {string} variant CPU generation
+ * @param {{ jobs?: number, tools?: boolean, sanitize?: boolean }} [options] tools: also the programs of tests and
+ *   benchmark; sanitize: our kernels and the checking program with AddressSanitizer and UBSan, in a folder of its own
+ * @returns {Promise<KernelBuild>}
+ * @throws one sentence with the compiler's first error where the library can't be built
  */
-export async function buildKernels(root, { jobs = os.availableParallelism(), tools = false, sanitize = false } = {}) {
-  const variant = machineVariant();
-  if (variant === null) {
-    console.log("CPU kernels: none for this CPU or platform; llama.cpp's own library computes.");
-    return null;
-  }
-  const release = readJson(path.join(root, 'node_modules/node-llama-cpp/llama/binariesGithubRelease.json')).release;
+export async function buildKernels(
+  root,
+  variant,
+  { jobs = os.availableParallelism(), tools = false, sanitize = false } = {},
+) {
   const prebuilt = prebuiltFolder(root);
+  const source = await checkOutLlama(root);
   const name = `${variant}${sanitize ? '-sanitize' : ''}`;
   const build = path.join(root, 'build/kernels', name);
-  const built = path.join(build, kernelLibrary(variant));
-  const folder = path.join(root, 'dist/native', nativeFolder);
-  const library = sanitize ? built : path.join(folder, kernelLibrary(variant));
-  const inputs = ['native/kernels', 'scripts/kernels.mjs', ...(tools ? ['test/kernels', 'bench/kernels'] : [])];
-  const source = await checkOut(root, release);
+  const library = path.join(build, kernelLibrary(variant));
+  const inputs = ['native/kernels', 'scripts/kernels.mjs', 'scripts/llama.mjs'];
+  if (tools) inputs.push('test/kernels', 'bench/kernels');
   const stamp = path.join(root, `build/kernels/${name}${tools ? '-tools' : ''}.stamp`);
-  const ran = await onlyWhenChanged(stamp, hashFiles(root, inputs, `${release} ${name}`), [built], async () => {
+  const key = hashFiles(root, inputs, `${llamaRelease(root)} ${name}`);
+  const ran = await onlyWhenChanged(stamp, key, [library], async () => {
     const settings = {
       CMAKE_BUILD_TYPE: 'Release',
       LLAMA_SOURCE: source,
@@ -105,29 +94,73 @@ export async function buildKernels(root, { jobs = os.availableParallelism(), too
       TOOLS: tools ? 'ON' : 'OFF',
       SANITIZE: sanitize ? 'ON' : 'OFF',
     };
-    const definitions = Object.entries(settings).map(([key, value]) => `-D${key}=${value}`);
+    const definitions = Object.entries(settings).map(([setting, value]) => `-D${setting}=${value}`);
     mkdirSync(build, { recursive: true });
-    await run('cmake', ['-S', path.join(root, 'native/kernels'), '-B', build, '--log-level=WARNING', ...definitions]);
-    await run('cmake', ['--build', build, '--parallel', String(jobs), '--', '--no-print-directory', '-s']);
+    console.log(`Building CPU kernels (${name}) …`);
+    await logged(path.join(build, 'build.log'), root, [
+      ['cmake', ['-S', path.join(root, 'native/kernels'), '-B', build, '--log-level=WARNING', ...definitions]],
+      ['cmake', ['--build', build, '--parallel', String(jobs), '--', '--no-print-directory', '-s']],
+    ]);
   });
-  if (!sanitize) {
-    // dist/native is put together anew by the engine's own build: copy whenever the file isn't there or isn't this one.
-    if (ran || !existsSync(library)) {
-      mkdirSync(folder, { recursive: true });
-      copyFileSync(built, `${library}.part`);
-      renameSync(`${library}.part`, library);
-    }
-    for (const other of readdirSync(folder)) {
-      if (/^libggml-cpu-specdiff-.*\.so$/.test(other) && other !== kernelLibrary(variant))
-        rmSync(path.join(folder, other));
+  return { variant, library, prebuilt, source, build, ran };
+}
+
+/** Runs the commands with their output in a file, since hundreds of lines of compiler help nobody but who looks for them. */
+async function logged(file, root, commands) {
+  const log = openSync(file, 'w');
+  try {
+    for (const [command, args] of commands) await run(command, args, { stdio: ['ignore', log, log] });
+  } catch (error) {
+    const lines = readFileSync(file, 'utf8').split('\n');
+    const at = lines.findIndex((line) => /\berror\b/i.test(line));
+    // CMake puts the message on the lines after "CMake Error at …".
+    const reason = (at < 0 ? error.message : lines[at].startsWith('CMake Error') ? lines[at + 1] : lines[at]).trim();
+    throw new Error(`${reason} (all of it in ${path.relative(root, file)})`);
+  } finally {
+    closeSync(log);
+  }
+}
+
+/**
+ * Puts kernel libraries beside the engine's others in dist/native, and takes away those of other builds. Where one can't
+ * be built, says so in a sentence and leaves the work to llama.cpp's own.
+ * @param {string} root the clone
+ * @param {{ all?: boolean, jobs?: number }} [options] all: every generation of the platform, else this machine's
+ */
+export async function installKernels(root, { all = false, jobs } = {}) {
+  const machine = machineVariant();
+  const variants = all ? kernelVariants() : machine === null ? [] : [machine];
+  if (variants.length === 0)
+    console.log(
+      `CPU kernels: none for ${machine === null && kernelVariants().length > 0 ? 'this processor' : nativeFolder()}; llama.cpp's own library computes.`,
+    );
+  const folder = path.join(root, 'dist/native', nativeFolder());
+  mkdirSync(folder, { recursive: true });
+  const installed = [];
+  for (const variant of variants) {
+    try {
+      const { library, ran } = await buildKernels(root, variant, { jobs });
+      const copied = install(library, path.join(folder, kernelLibrary(variant)));
+      console.log(ran || copied ? `CPU kernels built: ${variant}.` : `CPU kernels are up to date: ${variant}.`);
+      installed.push(kernelLibrary(variant));
+    } catch (error) {
+      console.log(`CPU kernels (${variant}) could not be built; llama.cpp's own library computes: ${error.message}`);
     }
   }
-  console.log(ran ? `CPU kernels built: ${path.relative(root, library)}` : 'CPU kernels are up to date.');
-  return { variant, library, prebuilt, source, build };
+  for (const file of readdirSync(folder)) {
+    if (KERNEL_LIBRARY.test(file) && !installed.includes(file)) rmSync(path.join(folder, file));
+  }
+}
+
+/** False where the same file is there already. Running processes keep the one they have open. */
+function install(built, to) {
+  if (existsSync(to) && readFileSync(to).equals(readFileSync(built))) return false;
+  copyFileSync(built, `${to}.part`);
+  renameSync(`${to}.part`, to);
+  return true;
 }
 
 if (isMain(import.meta.url)) {
   const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..');
-  const wants = (flag) => process.argv.includes(flag);
-  runMain(() => buildKernels(root, { tools: wants('--tools'), sanitize: wants('--sanitize') }));
+  runMain(() => installKernels(root, { all: process.argv.includes('--all') }));
 }

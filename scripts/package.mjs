@@ -2,6 +2,8 @@
 import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { ROOT, build } from './build.mjs';
+import { kernelLibrary, kernelVariants } from './kernels.mjs';
+import { nativeFolder } from './llama.mjs';
 import { writeNotices } from './notices.mjs';
 import { isMain, runMain } from './process.mjs';
 
@@ -14,17 +16,18 @@ const EXPECTED = [
   /^dist\/native\/[\w-]+\/[\w.-]+\.(node|so|dylib|dll|json)$/,
   /^models\/(catalogue\.json|[\w.-]+\.gguf|cache\/[\w.-]+\.gguf)$/,
 ];
-/** A package without one of these can't work. */
+/** A package without one of these can't work, or not as fast as it should. */
 const REQUIRED = [
   'dist/extension.js',
   'dist/server.js',
   'dist/engine.js',
   'models/catalogue.json',
   'THIRD_PARTY_NOTICES',
+  ...kernelVariants().map((variant) => `dist/native/${nativeFolder()}/${kernelLibrary(variant)}`),
 ];
 
 export async function packageExtension({ model = true } = {}) {
-  await build({ model });
+  await build({ model, allKernels: true });
   await writeNotices();
   const { createVSIX, listFiles } = await import('@vscode/vsce');
 
@@ -42,7 +45,7 @@ export async function packageExtension({ model = true } = {}) {
   if (missing.length > 0)
     throw new Error(`The package would lack ${missing.join(', ')}; run \`npm run build\` and look for errors.`);
 
-  const target = `${process.platform}-${process.arch}`;
+  const target = nativeFolder();
   const { version } = JSON.parse(readFileSync(path.join(ROOT, 'package.json'), 'utf8'));
   const packagePath = path.join(ROOT, `specdiff-${target}-${version}${model ? '' : '-no-model'}.vsix`);
   await createVSIX({

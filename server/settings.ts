@@ -3,18 +3,21 @@ import {
   DEFAULT_SETTINGS,
   type BackendChoice,
   type DrafterName,
+  type KernelChoice,
   type SamplingSettings,
   type ServerSettings,
 } from '../protocol/settings';
 
 export const DRAFTERS: readonly DrafterName[] = ['auto', 'none', 'ngram', 'diffusion'];
 export const BACKENDS: readonly BackendChoice[] = ['auto', 'cpu', 'cuda', 'vulkan', 'metal'];
+export const KERNELS: readonly KernelChoice[] = ['auto', 'stock'];
 
 const DEFAULTS = DEFAULT_SETTINGS.server;
 
 export function readServerSettings(value: unknown): ServerSettings {
   return {
     backend: oneOf(get(value, 'backend'), BACKENDS, DEFAULTS.backend),
+    kernels: oneOf(get(value, 'kernels'), KERNELS, DEFAULTS.kernels),
     backendDirectories: strings(get(value, 'backendDirectories')),
     threads: whole(get(value, 'threads'), 0, 256, DEFAULTS.threads),
     idleMinutes: number(get(value, 'idleMinutes'), 0, 10_080, DEFAULTS.idleMinutes),

@@ -9,7 +9,7 @@ import path from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { buildKernels } from '../../scripts/kernels.mjs';
+import { buildKernels, machineVariant } from '../../scripts/kernels.mjs';
 import { run, runMain } from '../../scripts/process.mjs';
 
 const ROOT = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../..');
@@ -111,8 +111,9 @@ runMain(async () => {
       context: { type: 'string', default: '256,1000' },
     },
   });
-  const built = await buildKernels(ROOT, { tools: true });
-  if (built === null) throw new Error('There are no kernels for this CPU: nothing to compare.');
+  const variant = machineVariant();
+  if (variant === null) throw new Error('There are no kernels for this CPU: nothing to compare.');
+  const built = await buildKernels(ROOT, variant, { tools: true });
   const random = path.join(ROOT, 'build/kernels/random-qwen2.5-1.5b-q4_k_m.gguf');
   if (values.model !== 'default' && !existsSync(random)) await run(path.join(built.build, 'random_model'), [random]);
   const models = [

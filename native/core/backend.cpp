@@ -11,6 +11,7 @@
 #include <array>
 #include <mutex>
 #include <optional>
+#include <utility>
 
 namespace specdiff {
 
@@ -69,7 +70,32 @@ int score_of(const DynamicLibrary& library) {
     return function != nullptr ? function() : 1; // a library without a score is the only one of its platform
 }
 
-void load_cpu(const BackendOptions& options, std::string& variant) {
+/** What the kernels of a rebuilt library (native/kernels) are called for people. */
+std::string kernel_label(const std::string& name) {
+    constexpr std::array<std::pair<const char*, const char*>, 3> LABELS = {
+        {{"avx2", "AVX2"}, {"avxvnni", "AVX-VNNI"}, {"avx512vnni", "AVX-512 VNNI"}}};
+    for (const auto& [known, label] : LABELS) {
+        if (name == known) return label;
+    }
+    return name;
+}
+
+/** "specdiff haswell, AVX2", "llama.cpp haswell": the library and whose kernels compute. */
+std::string cpu_label(const fs::path& path) {
+    const std::string variant = cpu_variant(path.filename().string());
+    const std::string ours = "specdiff-";
+    const DynamicLibrary library(path);
+    using KernelsFunction = const char* (*)();
+    auto* function = reinterpret_cast<KernelsFunction>(library.symbol("specdiff_kernels"));
+    if (function == nullptr || variant.compare(0, ours.size(), ours) != 0) {
+        return variant.empty() ? "llama.cpp" : "llama.cpp " + variant;
+    }
+    const char* name = function();
+    return "specdiff " + variant.substr(ours.size()) + ", " + (name == nullptr ? "no kernels" : kernel_label(name));
+}
+
+/** Loads the CPU library and returns its label. */
+std::string load_cpu(const BackendOptions& options) {
     std::string file = options.cpu_library;
     if (file.empty()) {
         const auto libraries = list_cpu_libraries(options.native_directory);
@@ -85,7 +111,7 @@ void load_cpu(const BackendOptions& options, std::string& variant) {
         throw Error("The CPU backend library " + path.string() + " could not be loaded (" + captured.reason() +
                     "): reinstall the extension or choose another library.");
     }
-    variant = cpu_variant(file);
+    return cpu_label(path);
 }
 
 /** Loads one GPU backend; the reason where that is not possible. */
@@ -155,8 +181,7 @@ BackendReport load_all(const BackendOptions& options) {
         }
     }
 
-    std::string variant;
-    load_cpu(options, variant);
+    const std::string cpu = load_cpu(options);
     llama_backend_init();
 
     std::string gpu_device;
@@ -172,13 +197,13 @@ BackendReport load_all(const BackendOptions& options) {
         }
     }
     if (gpu_label.empty()) {
-        report.name = variant.empty() ? "CPU" : "CPU (" + variant + ")";
+        report.name = "CPU (" + cpu + ")";
     } else {
         report.name = gpu_label + " (" + gpu_device + ")";
     }
     for (const auto& note : report.notes)
         log(LogLevel::info, "backend " + note);
-    log(LogLevel::info, "backend in use: " + report.name);
+    log(LogLevel::info, "backend in use: " + report.name + (gpu_label.empty() ? "" : ", beside it the CPU (" + cpu + ")"));
     return report;
 }
 

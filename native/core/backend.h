@@ -34,7 +34,7 @@ struct Device {
 };
 
 struct BackendReport {
-    /** "CPU (zen4)", "CUDA (NVIDIA H200)". */
+    /** "CPU (specdiff haswell, AVX2)", "CPU (llama.cpp haswell)", "CUDA (NVIDIA H200)". */
     std::string name;
     std::vector<Device> devices;
     /** One line for each backend not used, with its reason. */

@@ -188,13 +188,14 @@ class EngineProbe : public Napi::ObjectWrap<EngineProbe> {
                             InstanceMethod<&EngineProbe::sample>("sample"),
                             InstanceMethod<&EngineProbe::passes_after_cancel_js>("passesAfterCancel")});
     }
-    /** new EngineProbe(nativeDirectory, loadOptions) */
+    /** new EngineProbe(nativeDirectory, loadOptions, cpuLibrary?) */
     explicit EngineProbe(const Napi::CallbackInfo& info) : Napi::ObjectWrap<EngineProbe>(info) {
         guarded(info.Env(), [&] {
             set_log_sink({});
             BackendOptions backend;
             backend.native_directory = std::filesystem::u8path(info[0].As<Napi::String>().Utf8Value());
             backend.choice = BackendChoice::cpu;
+            if (info[2].IsString()) backend.cpu_library = info[2].As<Napi::String>();
             initialize_backends(backend);
             engine_ = std::make_unique<Engine>(addon::load_options(info[1].As<Napi::Object>()));
             return 0;

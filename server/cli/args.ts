@@ -1,7 +1,7 @@
 /** The command line, read into one typed value; wrong arguments are told with the usage. */
 import { parseArgs } from 'node:util';
 import { DEFAULT_SETTINGS, type ServerSettings } from '../../protocol/settings';
-import { BACKENDS, DRAFTERS } from '../settings';
+import { BACKENDS, DRAFTERS, KERNELS } from '../settings';
 
 export const USAGE = `Usage:
   complete FILE:LINE:COLUMN [options]   completes at the cursor (line and column count from 1)
@@ -20,6 +20,7 @@ Options:
   --drafter-model FILE       GGUF file of the drafter
   --threads N                0 chooses the physical cores
   --backend NAME             ${BACKENDS.join(', ')}
+  --kernels NAME             ${KERNELS.join(', ')}: our CPU kernels where they run, or llama.cpp's own
   --extension-root DIR       folder that holds dist/ and models/
   --storage DIR              folder for imported models and probe verdicts
 `;
@@ -81,6 +82,7 @@ export function parseCliArgs(argv: readonly string[]): CliArgs {
       ...defaults,
       drafter: oneOf('drafter', values.drafter, DRAFTERS, defaults.drafter),
       backend: oneOf('backend', values.backend, BACKENDS, defaults.backend),
+      kernels: oneOf('kernels', values.kernels, KERNELS, defaults.kernels),
       draftLength: number('draft-length', 0, 64, true) ?? defaults.draftLength,
       maxTokens: maxTokens ?? defaults.maxTokens,
       summaryMaxTokens: maxTokens ?? defaults.summaryMaxTokens,
@@ -140,6 +142,7 @@ function parse(argv: readonly string[]) {
         'drafter-model': STRING,
         threads: STRING,
         backend: STRING,
+        kernels: STRING,
         'prompt-file': STRING,
         'extension-root': STRING,
         storage: STRING,

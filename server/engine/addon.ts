@@ -95,7 +95,7 @@ export interface NativeAddon {
   listCpuLibraries(nativeDirectory: string): CpuLibrary[];
   /** Loads the backends; once a process, before anything else. */
   initialize(options: InitializeOptions): BackendDescription;
-  /** Multiplies small matrices of every common type, one and many rows, on all threads: traps here if it ever will. */
+  /** Small matrix products and attention of every common type, compared with double precision: traps here if it ever will. */
   exercise(threads: number): void;
   /** Checks the files first: a corrupt, truncated, wrong or mismatched model rejects, it never aborts. */
   load(options: LoadOptions): Promise<NativeEngine>;

@@ -3,18 +3,24 @@
  * and ends it after idle minutes.
  */
 import type { EngineLoadOptions, EngineState, GenerationKind } from '../../protocol/messages';
+import type { KernelChoice } from '../../protocol/settings';
 import { abortable, isAbortError } from '../abort';
 import { NoModelError } from '../models/resolve';
 import { EngineChild, type LoadedModel, type LogLevel } from './child';
 import { EngineCrashError } from './crash';
 import { CrashLimit } from './crash-limit';
-import type { CpuLibraryPicker } from './probe';
+import type { CpuChoice, CpuLibraryPicker } from './probe';
 import { JobQueue } from './queue';
+
+/** What to load by the present settings; the CPU library is picked when the process starts. */
+export interface WantedEngine extends Omit<EngineLoadOptions, keyof CpuChoice> {
+  readonly kernels: KernelChoice;
+}
 
 export interface EngineClientOptions {
   readonly enginePath: string;
-  /** What to load by the present settings; the CPU library is picked here. Rejects with NoModelError. */
-  readonly loadOptions: () => Promise<Omit<EngineLoadOptions, 'cpuLibrary'>>;
+  /** Rejects with NoModelError. */
+  readonly loadOptions: () => Promise<WantedEngine>;
   readonly cpuLibraries: CpuLibraryPicker;
   /** 0 keeps the engine. */
   readonly idleMinutes: () => number;
@@ -144,16 +150,17 @@ export class EngineClient {
   }
 
   private async launch(): Promise<Running> {
-    const wanted = await this.options.loadOptions();
-    const key = JSON.stringify(wanted);
+    const { kernels, ...wanted } = await this.options.loadOptions();
+    const key = JSON.stringify({ kernels, ...wanted });
     if (this.running?.key === key) return this.running;
     if (this.refused?.key === key) throw this.refused.error;
     await this.stop();
     this.options.onState({ state: 'starting' });
-    const cpuLibrary = await this.options.cpuLibraries.pick(wanted.nativeDirectory, this.disposal.signal);
+    const { nativeDirectory } = wanted;
+    const choice = await this.options.cpuLibraries.pick(nativeDirectory, kernels, this.disposal.signal);
     const child = new EngineChild(this.options.enginePath, this.options.log, (error) => this.crashed(running, error));
-    const model = child.load({ ...wanted, cpuLibrary });
-    const running: Running = { key, child, nativeDirectory: wanted.nativeDirectory, cpuLibrary, model };
+    const model = child.load({ ...wanted, ...choice });
+    const running: Running = { key, child, nativeDirectory, cpuLibrary: choice.cpuLibrary, model };
     this.running = running;
     this.options.onProcess?.(child.pid ?? null);
     model.then(

@@ -1,10 +1,9 @@
 /** Puts the engine client together from where files lie and what the settings say; the server and the CLI share it. */
 import { join } from 'node:path';
-import type { EngineLoadOptions } from '../../protocol/messages';
 import type { ServerSettings } from '../../protocol/settings';
 import { resolveModels, type ModelFolders } from '../models/resolve';
 import { bundledBackendDirectories, nativeDirectory } from '../native-directory';
-import { EngineClient, type EngineClientOptions } from './client';
+import { EngineClient, type EngineClientOptions, type WantedEngine } from './client';
 import { engineContextTokens } from './engine-context';
 import { CpuLibraryPicker } from './probe';
 import { VerdictStore } from './verdicts';
@@ -32,15 +31,13 @@ export function cpuLibraryPicker({
   return new CpuLibraryPicker(enginePath, verdicts, (text) => log('info', text));
 }
 
-export async function loadOptions(
-  settings: ServerSettings,
-  folders: ModelFolders,
-): Promise<Omit<EngineLoadOptions, 'cpuLibrary'>> {
+export async function loadOptions(settings: ServerSettings, folders: ModelFolders): Promise<WantedEngine> {
   return {
     ...(await resolveModels(settings, folders)),
     nativeDirectory: nativeDirectory(folders.extensionRoot),
     backendDirectories: [...settings.backendDirectories, ...bundledBackendDirectories(folders.extensionRoot)],
     backend: settings.backend,
+    kernels: settings.kernels,
     threads: settings.threads,
     contextTokens: engineContextTokens(settings),
   };

@@ -76,6 +76,8 @@ export class EngineHost {
         if (told !== 'debug' || VERBOSE) this.send({ event: 'log', level: told, text });
       },
     });
+    const { kernelsNote } = options;
+    if (kernelsNote !== null) this.send({ event: 'log', level: 'info', text: `backend ${kernelsNote}` });
     const engine = await addon.load(options);
     this.engine = engine;
     this.send({
@@ -85,7 +87,7 @@ export class EngineHost {
         target: engine.target,
         drafter: engine.drafter,
         drafterNote: engine.drafterNote,
-        backend,
+        backend: kernelsNote === null ? backend : { ...backend, notes: [...backend.notes, kernelsNote] },
         threads: engine.threads,
         loadMs: performance.now() - startedAt,
       },

@@ -1,9 +1,11 @@
 /**
- * Picks the CPU backend library. A library that the feature test likes may still trap (virtual machines that announce
- * AMX and raise SIGILL), so each candidate multiplies small matrices in a child process first; the first that survives
- * is taken and remembered.
+ * Picks the CPU backend library: the one with our kernels (native/kernels) before llama.cpp's own, which their scores see
+ * to. A library that the feature test likes may still trap (virtual machines that announce AMX and raise SIGILL), so each
+ * candidate computes small matrices and attention in a child process first; the first whose results are right is taken
+ * and remembered.
  */
 import type { ChildProcess } from 'node:child_process';
+import type { KernelChoice } from '../../protocol/settings';
 import { abortError } from '../abort';
 import type { CpuLibrary } from './addon';
 import { describeExit } from './crash';
@@ -14,6 +16,16 @@ import type { VerdictStore } from './verdicts';
 /** A probe that neither passes nor dies by then is killed; the library is skipped this time, and not remembered as bad. */
 const PROBE_LIMIT_MS = 60_000;
 
+export interface CpuChoice {
+  /** File name; null where the folder has none (the backend is built in). */
+  readonly cpuLibrary: string | null;
+  /** Why the library is not the one with our kernels; null where it is. */
+  readonly kernelsNote: string | null;
+}
+
+/** The name says whose kernels a library holds (scripts/kernels.mjs). */
+const hasOurKernels = (file: string): boolean => file.includes('-specdiff-');
+
 export class CpuLibraryPicker {
   constructor(
     private readonly enginePath: string,
@@ -21,16 +33,18 @@ export class CpuLibraryPicker {
     private readonly log: (text: string) => void,
   ) {}
 
-  /** File name of the best library that runs here; null where the folder has none (the backend is built in). */
-  async pick(nativeDirectory: string, signal: AbortSignal): Promise<string | null> {
+  /** The best library that runs here. */
+  async pick(nativeDirectory: string, kernels: KernelChoice, signal: AbortSignal): Promise<CpuChoice> {
     const libraries = await this.list(nativeDirectory, signal);
-    const candidates = libraries.filter(({ score }) => score > 0);
-    if (libraries.length === 0) return null;
+    if (libraries.length === 0) return { cpuLibrary: null, kernelsNote: 'CPU kernels: none for this platform' };
+    const candidates = libraries.filter(({ file, score }) => score > 0 && (kernels === 'auto' || !hasOurKernels(file)));
+    const failed: string[] = [];
     for (const { file } of candidates) {
       const known = await this.verdicts.verdict(nativeDirectory, file);
-      if (known === 'good') return file;
-      if (known === 'bad') continue;
-      if (await this.probe(nativeDirectory, file, signal)) return file;
+      if (known === 'good' || (known === undefined && (await this.probe(nativeDirectory, file, signal)))) {
+        return { cpuLibrary: file, kernelsNote: hasOurKernels(file) ? null : kernelsNote(libraries, kernels, failed) };
+      }
+      failed.push(file);
     }
     throw new Error(
       'None of the CPU libraries that came with the extension runs on this processor; copy the diagnostics and report it.',
@@ -62,7 +76,7 @@ export class CpuLibraryPicker {
       await this.verdicts.remember(nativeDirectory, file, 'good');
       return true;
     }
-    this.log(`CPU library ${file} probed: it does not run on this machine (${child.ended}). ${child.output}`);
+    this.log(`CPU library ${file} probed: it is not used on this machine (${child.ended}). ${child.output}`);
     if (!child.timedOut) await this.verdicts.remember(nativeDirectory, file, 'bad');
     return false;
   }
@@ -106,6 +120,16 @@ export class CpuLibraryPicker {
       if (signal.aborted) onAbort();
     });
   }
+}
+
+function kernelsNote(libraries: readonly CpuLibrary[], kernels: KernelChoice, failed: readonly string[]): string {
+  const ours = libraries.filter(({ file }) => hasOurKernels(file));
+  if (kernels === 'stock') return 'CPU kernels: not used, the setting chooses llama.cpp’s own';
+  if (ours.length === 0) return 'CPU kernels: not used, none were built for this platform';
+  const [bad] = ours.filter(({ file }) => failed.includes(file));
+  return bad === undefined
+    ? 'CPU kernels: not used, there are none for this processor'
+    : `CPU kernels: not used, ${bad.file} failed on this machine`;
 }
 
 interface ProbeOutcome {

@@ -56,14 +56,14 @@ async function trialLoad(
   signal: AbortSignal,
 ): Promise<TargetDescription> {
   const directory = nativeDirectory(extensionRoot);
-  const cpuLibrary = await cpuLibraries.pick(directory, signal);
+  const choice = await cpuLibraries.pick(directory, settings().kernels, signal);
   const child = new EngineChild(join(__dirname, 'engine.js'), log);
   try {
     const loaded = await abortable(
       child.load({
         nativeDirectory: directory,
         backendDirectories: settings().backendDirectories,
-        cpuLibrary,
+        ...choice,
         backend: 'cpu',
         threads: 1,
         contextTokens: TRIAL_CONTEXT_TOKENS,

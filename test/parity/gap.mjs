@@ -1,17 +1,13 @@
 // How far below plain decoding's best logit a token lies: at temperature 1, log p differs by just what the logits differ.
-// Usage: node gap.mjs TEST_ADDON NATIVE_DIRECTORY TARGET THREADS CONTEXT CASES.json → JSON array of gaps on stdout.
+// Usage: node gap.mjs TEST_ADDON NATIVE_DIRECTORY CPU_LIBRARY TARGET THREADS CONTEXT CASES.json → JSON array of gaps on stdout.
 // CASES: [{"prompt": [ids], "token": id}]
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 
-const [addon, nativeDirectory, targetPath, threads, contextTokens, cases] = process.argv.slice(2);
+const [addon, nativeDirectory, cpuLibrary, targetPath, threads, contextTokens, cases] = process.argv.slice(2);
 const { EngineProbe } = createRequire(import.meta.url)(addon);
-const probe = new EngineProbe(nativeDirectory, {
-  targetPath,
-  drafterPath: null,
-  threads: Number(threads),
-  contextTokens: Number(contextTokens),
-});
+const options = { targetPath, drafterPath: null, threads: Number(threads), contextTokens: Number(contextTokens) };
+const probe = new EngineProbe(nativeDirectory, options, cpuLibrary);
 const sampling = { temperature: 1, topK: 0, topP: 1, minP: 0, repetitionPenalty: 1, seed: 1 };
 const gaps = JSON.parse(readFileSync(cases, 'utf8')).map(({ prompt, token }) => {
   const job = {

@@ -1,19 +1,18 @@
 /**
- * Greedy text on real prompts, with the stock CPU library: plain decoding against llama.cpp's own, through the npm
+ * Greedy text on real prompts, with llama.cpp's own CPU library: plain decoding against llama.cpp's own, through the npm
  * package's own addon, and every drafter against plain decoding.
  */
 import { execFile } from 'node:child_process';
-import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { DrafterName } from '../../protocol/settings';
 import type { NativeEngine } from '../../server/engine/addon';
-import { NATIVE_DIRECTORY, generate, jobOf, nativeAddon, temporaryFolder } from '../support/native';
+import { NATIVE_DIRECTORY, cpuLibrary, generate, jobOf, nativeAddon, temporaryFolder } from '../support/native';
+import { DRAFTER, TARGET, promptsOf, someHeldOut, type HeldOut } from '../support/prompts';
 
 const ROOT = path.resolve(import.meta.dirname, '../..');
-const TARGET = path.join(ROOT, 'models/cache/SmolLM2-135M-Instruct.Q4_1.gguf');
-const DRAFTER = path.join(ROOT, 'models/smollm2-135m-instruct.dflash.gguf');
 const TEST_ADDON = path.join(ROOT, 'build/native/Release/specdiff_test.node');
 const PROMPTS = 22;
 const PROMPT_TOKENS = 300;
@@ -24,12 +23,6 @@ const THREADS = 1;
 /** Rows of a batch and a single row come from different stock kernels; beyond this their choice is no tie. */
 const MOST_GAP = 0.5;
 const TIMEOUT_MS = 600_000;
-
-interface HeldOut {
-  readonly id: string;
-  readonly kind: string;
-  readonly text: string;
-}
 
 const folder = temporaryFolder();
 let engine: NativeEngine;
@@ -49,23 +42,14 @@ async function runScript(script: string, args: readonly string[], input: unknown
 }
 
 beforeAll(async () => {
-  heldOut = readFileSync(path.join(ROOT, 'bench/prompts/heldout.jsonl'), 'utf8')
-    .split('\n')
-    .filter((line) => line !== '')
-    .map((line) => JSON.parse(line) as HeldOut)
-    .filter(({ kind }) => kind !== 'summary')
-    // Spread over the file, so that every language and prose are among them.
-    .filter(
-      (_, index, all) =>
-        Math.floor((index * PROMPTS) / all.length) !== Math.floor(((index - 1) * PROMPTS) / all.length),
-    );
-  engine = await nativeAddon().load({
+  heldOut = someHeldOut(PROMPTS);
+  engine = await nativeAddon('stock').load({
     targetPath: TARGET,
     drafterPath: existsSync(DRAFTER) ? DRAFTER : null,
     threads: THREADS,
     contextTokens: CONTEXT,
   });
-  prompts = heldOut.map(({ text }) => [...engine.tokenize(text, true, false)].slice(-PROMPT_TOKENS));
+  prompts = promptsOf(engine, heldOut, PROMPT_TOKENS);
   for (const prompt of prompts) {
     plain.push((await generate(engine, jobOf(prompt, { maxTokens: MAX_TOKENS }))).tokens);
   }
@@ -110,7 +94,15 @@ describe('greedy text on real prompts', () => {
         differing.push({ id: heldOut[index]!.id, at, prompt: [...prompt, ...expected.slice(0, at)], token });
       }
       expect(drafted).toBeGreaterThan(0);
-      const args = [TEST_ADDON, NATIVE_DIRECTORY, TARGET, String(THREADS), String(CONTEXT), '@input'];
+      const args = [
+        TEST_ADDON,
+        NATIVE_DIRECTORY,
+        cpuLibrary('stock')!,
+        TARGET,
+        String(THREADS),
+        String(CONTEXT),
+        '@input',
+      ];
       const gaps = differing.length === 0 ? [] : ((await runScript('gap.mjs', args, differing)) as number[]);
       const told = differing.map(
         ({ id, at }, i) => `${id} at token ${at} (${gaps[i]!.toFixed(3)} below the best logit)`,

@@ -3,6 +3,7 @@ import { existsSync, mkdtempSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import os from 'node:os';
 import path from 'node:path';
+import type { KernelChoice } from '../../protocol/settings';
 import type {
   GenerateJob,
   LoadOptions,
@@ -76,20 +77,30 @@ export interface TestAddon {
   lookup(tokens: Int32Array, longest: number, count: number): { readonly length: number; readonly tokens: Int32Array };
   readonly Controller: new () => TestController;
   readonly ThreadGovernor: new (most: number) => TestGovernor;
-  readonly EngineProbe: new (nativeDirectory: string, options: LoadOptions) => EngineProbe;
+  readonly EngineProbe: new (nativeDirectory: string, options: LoadOptions, cpuLibrary?: string) => EngineProbe;
 }
 
 export const testAddon = (): TestAddon => open(path.join(ROOT, 'build/native/Release/specdiff_test.node')) as TestAddon;
 
-/** The product's addon with its CPU backend loaded. */
-export function nativeAddon(): NativeAddon {
-  const addon = open(path.join(NATIVE_DIRECTORY, 'specdiff.node')) as NativeAddon;
-  // llama.cpp's own library, also where our kernels were built beside it: parity is with the stock one.
-  const stock = addon.listCpuLibraries(NATIVE_DIRECTORY).find(({ file }) => !file.includes('specdiff'));
+const openAddon = (): NativeAddon => open(path.join(NATIVE_DIRECTORY, 'specdiff.node')) as NativeAddon;
+
+/** File name of the CPU library that the product would take: with `stock`, the best of llama.cpp's own. */
+export function cpuLibrary(kernels: KernelChoice): string | undefined {
+  const libraries = openAddon().listCpuLibraries(NATIVE_DIRECTORY);
+  return libraries.find(({ file, score }) => score > 0 && (kernels === 'auto' || !file.includes('specdiff')))?.file;
+}
+
+/** Why our CPU kernels don't compute here, or null. */
+export const kernelsMissing = (): string | null =>
+  cpuLibrary('auto')?.includes('specdiff') === true ? null : 'there are no CPU kernels for this machine';
+
+/** The product's addon with its CPU backend loaded; the first call in a process decides whose kernels compute. */
+export function nativeAddon(kernels: KernelChoice = 'auto'): NativeAddon {
+  const addon = openAddon();
   addon.initialize({
     nativeDirectory: NATIVE_DIRECTORY,
     backendDirectories: [],
-    cpuLibrary: stock?.file ?? null,
+    cpuLibrary: cpuLibrary(kernels) ?? null,
     backend: 'cpu',
     onLog: () => undefined,
   });

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { BACKENDS, BOUNDS, DRAFTERS, isLanguageOn, readSettings } from '../../../extension/settings';
+import { BACKENDS, BOUNDS, DRAFTERS, KERNELS, isLanguageOn, readSettings } from '../../../extension/settings';
 import { DEFAULT_SETTINGS } from '../../../protocol/settings';
 
 interface Property {
@@ -60,6 +60,7 @@ describe('settings', () => {
   it('have the manifest’s choices', () => {
     expect(properties['drafter']?.enum).toEqual(DRAFTERS);
     expect(properties['engine.backend']?.enum).toEqual(BACKENDS);
+    expect(properties['engine.kernels']?.enum).toEqual(KERNELS);
   });
 
   it('each change something', () => {

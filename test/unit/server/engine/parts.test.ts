@@ -67,11 +67,13 @@ describe('readServerSettings', () => {
       threads: 2.5,
       drafter: 'magic',
       backend: 'cpu',
+      kernels: 'stock',
       sampling: { topP: 2, seed: 9 },
     });
     expect(odd).toEqual({
       ...DEFAULT_SETTINGS.server,
       backend: 'cpu',
+      kernels: 'stock',
       sampling: { ...DEFAULT_SETTINGS.server.sampling, seed: 9 },
     });
   });

@@ -1,0 +1,26 @@
+// What the library tells whoever opens it: its rank among CPU libraries, and the kernels it computes with.
+#include "cpu_features.h"
+
+#include <ggml-backend-impl.h>
+
+// llama.cpp's own score of this CPU generation (cpu-feats.cpp, compiled under this name): 0 where it doesn't run.
+extern "C" int specdiff_stock_score(void);
+
+namespace {
+/** Above the sum of all bits that llama.cpp's scores are made of, AMX included. */
+constexpr int RANK = 1 << 16;
+
+/** Above every one of llama.cpp's own libraries that runs on the same CPU; 0 where there are no kernels for it. */
+int score() {
+    const int stock = specdiff_stock_score();
+    return stock > 0 && !specdiff::kernels::usable_kernels().empty() ? RANK + stock : 0;
+}
+} // namespace
+
+GGML_BACKEND_DL_SCORE_IMPL(score)
+
+/** Name of the kernels in use, "avx2"; null where SPECDIFF_KERNELS leaves all to llama.cpp's own code. */
+extern "C" __attribute__((visibility("default"))) const char* specdiff_kernels(void) {
+    const auto* table = specdiff::kernels::kernels();
+    return table == nullptr ? nullptr : table->name;
+}
