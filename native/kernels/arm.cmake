@@ -2,26 +2,20 @@
 
 # ggml's features of each generation (ggml/src/CMakeLists.txt); armv8.6_nosve is ours, for CPUs with 8-bit matrix
 # products and without SVE.
-set(armv8.2_1 DOTPROD)
 set(armv8.2_2 DOTPROD FP16_VECTOR_ARITHMETIC)
-set(armv8.6_nosve DOTPROD FP16_VECTOR_ARITHMETIC MATMUL_INT8)
-set(armv8.6_1 DOTPROD FP16_VECTOR_ARITHMETIC SVE MATMUL_INT8)
-set(armv8.6_2 DOTPROD FP16_VECTOR_ARITHMETIC SVE MATMUL_INT8 SVE2)
-set(apple_m1 DOTPROD)
-set(apple_m2_m3 DOTPROD MATMUL_INT8)
+set(armv8.6_nosve ${armv8.2_2} MATMUL_INT8)
+set(armv8.6_1 ${armv8.2_2} SVE MATMUL_INT8)
 set(ARCH arm)
 set(FEATURE_PREFIX GGML_USE)
 
 # One flag for all features, for llama.cpp's files.
-set(MARCH armv8.2-a)
-if("MATMUL_INT8" IN_LIST ${VARIANT})
-  set(MARCH armv8.6-a)
-endif()
-foreach(feature DOTPROD=dotprod FP16_VECTOR_ARITHMETIC=fp16 SVE=sve MATMUL_INT8=i8mm SVE2=sve2)
-  string(REGEX MATCH "^(.*)=(.*)$" _ ${feature})
-  if("${CMAKE_MATCH_1}" IN_LIST ${VARIANT})
-    string(APPEND MARCH "+${CMAKE_MATCH_2}")
-  endif()
+set(DOTPROD_TAG +dotprod)
+set(FP16_VECTOR_ARITHMETIC_TAG +fp16)
+set(SVE_TAG +sve)
+set(MATMUL_INT8_TAG +i8mm)
+string(REGEX REPLACE "^(armv[0-9.]*).*" "\\1-a" MARCH "${VARIANT}")
+foreach(feature ${${VARIANT}})
+  string(APPEND MARCH ${${feature}_TAG})
 endforeach()
 set(VARIANT_FLAGS -march=${MARCH})
 
