@@ -5,7 +5,7 @@ export default defineConfig({
     // Engines take both cores and 150 MB each: one file after the other.
     fileParallelism: false,
     pool: 'forks',
-    include: ['test/{unit,native,faults,parity}/**/*.test.ts'],
+    include: ['test/{unit,native,faults,parity,kernels}/**/*.test.ts'],
     testTimeout: 120_000,
     hookTimeout: 120_000,
     reporters: ['default', 'json'],

@@ -56,7 +56,7 @@ runMain(async () => {
     const { ran, failed, skipped } = await lint();
     return { passed: ran - failed.length, failed: failed.length, skipped };
   });
-  await part('Unit, native, fault and parity tests', () => vitest('vitest.config.ts'));
+  await part('Unit, native, kernel, fault and parity tests', () => vitest('vitest.config.ts'));
   await part('End to end in a VS Code server', async () => {
     const { ensureChromium } = await import('./chromium.mjs');
     const chromium = await ensureChromium({ install: true });

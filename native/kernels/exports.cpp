@@ -3,6 +3,8 @@
 
 #include <ggml-backend-impl.h>
 
+#include <cstddef>
+
 // llama.cpp's own score of this CPU generation (cpu-feats.cpp, compiled under this name): 0 where it doesn't run.
 extern "C" int specdiff_stock_score(void);
 
@@ -18,6 +20,12 @@ int score() {
 } // namespace
 
 GGML_BACKEND_DL_SCORE_IMPL(score)
+
+/** Names of the kernels that this library has and this CPU runs, best first; null beyond the last. For tests. */
+extern "C" __attribute__((visibility("default"))) const char* specdiff_usable_kernels(size_t index) {
+    const auto usable = specdiff::kernels::usable_kernels();
+    return index < usable.size() ? usable[index]->name : nullptr;
+}
 
 /** Name of the kernels in use, "avx2"; null where SPECDIFF_KERNELS leaves all to llama.cpp's own code. */
 extern "C" __attribute__((visibility("default"))) const char* specdiff_kernels(void) {

@@ -64,7 +64,9 @@ describe.skipIf(engineMissing() !== null)(named('a server whose engine ends unex
     const first = client.states.findLast(({ loaded }) => loaded !== null)!.loaded!.backend.name;
     await client.settings({ maxTokens: 4 });
     expect((await client.complete({ ...PLACE, requestId: 2 })).outcome).toBe('done');
-    expect(client.states.at(-1)!.loaded!.backend.name).not.toBe(first);
+    const { backend } = client.states.at(-1)!.loaded!;
+    expect(backend.name).not.toBe(first);
+    if (first.includes('specdiff')) expect(backend.notes.join()).toMatch(/CPU kernels: not used, \S+ failed/);
     const stored = JSON.parse(await readFile(join(storage, 'cpu-libraries.json'), 'utf8')) as {
       verdicts: Record<string, string>;
     };
@@ -95,9 +97,38 @@ function isAlive(pid: number): boolean {
 }
 
 /** Scores highest, and traps as soon as it is used. */
-const TRAPPING_LIBRARY = `
+const TRAPPING = `
 int ggml_backend_score(void) { return 1000000; }
 void *ggml_backend_init(void) { __builtin_trap(); }
+`;
+
+/** Scores highest; llama.cpp's own library with every result a tenth too large. */
+const MISCALCULATING = `
+#include <ggml-backend-impl.h>
+#include <dlfcn.h>
+static ggml_backend_t (*start)(ggml_backend_dev_t, const char *);
+static enum ggml_status (*compute)(ggml_backend_t, struct ggml_cgraph *);
+static enum ggml_status compute_wrong(ggml_backend_t backend, struct ggml_cgraph *graph) {
+  enum ggml_status status = compute(backend, graph);
+  struct ggml_tensor *last = ggml_graph_node(graph, -1);
+  for (int64_t i = 0; i < ggml_nelements(last); ++i) ((float *)last->data)[i] *= 1.1f;
+  return status;
+}
+static ggml_backend_t start_wrong(ggml_backend_dev_t device, const char *parameters) {
+  ggml_backend_t backend = start(device, parameters);
+  compute = backend->iface.graph_compute;
+  backend->iface.graph_compute = compute_wrong;
+  return backend;
+}
+int ggml_backend_score(void) { return 1000000; }
+ggml_backend_reg_t ggml_backend_init(void) {
+  ggml_backend_reg_t (*init)(void) = (ggml_backend_reg_t (*)(void))dlsym(dlopen(STOCK, RTLD_NOW), "ggml_backend_init");
+  ggml_backend_reg_t registry = init();
+  ggml_backend_dev_t device = registry->iface.get_device(registry, 0);
+  start = device->iface.init_backend;
+  device->iface.init_backend = start_wrong;
+  return registry;
+}
 `;
 
 const compiler = ['cc', 'gcc', 'clang'].find((name) => {
@@ -108,29 +139,37 @@ const compiler = ['cc', 'gcc', 'clang'].find((name) => {
     return false;
   }
 });
-const trapMissing =
+const libraryMissing =
   engineMissing() ??
   (process.platform === 'linux' && process.arch === 'x64' ? null : 'the library is made for Linux on x64') ??
   (compiler === undefined ? 'there is no C compiler' : null);
 
-describe.skipIf(trapMissing !== null)(
-  `a CPU library that traps${trapMissing === null ? '' : ` [SKIP: ${trapMissing}]`}`,
-  () => {
+describe.skipIf(libraryMissing !== null).each([
+  { what: 'traps', source: TRAPPING, reason: /signal SIG(ILL|TRAP)/ },
+  { what: 'computes wrong numbers', source: MISCALCULATING, reason: /computes wrong products of q4_0 matrices/ },
+])(
+  `a library with CPU kernels that $what${libraryMissing === null ? '' : ` [SKIP: ${libraryMissing}]`}`,
+  ({ source, reason }) => {
+    const file = 'libggml-cpu-specdiff-bad.so';
     let folder: string;
     beforeAll(async () => {
       await bundleServer();
-      folder = await mkdtemp(join(tmpdir(), 'specdiff-trap-'));
+      folder = await mkdtemp(join(tmpdir(), 'specdiff-bad-'));
       const native = join(folder, 'dist/native', `${process.platform}-${process.arch}`);
       await mkdir(native, { recursive: true });
-      for (const name of await readdir(NATIVE)) await symlink(join(NATIVE, name), join(native, name));
+      // Without the good ones with our kernels, so that it shows why llama.cpp's own computes.
+      const names = (await readdir(NATIVE)).filter((name) => !name.includes('cpu-specdiff'));
+      for (const name of names) await symlink(join(NATIVE, name), join(native, name));
       await symlink(join(ROOT, 'models'), join(folder, 'models'));
-      const source = join(folder, 'trap.c');
-      await writeFile(source, TRAPPING_LIBRARY);
-      execFileSync(compiler!, ['-shared', '-fPIC', '-o', join(native, 'libggml-cpu-trap.so'), source]);
+      await writeFile(join(folder, 'bad.c'), source);
+      const headers = ['include', 'src'].map((name) => `-I${join(ROOT, 'build/llama.cpp/ggml', name)}`);
+      const stock = `-DSTOCK="${join(native, 'libggml-cpu-x64.so')}"`;
+      const inputs = [join(folder, 'bad.c'), join(native, 'libggml-base.so')];
+      execFileSync(compiler!, ['-shared', '-fPIC', '-o', join(native, file), ...headers, stock, ...inputs]);
     });
     afterAll(() => rm(folder, { recursive: true, force: true }));
 
-    it('is found out in a child process, passed over and remembered', async () => {
+    it('is found out in a child process, passed over, remembered and told', async () => {
       const storageDirectory = join(folder, 'storage');
       for (const round of ['probing', 'remembering']) {
         const client = await LanguageServerClient.start({
@@ -141,10 +180,13 @@ describe.skipIf(trapMissing !== null)(
         await client.open(URI, 'Once upon a time there was a', 'markdown');
         const result = await client.complete(PLACE);
         expect(result.outcome, result.message).toBe('done');
-        expect(client.states.at(-1)!.loaded!.backend.name).not.toMatch(/trap/);
+        const { backend } = client.states.at(-1)!.loaded!;
+        expect(backend.name).toMatch(/^CPU \(llama\.cpp \w+\)$/);
+        expect(backend.notes).toContain(`CPU kernels: not used, ${file} failed on this machine`);
         expect(client.messages).toEqual([]);
-        const probed = client.logs.filter((text) => text.includes('libggml-cpu-trap.so probed')).length;
-        expect(probed).toBe(round === 'probing' ? 1 : 0);
+        const probed = client.logs.filter((text) => text.includes(`${file} probed`));
+        expect(probed).toHaveLength(round === 'probing' ? 1 : 0);
+        for (const text of probed) expect(text).toMatch(reason);
         await client.stop();
       }
     });

@@ -1,13 +1,17 @@
 // Checks one CPU library's kernels through ggml's own interface, as llama.cpp would call them.
 //
-//   kernel_check LIBRARY matrix TYPE      one line of JSON per shape and row count
-//   kernel_check LIBRARY attention TYPE   … per head size, group, row count and number of cells
+//   kernel_check LIBRARY kernels                  the instruction sets that SPECDIFF_KERNELS may choose here, one a line
+//   kernel_check LIBRARY matrix TYPE [quick]      one line of JSON per shape and row count
+//   kernel_check LIBRARY attention TYPE [quick]   … per head size, group, row count and number of cells
 //
-// The environment variable SPECDIFF_KERNELS chooses the instruction set.
+// `quick` leaves out row counts and sizes that take the same ways through the code. The environment variable
+// SPECDIFF_KERNELS chooses the instruction set.
 #include <ggml-alloc.h>
 #include <ggml-backend.h>
 #include <ggml-cpu.h>
 #include <ggml.h>
+
+#include <dlfcn.h>
 
 #include <cmath>
 #include <cstdint>
@@ -161,7 +165,12 @@ bool all_nan(const float* y, size_t count) {
     return true;
 }
 
-void check_matrix(const Machine& machine, ggml_type type) {
+/** Row counts on both sides of every tile and thread boundary. */
+bool telling(size_t n) {
+    return n <= 5 || (n >= 7 && n <= 9) || (n >= 15 && n <= 18) || n == 32 || n == 33 || n >= 72;
+}
+
+void check_matrix(const Machine& machine, ggml_type type, bool quick) {
     std::mt19937 rng(1);
     const int64_t block = ggml_blck_size(type);
     struct Shape {
@@ -179,6 +188,7 @@ void check_matrix(const Machine& machine, ggml_type type) {
             alone.push_back(matrix.times(Floats(&x[t * columns], &x[t * columns] + columns)));
         for (size_t n = 1; n <= 512; n = n < 73 ? n + 1 : n == 73 ? 255 : n + 257) {
             if (!shape.every_count && n > 2 && n != 17 && n != 512) continue;
+            if (quick && !telling(n)) continue;
             machine.threads(static_cast<int>(n % 3) + 1);
             const Floats input(x.begin(), x.begin() + static_cast<std::ptrdiff_t>(n * columns));
             const Floats y = matrix.times(input);
@@ -318,7 +328,7 @@ class Cache {
     std::vector<char> k_, v_;
 };
 
-void check_attention(const Machine& machine, ggml_type type) {
+void check_attention(const Machine& machine, ggml_type type, bool quick) {
     std::mt19937 rng(2);
     const Heads all_heads[] = {{64, 3, 3}, {64, 1, 2}, {96, 4, 1}, {128, 6, 2}, {256, 8, 1}};
     for (const auto& heads : all_heads) {
@@ -327,6 +337,7 @@ void check_attention(const Machine& machine, ggml_type type) {
             const size_t width = static_cast<size_t>(heads.group) * heads.cache_heads * heads.dim;
             for (const int n : {1, 2, 3, 4, 5, 8, 16, 17, 33, 72, 73, 200}) {
                 if (n > cells || (n > 73 && heads.dim != 64)) continue;
+                if (quick && (cells > 272 || n == 3 || n == 33 || n == 73)) continue;
                 // Random trees: a row sees all cells before the batch's own and some of those, always itself.
                 Floats mask(static_cast<size_t>(n) * cells, -INFINITY);
                 for (int t = 0; t < n; ++t) {
@@ -382,10 +393,24 @@ ggml_type type_named(const std::string& name) {
     fail("no type " + name);
 }
 
+void list_kernels(const char* library) {
+    auto* handle = dlopen(library, RTLD_NOW);
+    if (handle == nullptr) fail(dlerror());
+    auto* name = reinterpret_cast<const char* (*)(size_t)>(dlsym(handle, "specdiff_usable_kernels"));
+    if (name == nullptr) fail("not a library of ours");
+    for (size_t i = 0; name(i) != nullptr; ++i)
+        std::puts(name(i));
+}
+
 } // namespace
 
 int main(int argc, char** argv) {
-    if (argc != 4) fail("kernel_check LIBRARY matrix|attention TYPE");
+    const bool quick = argc == 5 && std::strcmp(argv[4], "quick") == 0;
+    if (argc == 3 && std::strcmp(argv[2], "kernels") == 0) {
+        list_kernels(argv[1]);
+        return 0;
+    }
+    if (argc != 4 && !quick) fail("kernel_check LIBRARY kernels | matrix TYPE [quick] | attention TYPE [quick]");
     ggml_log_set(
         [](ggml_log_level level, const char* text, void*) {
             if (level == GGML_LOG_LEVEL_ERROR) std::fputs(text, stderr);
@@ -393,9 +418,9 @@ int main(int argc, char** argv) {
         nullptr);
     const Machine machine(argv[1]);
     if (std::strcmp(argv[2], "matrix") == 0)
-        check_matrix(machine, type_named(argv[3]));
+        check_matrix(machine, type_named(argv[3]), quick);
     else
-        check_attention(machine, type_named(argv[3]));
+        check_attention(machine, type_named(argv[3]), quick);
     ggml_backend_free(machine.backend);
     return 0;
 }

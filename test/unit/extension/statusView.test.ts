@@ -85,14 +85,14 @@ describe('the status bar item', () => {
         },
         drafter: null,
         drafterNote: 'other tokenizer',
-        backend: { name: 'CPU (zen4)', devices: [], notes: ['CUDA: no driver'] },
+        backend: { name: 'CPU (specdiff zen4, AVX2)', devices: [], notes: ['CUDA: no driver'] },
         threads: 2,
         loadMs: 1,
       },
     });
     expect(tooltip).toContain('| Model | Smol\\|LM\\_2 |');
     expect(tooltip).toContain('| Drafter | none (other tokenizer) |');
-    expect(tooltip).toContain('CPU \\(zen4\\), 2 threads');
+    expect(tooltip).toContain('CPU \\(specdiff zen4, AVX2\\), 2 threads');
     expect(tooltip).toContain('- CUDA: no driver');
     expect(tooltip).toContain('| τ (tokens a verification) | 2.50 |');
     expect(tooltip).toContain('| Draft acceptance | 42 % |');

@@ -85,6 +85,16 @@ describe.skipIf(engineMissing() !== null)(named('the command line with the engin
     'backend',
   ];
 
+  it('computes with llama.cpp’s own kernels when asked to, and says so', async () => {
+    const file = join(folder, 'stock.py');
+    await writeFile(file, 'x = ');
+    const args = ['complete', `${file}:1:5`, '--json', '--max-tokens', '2', '--threads', '1'];
+    const ended = await cli(...args, '--kernels', 'stock');
+    expect(ended.code, ended.stderr).toBe(0);
+    expect(events(ended.stdout).at(-1)!['backend']).toMatch(/^CPU \(llama\.cpp( \w+)?\)$/);
+    expect((await cli(...args, '--kernels', 'magic')).code).toBe(2);
+  });
+
   it.each(['none', 'ngram', 'diffusion', 'auto'])('completes with --drafter %s as lines of JSON', async (drafter) => {
     const file = join(folder, 'mean.py');
     await writeFile(file, 'def mean(values):\n    """Return the mean."""\n    return \n\n\nprint(mean([1, 2]))\n');
