@@ -28,7 +28,7 @@ template <Layout L> void quantize(const float* x, void* block) {
     unroll<8>([&](auto i) SPECDIFF_INLINE { q[i] = vcvtnq_s32_f32(vmulq_n_f32(value[i], inverse)); });
     int32_t sum[2];
     unroll<2>([&](auto half) SPECDIFF_INLINE {
-        const int32x4_t *a = q + 4 * half;
+        const int32x4_t* a = q + 4 * half;
         const int16x8_t low = vcombine_s16(vmovn_s32(a[0]), vmovn_s32(a[1]));
         const int16x8_t high = vcombine_s16(vmovn_s32(a[2]), vmovn_s32(a[3]));
         vst1q_s8(out->q + 16 * half, vcombine_s8(vmovn_s16(low), vmovn_s16(high)));

@@ -41,9 +41,8 @@ SPECDIFF_INLINE inline void add_rows(const int8x16_t (&w)[8], const PanelBlock<L
         const float32x4_t d = scales(weights.d, part);
         if constexpr (has_minimum(L)) {
             const float32x4_t m = scales(weights.m, part);
-            unroll<ROWS>([&](auto t) SPECDIFF_INLINE {
-                acc[FIRST + t] = vfmaq_n_f32(acc[FIRST + t], m, x[t].sum[0].scaled);
-            });
+            unroll<ROWS>([&](auto t)
+                             SPECDIFF_INLINE { acc[FIRST + t] = vfmaq_n_f32(acc[FIRST + t], m, x[t].sum[0].scaled); });
         }
         unroll<ROWS>([&](auto t) SPECDIFF_INLINE {
             const float32x4_t scale = vmulq_n_f32(d, x[t].scale);
@@ -57,23 +56,20 @@ template <Layout L, int ROWS, int WIDTH>
 SPECDIFF_INLINE inline void add_parts(const PanelBlock<L>* weights, int64_t blocks, const ActivationBlock<L>* x,
                                       int part, float32x4_t (*sums)[ROWS]) {
     float32x4_t acc[WIDTH][ROWS];
-    unroll<WIDTH>([&](auto p) SPECDIFF_INLINE {
-        unroll<ROWS>([&](auto t) SPECDIFF_INLINE { acc[p][t] = sums[part + p][t]; });
-    });
+    unroll<WIDTH>(
+        [&](auto p) SPECDIFF_INLINE { unroll<ROWS>([&](auto t) SPECDIFF_INLINE { acc[p][t] = sums[part + p][t]; }); });
     for (int64_t b = 0; b < blocks; ++b, ++weights, x += ROWS) {
         unroll<WIDTH>([&](auto p) SPECDIFF_INLINE {
             int8x16_t w[8];
             unpack<L>(*weights, part + p, w);
             // Two rows at a time: their sums and activations are the registers that are left.
-            unroll<ROWS / 2>([&](auto pair) SPECDIFF_INLINE {
-                add_rows<L, 2 * pair, 2>(w, *weights, part + p, x, acc[p]);
-            });
+            unroll<ROWS / 2>([&](auto pair)
+                                 SPECDIFF_INLINE { add_rows<L, 2 * pair, 2>(w, *weights, part + p, x, acc[p]); });
             if constexpr (ROWS % 2 != 0) add_rows<L, ROWS - 1, 1>(w, *weights, part + p, x, acc[p]);
         });
     }
-    unroll<WIDTH>([&](auto p) SPECDIFF_INLINE {
-        unroll<ROWS>([&](auto t) SPECDIFF_INLINE { sums[part + p][t] = acc[p][t]; });
-    });
+    unroll<WIDTH>(
+        [&](auto p) SPECDIFF_INLINE { unroll<ROWS>([&](auto t) SPECDIFF_INLINE { sums[part + p][t] = acc[p][t]; }); });
 }
 
 /** Every row takes the same operations in the same order whatever ROWS is, so that its result has the same bits. */
@@ -83,9 +79,8 @@ void multiply(const void* panel, int64_t blocks, const void* tile, float* out, s
     const auto* weights = static_cast<const PanelBlock<L>*>(panel);
     const auto* x = static_cast<const ActivationBlock<L>*>(tile);
     float32x4_t sums[PARTS][ROWS];
-    unroll<PARTS>([&](auto p) SPECDIFF_INLINE {
-        unroll<ROWS>([&](auto t) SPECDIFF_INLINE { sums[p][t] = vdupq_n_f32(0); });
-    });
+    unroll<PARTS>([&](auto p)
+                      SPECDIFF_INLINE { unroll<ROWS>([&](auto t) SPECDIFF_INLINE { sums[p][t] = vdupq_n_f32(0); }); });
     const int64_t chunk = WIDTH == PARTS ? blocks : CHUNK;
     for (int64_t b = 0; b < blocks; b += chunk) {
         const int64_t here = blocks - b < chunk ? blocks - b : chunk;

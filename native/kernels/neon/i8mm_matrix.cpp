@@ -18,9 +18,9 @@ constexpr int MATRIX_FROM = 4;
 template <Layout L> struct PairBlock {
     static constexpr int SUMS = L == Layout::u6 ? 2 : 1;
     int8x16_t q[4];
-    float32x4_t scale;       // x, y, x, y, as the sums' lanes
-    int32x4_t bias[SUMS];    // without minimum
-    float32x4_t scaled_sum;  // with minimum
+    float32x4_t scale;      // x, y, x, y, as the sums' lanes
+    int32x4_t bias[SUMS];   // without minimum
+    float32x4_t scaled_sum; // with minimum
 };
 
 SPECDIFF_INLINE inline float32x4_t alternate(float x, float y) {
