@@ -3,6 +3,7 @@
  * results are right, not how fast they are. Part of `npm run test:kernels`; on an ARM machine kernels.test.ts tests them.
  */
 import { execFile, spawnSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import { beforeAll, describe, expect, it } from 'vitest';
@@ -15,9 +16,14 @@ const MINUTES = 60_000;
 const LIBRARIES = '/usr/aarch64-linux-gnu';
 const EMULATOR = 'qemu-aarch64';
 
-const missing = ['aarch64-linux-gnu-gcc', 'aarch64-linux-gnu-g++', EMULATOR, 'cmake'].filter(
-  (program) => spawnSync(program, ['--version']).status !== 0,
-);
+const PREBUILT = 'node_modules/@node-llama-cpp/linux-arm64';
+
+const missing = [
+  ...['aarch64-linux-gnu-gcc', 'aarch64-linux-gnu-g++', EMULATOR, 'cmake'].filter(
+    (program) => spawnSync(program, ['--version']).status !== 0,
+  ),
+  ...[PREBUILT].filter((folder) => !existsSync(path.join(ROOT, folder))),
+];
 const reason =
   process.arch === 'arm64'
     ? 'this is an ARM machine'
