@@ -70,6 +70,8 @@ Napi::Object EngineObject::wrap(Napi::Env env, const Napi::FunctionReference& co
     object.Set("drafter", to_js(env, loaded.drafter()));
     object.Set("drafterNote",
                loaded.drafter_note().empty() ? env.Null() : Napi::Value(Napi::String::New(env, loaded.drafter_note())));
+    object.Set("weightsNote",
+               loaded.weights_note().empty() ? env.Null() : Napi::Value(Napi::String::New(env, loaded.weights_note())));
     object.Set("threads", loaded.threads());
     object.Set("fim", to_js(env, loaded.vocabulary().fill_in_the_middle()));
     return object;

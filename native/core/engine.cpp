@@ -1,6 +1,7 @@
 #include "engine.h"
 
 #include "clock.h"
+#include "cpu_weights.h"
 #include "drafters.h"
 #include "error.h"
 #include "log.h"
@@ -46,6 +47,8 @@ Engine::Engine(const LoadOptions& options) {
         drafters_ = make_drafters({*target_, *pool_, std::nullopt, std::nullopt});
     }
     if (!drafter_note_.empty()) log(LogLevel::warning, drafter_note_);
+    weights_note_ = specdiff::weights_note(file);
+    if (!weights_note_.empty()) log(LogLevel::info, weights_note_);
     decoder_ = std::make_unique<Decoder>(*target_, drafters_, controller_, now_ms);
 
     target_description_.path = options.target_path;

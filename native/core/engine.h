@@ -59,6 +59,8 @@ class Engine {
     const TargetDescription& target() const { return target_description_; }
     const std::optional<DrafterDescription>& drafter() const { return drafter_description_; }
     const std::string& drafter_note() const { return drafter_note_; }
+    /** See weights_note(); empty for none. */
+    const std::string& weights_note() const { return weights_note_; }
     int threads() const { return pool_->threads(); }
     const Vocabulary& vocabulary() const { return target_->vocabulary(); }
 
@@ -87,6 +89,7 @@ class Engine {
     TargetDescription target_description_;
     std::optional<DrafterDescription> drafter_description_;
     std::string drafter_note_;
+    std::string weights_note_;
     std::atomic<bool> busy_{false};
 };
 

@@ -1,5 +1,6 @@
 #include "exercise.h"
 
+#include "cpu_weights.h"
 #include "error.h"
 
 #include <ggml-alloc.h>
@@ -105,20 +106,6 @@ void set(ggml_tensor* tensor, const void* data) {
     ggml_backend_tensor_set(tensor, data, 0, ggml_nbytes(tensor));
 }
 
-/** The backend's own answer whether it multiplies with weights of `type` kept in `buffer_type`, asked as llama.cpp
- * does. */
-bool supported(ggml_backend_dev_t device, ggml_backend_buffer_type_t buffer_type, ggml_type type) {
-    const Context context = make_context();
-    auto* weights = ggml_new_tensor_2d(context.get(), type, COLUMNS, ROWS);
-    auto* input = ggml_new_tensor_2d(context.get(), GGML_TYPE_F32, COLUMNS, BATCHES.back());
-    auto* product = ggml_mul_mat(context.get(), weights, input);
-    const Buffer empty(ggml_backend_buft_alloc_buffer(buffer_type, 0));
-    weights->buffer = empty.get();
-    const bool result = ggml_backend_dev_supports_op(device, product);
-    weights->buffer = nullptr;
-    return result;
-}
-
 void multiply(ggml_backend_t backend, ggml_backend_buffer_type_t buffer_type, ggml_type type, int64_t batch) {
     const Context kept = make_context();
     auto* weights = ggml_new_tensor_2d(kept.get(), type, COLUMNS, ROWS);
@@ -209,16 +196,9 @@ void exercise_cpu(int threads) {
         ggml_backend_reg_get_proc_address(registry, "ggml_backend_set_n_threads"));
     if (set_threads != nullptr) set_threads(backend.get(), std::max(threads, 1));
 
-    std::vector<ggml_backend_buffer_type_t> buffer_types = {ggml_backend_dev_buffer_type(device)};
-    auto* const extra = reinterpret_cast<ggml_backend_dev_get_extra_bufts_t>(
-        ggml_backend_reg_get_proc_address(registry, "ggml_backend_dev_get_extra_bufts"));
-    if (extra != nullptr) {
-        for (auto* next = extra(device); next != nullptr && *next != nullptr; ++next)
-            buffer_types.push_back(*next);
-    }
-    for (auto* buffer_type : buffer_types) {
+    for (auto* buffer_type : cpu_buffer_types(device)) {
         for (const auto type : TYPES) {
-            if (!supported(device, buffer_type, type)) continue;
+            if (!multiplies(device, buffer_type, type, COLUMNS, ROWS)) continue;
             for (const auto batch : BATCHES)
                 multiply(backend.get(), buffer_type, type, batch);
         }

@@ -72,6 +72,8 @@ export interface NativeEngine {
   readonly drafter: DrafterDescription | null;
   /** Why the drafter given was not taken, or null. */
   readonly drafterNote: string | null;
+  /** Which of the target's weights our CPU kernels leave to llama.cpp's own code, or null. */
+  readonly weightsNote: string | null;
   readonly threads: number;
   readonly fim: FimTokens | null;
   tokenize(text: string, addBos: boolean, parseSpecial: boolean): Int32Array;

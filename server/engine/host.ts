@@ -80,6 +80,7 @@ export class EngineHost {
     if (kernelsNote !== null) this.send({ event: 'log', level: 'info', text: `backend ${kernelsNote}` });
     const engine = await addon.load(options);
     this.engine = engine;
+    const notes = [...backend.notes, kernelsNote, engine.weightsNote].filter((note) => note !== null);
     this.send({
       event: 'loaded',
       id,
@@ -87,7 +88,7 @@ export class EngineHost {
         target: engine.target,
         drafter: engine.drafter,
         drafterNote: engine.drafterNote,
-        backend: kernelsNote === null ? backend : { ...backend, notes: [...backend.notes, kernelsNote] },
+        backend: { ...backend, notes },
         threads: engine.threads,
         loadMs: performance.now() - startedAt,
       },

@@ -5,7 +5,9 @@ export type ProbeMessage =
   /** The addon is loaded; what goes wrong from here on is the CPU library's doing. */
   | { readonly probe: 'begun' }
   | { readonly probe: 'libraries'; readonly libraries: readonly { readonly file: string; readonly score: number }[] }
-  | { readonly probe: 'passed' };
+  | { readonly probe: 'passed' }
+  /** It neither trapped nor gave right results. */
+  | { readonly probe: 'failed'; readonly reason: string };
 
 export function runProbe(args: readonly string[], send: (message: ProbeMessage) => void): void {
   const [mode, nativeDirectory, cpuLibrary] = args;
@@ -15,9 +17,13 @@ export function runProbe(args: readonly string[], send: (message: ProbeMessage) 
   if (mode === '--list-cpu-libraries') {
     send({ probe: 'libraries', libraries: addon.listCpuLibraries(nativeDirectory) });
   } else if (mode === '--probe' && cpuLibrary !== undefined) {
-    addon.initialize({ nativeDirectory, backendDirectories: [], cpuLibrary, backend: 'cpu', onLog: () => {} });
-    addon.exercise(2);
-    send({ probe: 'passed' });
+    try {
+      addon.initialize({ nativeDirectory, backendDirectories: [], cpuLibrary, backend: 'cpu', onLog: () => {} });
+      addon.exercise(2);
+      send({ probe: 'passed' });
+    } catch (error) {
+      send({ probe: 'failed', reason: error instanceof Error ? error.message : String(error) });
+    }
   } else {
     throw new Error(`Unknown mode ${mode}`);
   }

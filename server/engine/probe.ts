@@ -104,6 +104,7 @@ export class CpuLibraryPicker {
         if (!isProbeMessage(message)) return;
         if (message.probe === 'begun') outcome.begun = true;
         else if (message.probe === 'passed') outcome.passed = true;
+        else if (message.probe === 'failed') outcome.output = message.reason;
         else outcome.libraries = message.libraries;
       });
       child.once('error', (error) => settle(() => reject(error)));

@@ -4,7 +4,15 @@ import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { NativeAddon, NativeEngine } from '../../server/engine/addon';
 import type { DrafterName } from '../../protocol/settings';
-import { NATIVE_DIRECTORY, generate, jobOf, nativeAddon, temporaryFolder, testAddon } from '../support/native';
+import {
+  NATIVE_DIRECTORY,
+  generate,
+  jobOf,
+  kernelsMissing,
+  nativeAddon,
+  temporaryFolder,
+  testAddon,
+} from '../support/native';
 import { seeded } from '../support/random';
 import {
   TINY_CONTEXT,
@@ -59,6 +67,10 @@ describe('what an engine says about itself', () => {
     );
     expect(other.drafter).toMatchObject({ maxDraftLength: 3, slotInit: 'mask' });
     await other.dispose();
+  });
+
+  it.skipIf(kernelsMissing() !== null)('tells which weights our kernels leave to llama.cpp', () => {
+    expect(engine.weightsNote).toMatch(/100 % .* \(f32\)/);
   });
 
   it('chooses a number of threads', async () => {
