@@ -20,6 +20,6 @@ export function kernelLibrary(variant: string): string;
 export function buildKernels(
   root: string,
   variant: string,
-  options?: { jobs?: number; tools?: boolean; sanitize?: boolean },
+  options?: { jobs?: number; tools?: boolean; sanitize?: boolean; platform?: string },
 ): Promise<KernelBuild>;
 export function installKernels(root: string, options?: { all?: boolean; jobs?: number }): Promise<void>;

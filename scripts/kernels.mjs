@@ -22,7 +22,8 @@ import { hashFiles, onlyWhenChanged } from './stamp.mjs';
  * CPU generations by platform, best first, by the flags Linux names. A library holds our kernels of its generation and of
  * those below it, and llama.cpp's own code compiled for it. Only those that differ for us: haswell and alderlake by our
  * kernels (AVX2, AVX-VNNI), cascadelake by ours for AVX-512 VNNI, zen4 by llama.cpp's BF16 products. icelake would add
- * AVX-512 VBMI, which occurs nowhere in either.
+ * AVX-512 VBMI, which occurs nowhere in either. ARM: 8-bit matrix products come with and without SVE, which llama.cpp's
+ * code uses and ours doesn't; CPUs with dot products and without f16 arithmetic hardly exist.
  */
 const GENERATIONS = {
   'linux-x64': [
@@ -34,6 +35,20 @@ const GENERATIONS = {
     { name: 'alderlake', flags: ['avx2', 'fma', 'f16c', 'bmi2', 'avx_vnni'] },
     { name: 'haswell', flags: ['avx2', 'fma', 'f16c', 'bmi2'] },
   ],
+  'linux-arm64': [
+    { name: 'armv8.6_1', flags: ['asimddp', 'asimdhp', 'sve', 'i8mm'] },
+    { name: 'armv8.6_nosve', flags: ['asimddp', 'asimdhp', 'i8mm'] },
+    { name: 'armv8.2_2', flags: ['asimddp', 'asimdhp'] },
+  ],
+};
+/** CMake's settings for another platform than this machine's, with the compilers' names on Debian. */
+const CROSS = {
+  'linux-arm64': {
+    CMAKE_SYSTEM_NAME: 'Linux',
+    CMAKE_SYSTEM_PROCESSOR: 'aarch64',
+    CMAKE_C_COMPILER: 'aarch64-linux-gnu-gcc',
+    CMAKE_CXX_COMPILER: 'aarch64-linux-gnu-g++',
+  },
 };
 const KERNEL_LIBRARY = /^libggml-cpu-specdiff-.*\.so$/;
 
@@ -66,17 +81,18 @@ export const kernelLibrary = (variant) => `libggml-cpu-specdiff-${variant}.so`;
  * Builds one generation's library below build/kernels.
  * @param {string} root the clone
  * @param {string} variant CPU generation
- * @param {{ jobs?: number, tools?: boolean, sanitize?: boolean }} [options] tools: also the programs of tests and
- *   benchmark; sanitize: our kernels and the checking program with AddressSanitizer and UBSan, in a folder of its own
+ * @param {{ jobs?: number, tools?: boolean, sanitize?: boolean, platform?: string }} [options] tools: also the programs
+ *   of tests and benchmark; sanitize: our kernels and the checking program with AddressSanitizer and UBSan, in a folder
+ *   of its own; platform: another than this machine's needs its compilers
  * @returns {Promise<KernelBuild>}
  * @throws one sentence with the compiler's first error where the library can't be built
  */
 export async function buildKernels(
   root,
   variant,
-  { jobs = os.availableParallelism(), tools = false, sanitize = false } = {},
+  { jobs = os.availableParallelism(), tools = false, sanitize = false, platform = nativeFolder() } = {},
 ) {
-  const prebuilt = prebuiltFolder(root);
+  const prebuilt = prebuiltFolder(root, platform);
   const source = await checkOutLlama(root);
   const name = `${variant}${sanitize ? '-sanitize' : ''}`;
   const build = path.join(root, 'build/kernels', name);
@@ -93,6 +109,7 @@ export async function buildKernels(
       VARIANT: variant,
       TOOLS: tools ? 'ON' : 'OFF',
       SANITIZE: sanitize ? 'ON' : 'OFF',
+      ...(platform === nativeFolder() ? {} : CROSS[platform]),
     };
     const definitions = Object.entries(settings).map(([setting, value]) => `-D${setting}=${value}`);
     mkdirSync(build, { recursive: true });

@@ -72,8 +72,11 @@ int score_of(const DynamicLibrary& library) {
 
 /** What the kernels of a rebuilt library (native/kernels) are called for people. */
 std::string kernel_label(const std::string& name) {
-    constexpr std::array<std::pair<const char*, const char*>, 3> LABELS = {
-        {{"avx2", "AVX2"}, {"avxvnni", "AVX-VNNI"}, {"avx512vnni", "AVX-512 VNNI"}}};
+    constexpr std::array<std::pair<const char*, const char*>, 5> LABELS = {{{"avx2", "AVX2"},
+                                                                            {"avxvnni", "AVX-VNNI"},
+                                                                            {"avx512vnni", "AVX-512 VNNI"},
+                                                                            {"neon-dotprod", "NEON dot products"},
+                                                                            {"neon-i8mm", "NEON matrix products"}}};
     for (const auto& [known, label] : LABELS) {
         if (name == known) return label;
     }
@@ -203,7 +206,8 @@ BackendReport load_all(const BackendOptions& options) {
     }
     for (const auto& note : report.notes)
         log(LogLevel::info, "backend " + note);
-    log(LogLevel::info, "backend in use: " + report.name + (gpu_label.empty() ? "" : ", beside it the CPU (" + cpu + ")"));
+    log(LogLevel::info,
+        "backend in use: " + report.name + (gpu_label.empty() ? "" : ", beside it the CPU (" + cpu + ")"));
     return report;
 }
 

@@ -326,12 +326,12 @@ template <class V> struct AttentionKernel {
         }
         // Cell after cell, as the wide way adds; the rows' chains run side by side.
         float total[W];
-        std::copy(tile.total, tile.total + tile.rows, total);
+        std::copy(tile.total, tile.total + W, total);
         for (int c = 0; c < count; ++c) {
             for (int r = 0; r < tile.rows; ++r)
                 total[r] += tile.scores[static_cast<size_t>(r) * a.cells + cell + c];
         }
-        std::copy(total, total + tile.rows, tile.total);
+        std::copy(total, total + W, tile.total);
     }
 
     // ---- the whole

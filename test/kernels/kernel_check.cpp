@@ -1,8 +1,8 @@
 // Checks one CPU library's kernels through ggml's own interface, as llama.cpp would call them.
 //
-//   kernel_check LIBRARY kernels                  the instruction sets that SPECDIFF_KERNELS may choose here, one a line
-//   kernel_check LIBRARY matrix TYPE [quick]      one line of JSON per shape and row count
-//   kernel_check LIBRARY attention TYPE [quick]   … per head size, group, row count and number of cells
+//   kernel_check LIBRARY kernels                  the instruction sets that SPECDIFF_KERNELS may choose here, one a
+//   line kernel_check LIBRARY matrix TYPE [quick]      one line of JSON per shape and row count kernel_check LIBRARY
+//   attention TYPE [quick]   … per head size, group, row count and number of cells
 //
 // `quick` leaves out row counts and sizes that take the same ways through the code. The environment variable
 // SPECDIFF_KERNELS chooses the instruction set.
@@ -123,12 +123,13 @@ class Matrix {
         return ggml_backend_dev_supports_op(ggml_backend_get_device(machine_.backend), op);
     }
 
-    struct Error {
-        double ours, of_type; // root mean square, relative to the exact product's
+    /** [n × rows] in double precision: with the weights as they were and as they are after quantization. */
+    struct Reference {
+        std::vector<double> exact, quantized;
     };
 
-    Error error(const Floats& x, const Floats& y) const {
-        double ours = 0, of_type = 0, size = 0;
+    Reference reference(const Floats& x) const {
+        Reference result;
         const size_t n = x.size() / static_cast<size_t>(columns_);
         for (size_t t = 0; t < n; ++t) {
             for (int64_t r = 0; r < rows_; ++r) {
@@ -138,11 +139,25 @@ class Matrix {
                     exact += activation * exact_[r * columns_ + k];
                     quantized += activation * quantized_[r * columns_ + k];
                 }
-                const double difference = y[t * rows_ + r] - quantized;
-                ours += difference * difference;
-                of_type += (quantized - exact) * (quantized - exact);
-                size += exact * exact;
+                result.exact.push_back(exact);
+                result.quantized.push_back(quantized);
             }
+        }
+        return result;
+    }
+
+    struct Error {
+        double ours, of_type; // root mean square, relative to the exact product's
+    };
+
+    /** y: the product of the reference's first rows. */
+    static Error error(const Reference& reference, const Floats& y) {
+        double ours = 0, of_type = 0, size = 0;
+        for (size_t i = 0; i < y.size(); ++i) {
+            const double exact = reference.exact[i], quantized = reference.quantized[i];
+            ours += (y[i] - quantized) * (y[i] - quantized);
+            of_type += (quantized - exact) * (quantized - exact);
+            size += exact * exact;
         }
         return {std::sqrt(ours / size), std::sqrt(of_type / size)};
     }
@@ -182,6 +197,7 @@ void check_matrix(const Machine& machine, ggml_type type, bool quick) {
         const Matrix matrix(machine, type, shape.rows, shape.columns, rng);
         const auto columns = static_cast<size_t>(shape.columns), rows = static_cast<size_t>(shape.rows);
         const Floats x = normal(rng, 512 * columns);
+        const auto reference = matrix.reference(x);
         machine.threads(1);
         std::vector<Floats> alone;
         for (size_t t = 0; t < 73; ++t)
@@ -196,7 +212,7 @@ void check_matrix(const Machine& machine, ggml_type type, bool quick) {
             for (size_t t = 0; t < std::min<size_t>(n, 73); ++t) {
                 different += same_bits(&y[t * rows], alone[t].data(), rows) ? 0 : 1;
             }
-            const auto error = matrix.error(input, y);
+            const auto error = Matrix::error(reference, y);
             std::printf("{\"rows\": %zu, \"columns\": %zu, \"n\": %zu, \"error\": %.3e, \"typeError\": %.3e, "
                         "\"differentRows\": %zu}\n",
                         rows, columns, n, error.ours, error.of_type, different);

@@ -13,34 +13,11 @@ import { describe, expect, it } from 'vitest';
 import { buildKernels, machineVariant } from '../../scripts/kernels.mjs';
 import { TARGET, heldOutTexts } from '../support/prompts';
 import { cpuLibrary } from '../support/native';
+import { CACHE_TYPES, WEIGHT_TYPES, expectAttention, expectProducts, parseLines } from './expectations';
 
 const ROOT = path.resolve(import.meta.dirname, '../..');
 const MINUTES = 60_000;
 const EXTENT = process.env['SPECDIFF_KERNEL_TESTS'] ?? 'quick';
-const QUICK = EXTENT === 'quick' ? ['quick'] : [];
-
-interface MatrixLine {
-  rows: number;
-  columns?: number;
-  n?: number;
-  error?: number;
-  typeError?: number;
-  differentRows?: number;
-  bad?: string;
-  shown?: boolean;
-  supported?: boolean;
-}
-
-interface AttentionLine {
-  dim: number;
-  group: number;
-  cells: number;
-  n: number;
-  error: number;
-  openError: number;
-  differentRows: number;
-  sameSpread: boolean;
-}
 
 interface InvarianceLine {
   check: 'batch' | 'pieces' | 'tree' | 'commit';
@@ -48,18 +25,6 @@ interface InvarianceLine {
   n: number;
   different: number;
 }
-
-/** A quantized activation's error shows beside weights of the same 8 bits; with fewer bits it is far below theirs. */
-const ERROR_LIMIT = new Map([
-  ['q4_0', 0.2],
-  ['q4_1', 0.2],
-  ['q5_0', 0.35],
-  ['q5_1', 0.35],
-  ['q8_0', 1.5],
-  ['q4_K', 0.2],
-  ['q5_K', 0.35],
-  ['q6_K', 0.6],
-]);
 
 const variant = machineVariant();
 /** Built here and not in a hook, since the library says which instruction sets there are to test. */
@@ -74,13 +39,8 @@ async function run(program: string, args: readonly string[], kernels = ''): Prom
   return stdout;
 }
 
-async function lines<T>(program: string, kernels: string, ...args: string[]): Promise<T[]> {
-  const text = await run(program, [built?.library ?? '', ...args], kernels);
-  return text
-    .trim()
-    .split('\n')
-    .map((line) => JSON.parse(line) as T);
-}
+const check = (kernels: string, ...args: string[]): Promise<string> =>
+  run('kernel_check', [built?.library ?? '', ...args, ...(EXTENT === 'quick' ? ['quick'] : [])], kernels);
 
 /** All that this machine runs; the best one alone where it is to be quick. */
 const usable = built === null ? ['none'] : (await run('kernel_check', [built.library, 'kernels'])).trim().split('\n');
@@ -89,36 +49,18 @@ const tested = EXTENT === 'quick' ? usable.slice(0, 1) : usable;
 describe.skipIf(built === null).each(tested)(
   `CPU kernels ${variant === null ? '[SKIP: there are none for this CPU]' : `of ${variant}, ${EXTENT}`}: %s`,
   (kernels) => {
-    it.each([...ERROR_LIMIT.keys()])(
+    it.each(WEIGHT_TYPES)(
       'multiply %s like double precision, in any batch, with any row count',
       async (type) => {
-        const result = await lines<MatrixLine>('kernel_check', kernels, 'matrix', type, ...QUICK);
-        const products = result.filter((line) => line.error !== undefined);
-        const counts = new Set(products.map((line) => line.n));
-        expect(counts.size).toBeGreaterThanOrEqual(EXTENT === 'quick' ? 15 : 74); // all: 1–73 and 512
-        expect(counts).toContain(512);
-        for (const line of products) {
-          const { error = Infinity, typeError = 0 } = line;
-          expect(error / typeError, JSON.stringify(line)).toBeLessThan(ERROR_LIMIT.get(type) ?? 0);
-        }
-        expect(result.filter((line) => (line.differentRows ?? 0) > 0)).toEqual([]);
-        const bad = result.filter((line) => line.bad !== undefined);
-        expect(bad.length).toBeGreaterThan(0);
-        expect(bad.filter((line) => line.shown !== true)).toEqual([]);
-        expect(result.at(-1)).toEqual({ rows: 24, supported: false });
+        expectProducts(type, await check(kernels, 'matrix', type), EXTENT === 'quick');
       },
       10 * MINUTES,
     );
 
-    it.each(['f16', 'q8_0'])(
+    it.each(CACHE_TYPES)(
       'attend over an %s cache like double precision, in any batch, whatever lies between',
       async (type) => {
-        const result = await lines<AttentionLine>('kernel_check', kernels, 'attention', type, ...QUICK);
-        expect(result.length).toBeGreaterThan(EXTENT === 'quick' ? 50 : 100);
-        for (const line of result) {
-          expect(Math.max(line.error, line.openError), JSON.stringify(line)).toBeLessThan(2e-6);
-        }
-        expect(result.filter((line) => line.differentRows > 0 || !line.sameSpread)).toEqual([]);
+        expectAttention(await check(kernels, 'attention', type), EXTENT === 'quick');
       },
       15 * MINUTES,
     );
@@ -132,7 +74,8 @@ describe.skipIf(built === null).each(tested)(
       it.each(EXTENT === 'quick' ? runs.slice(1) : runs)(
         'give every row the bits it has alone: context $contexts, $threads thread(s)',
         async ({ threads, contexts }) => {
-          const result = await lines<InvarianceLine>('batch_invariance', kernels, TARGET, threads, ...contexts);
+          const args = [built?.library ?? '', TARGET, threads, ...contexts];
+          const result = parseLines<InvarianceLine>(await run('batch_invariance', args, kernels));
           for (const context of contexts) {
             const checks = result.filter((line) => line.context === Number(context)).map((line) => line.check);
             expect(new Set(checks).size).toBe(context === '0' ? 2 : 4);

@@ -1,3 +1,4 @@
+// What x86 CPUs run, by CPUID.
 #include "cpu_features.h"
 
 #include "avx2/table.h"
@@ -6,8 +7,6 @@
 #include <cpuid.h>
 
 #include <cstdint>
-#include <cstdlib>
-#include <cstring>
 
 namespace specdiff::kernels {
 
@@ -72,19 +71,6 @@ std::vector<const KernelTable*> usable_kernels() {
 #endif
     if (runs_avx2()) usable.push_back(&avx2::table());
     return usable;
-}
-
-const KernelTable* kernels() {
-    static const KernelTable* const chosen = []() -> const KernelTable* {
-        const auto usable = usable_kernels();
-        const char* wanted = std::getenv("SPECDIFF_KERNELS");
-        if (wanted == nullptr || *wanted == '\0') return usable.empty() ? nullptr : usable.front();
-        for (const auto* table : usable) {
-            if (std::strcmp(table->name, wanted) == 0) return table;
-        }
-        return nullptr;
-    }();
-    return chosen;
 }
 
 } // namespace specdiff::kernels

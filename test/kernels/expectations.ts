@@ -1,0 +1,75 @@
+/** What kernel_check's lines must say, on whatever CPU it ran. */
+import { expect } from 'vitest';
+
+interface MatrixLine {
+  rows: number;
+  columns?: number;
+  n?: number;
+  error?: number;
+  typeError?: number;
+  differentRows?: number;
+  bad?: string;
+  shown?: boolean;
+  supported?: boolean;
+}
+
+interface AttentionLine {
+  dim: number;
+  group: number;
+  cells: number;
+  n: number;
+  error: number;
+  openError: number;
+  differentRows: number;
+  sameSpread: boolean;
+}
+
+/** A quantized activation's error shows beside weights of the same 8 bits; with fewer bits it is far below theirs. */
+const ERROR_LIMIT = new Map([
+  ['q4_0', 0.2],
+  ['q4_1', 0.2],
+  ['q5_0', 0.35],
+  ['q5_1', 0.35],
+  ['q8_0', 1.5],
+  ['q4_K', 0.2],
+  ['q5_K', 0.35],
+  ['q6_K', 0.6],
+]);
+
+export const WEIGHT_TYPES = [...ERROR_LIMIT.keys()];
+export const CACHE_TYPES = ['f16', 'q8_0'];
+
+/** A program's lines of JSON. */
+export const parseLines = <T>(text: string): T[] =>
+  text
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line) as T);
+
+/** Output of `kernel_check LIBRARY matrix TYPE [quick]`: near double precision, bits of the row alone, bad inputs shown. */
+export function expectProducts(type: string, output: string, quick: boolean): void {
+  const result = parseLines<MatrixLine>(output);
+  const products = result.filter((line) => line.error !== undefined);
+  const counts = new Set(products.map((line) => line.n));
+  expect(counts.size).toBeGreaterThanOrEqual(quick ? 15 : 74); // all: 1–73 and 512
+  expect(counts).toContain(512);
+  for (const line of products) {
+    const { error = Infinity, typeError = 0 } = line;
+    expect(error / typeError, JSON.stringify(line)).toBeLessThan(ERROR_LIMIT.get(type) ?? 0);
+  }
+  expect(result.filter((line) => (line.differentRows ?? 0) > 0)).toEqual([]);
+  const bad = result.filter((line) => line.bad !== undefined);
+  expect(bad.length).toBeGreaterThan(0);
+  expect(bad.filter((line) => line.shown !== true)).toEqual([]);
+  expect(result.at(-1)).toEqual({ rows: 24, supported: false });
+}
+
+/** Output of `kernel_check LIBRARY attention TYPE [quick]`. */
+export function expectAttention(output: string, quick: boolean): void {
+  const result = parseLines<AttentionLine>(output);
+  expect(result.length).toBeGreaterThan(quick ? 50 : 100);
+  for (const line of result) {
+    expect(Math.max(line.error, line.openError), JSON.stringify(line)).toBeLessThan(2e-6);
+  }
+  expect(result.filter((line) => line.differentRows > 0 || !line.sameSpread)).toEqual([]);
+}
