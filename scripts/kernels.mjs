@@ -18,22 +18,24 @@ import { checkOutLlama, llamaRelease, nativeFolder, prebuiltFolder } from './lla
 import { isMain, run, runMain } from './process.mjs';
 import { hashFiles, onlyWhenChanged } from './stamp.mjs';
 
+const HASWELL = ['avx2', 'fma', 'f16c', 'bmi2'];
+const CASCADE_LAKE = ['avx512f', 'avx512bw', 'avx512vl', 'avx512dq', 'avx512cd', 'avx512_vnni'];
+const ZEN4 = [...CASCADE_LAKE, 'avx512vbmi', 'avx512_bf16'];
 /**
  * CPU generations by platform, best first, by the flags Linux names. A library holds our kernels of its generation and of
  * those below it, and llama.cpp's own code compiled for it. Only those that differ for us: haswell and alderlake by our
- * kernels (AVX2, AVX-VNNI), cascadelake by ours for AVX-512 VNNI, zen4 by llama.cpp's BF16 products. icelake would add
+ * kernels (AVX2, AVX-VNNI), cascadelake by ours for AVX-512 VNNI, zen4 by llama.cpp's BF16 products, sapphirerapids by
+ * ours for AMX, which the probe turns down where tiles trap. icelake would add
  * AVX-512 VBMI, which occurs nowhere in either. ARM: 8-bit matrix products come with and without SVE, which llama.cpp's
  * code uses and ours doesn't; CPUs with dot products and without f16 arithmetic hardly exist.
  */
 const GENERATIONS = {
   'linux-x64': [
-    {
-      name: 'zen4',
-      flags: ['avx512f', 'avx512bw', 'avx512vl', 'avx512dq', 'avx512cd', 'avx512vbmi', 'avx512_vnni', 'avx512_bf16'],
-    },
-    { name: 'cascadelake', flags: ['avx512f', 'avx512bw', 'avx512vl', 'avx512dq', 'avx512cd', 'avx512_vnni'] },
-    { name: 'alderlake', flags: ['avx2', 'fma', 'f16c', 'bmi2', 'avx_vnni'] },
-    { name: 'haswell', flags: ['avx2', 'fma', 'f16c', 'bmi2'] },
+    { name: 'sapphirerapids', flags: [...ZEN4, 'amx_tile', 'amx_int8'] },
+    { name: 'zen4', flags: ZEN4 },
+    { name: 'cascadelake', flags: CASCADE_LAKE },
+    { name: 'alderlake', flags: [...HASWELL, 'avx_vnni'] },
+    { name: 'haswell', flags: HASWELL },
   ],
   'linux-arm64': [
     { name: 'armv8.6_1', flags: ['asimddp', 'asimdhp', 'sve', 'i8mm'] },

@@ -1,6 +1,8 @@
 // What x86 CPUs run, by CPUID.
 #include "cpu_features.h"
 
+#include "amx/permission.h"
+#include "amx/table.h"
 #include "avx2/table.h"
 #include "avx512/table.h"
 
@@ -33,7 +35,7 @@ uint64_t saved_registers() {
     return (static_cast<uint64_t>(high) << 32) | low;
 }
 
-constexpr uint64_t YMM_STATE = 0x06, ZMM_STATE = 0xE6;
+constexpr uint64_t YMM_STATE = 0x06, ZMM_STATE = 0xE6, TILE_STATE = 0x60000;
 
 /** Whether the system saves all of `state`. */
 bool saves(uint64_t state) {
@@ -58,11 +60,25 @@ bool runs_avx2() {
     return runs_avx2() && saves(ZMM_STATE) && f && dq && bw && vl && vnni;
 }
 
+#ifdef SPECDIFF_AMX
+/** Says nothing of virtual machines where tile instructions trap all the same: a probe in a child process finds out. */
+bool runs_amx() {
+    const auto extended = cpuid(7), palette = cpuid(0x1D, 1);
+    const bool tile = bit(extended.edx, 24), int8 = bit(extended.edx, 25);
+    // Palette 1: 8 tiles of 1,024 bytes, 16 rows of 64.
+    const bool shape = palette.eax >> 16 == 1024 && palette.ebx == (8u << 16 | 64u) && (palette.ecx & 0xFFFF) == 16;
+    return runs_avx512vnni() && tile && int8 && shape && saves(TILE_STATE) && amx::tiles_permitted();
+}
+#endif
+
 } // namespace
 
 // A library holds the kernels of its CPU generation and of those below it (CMakeLists.txt).
 std::vector<const KernelTable*> usable_kernels() {
     std::vector<const KernelTable*> usable;
+#ifdef SPECDIFF_AMX
+    if (runs_amx()) usable.push_back(&amx::table());
+#endif
 #ifdef SPECDIFF_AVX512
     if (runs_avx512vnni()) usable.push_back(&avx512::table());
 #endif

@@ -1,15 +1,13 @@
-// Checks one CPU library's kernels through ggml's own interface, as llama.cpp would call them.
+// Checks kernels: those of a CPU library through ggml's own interface, as llama.cpp would call them, or those of one
+// table under emulation (machine.h).
 //
-//   kernel_check LIBRARY kernels                  the instruction sets that SPECDIFF_KERNELS may choose here, one a
-//   line kernel_check LIBRARY matrix TYPE [quick]      one line of JSON per shape and row count kernel_check LIBRARY
-//   attention TYPE [quick]   … per head size, group, row count and number of cells
+//   kernel_check LIBRARY kernels                        the instruction sets that SPECDIFF_KERNELS may choose here
+//   kernel_check LIBRARY|TABLE matrix TYPE [quick]      one line of JSON per shape and row count
+//   kernel_check LIBRARY|TABLE attention TYPE [quick]   … per head size, group, row count and number of cells
 //
 // `quick` leaves out row counts and sizes that take the same ways through the code. The environment variable
-// SPECDIFF_KERNELS chooses the instruction set.
-#include <ggml-alloc.h>
-#include <ggml-backend.h>
-#include <ggml-cpu.h>
-#include <ggml.h>
+// SPECDIFF_KERNELS chooses a library's instruction set.
+#include "machine.h"
 
 #include <dlfcn.h>
 
@@ -24,14 +22,12 @@
 #include <string>
 #include <vector>
 
-namespace {
-
-using Floats = std::vector<float>;
-
-[[noreturn]] void fail(const std::string& reason) {
+void fail(const std::string& reason) {
     std::fprintf(stderr, "%s\n", reason.c_str());
     std::exit(2);
 }
+
+namespace {
 
 Floats normal(std::mt19937& rng, size_t count) {
     std::normal_distribution<float> distribution;
@@ -41,31 +37,6 @@ Floats normal(std::mt19937& rng, size_t count) {
     return values;
 }
 
-struct Machine {
-    ggml_backend_t backend = nullptr;
-    ggml_backend_buffer_type_t repacked = nullptr;
-
-    explicit Machine(const char* library) {
-        if (ggml_backend_load(library) == nullptr) fail("the library could not be loaded");
-        backend = ggml_backend_init_by_type(GGML_BACKEND_DEVICE_TYPE_CPU, nullptr);
-        auto* device = ggml_backend_get_device(backend);
-        auto* registry = ggml_backend_dev_backend_reg(device);
-        auto* extra = reinterpret_cast<ggml_backend_buffer_type_t* (*)(ggml_backend_dev_t)>(
-            ggml_backend_reg_get_proc_address(registry, "ggml_backend_dev_get_extra_bufts"));
-        for (auto* type = extra(device); *type != nullptr; ++type) {
-            if (std::string(ggml_backend_buft_name(*type)) == "CPU_SPECDIFF") repacked = *type;
-        }
-        if (repacked == nullptr) fail("the library has no kernels for this CPU");
-    }
-
-    void threads(int count) const {
-        auto* registry = ggml_backend_dev_backend_reg(ggml_backend_get_device(backend));
-        auto* set = reinterpret_cast<void (*)(ggml_backend_t, int)>(
-            ggml_backend_reg_get_proc_address(registry, "ggml_backend_set_n_threads"));
-        set(backend, count);
-    }
-};
-
 struct Context {
     ggml_context* context;
     Context() : context(ggml_init({16 * ggml_tensor_overhead() + ggml_graph_overhead(), nullptr, true})) {}
@@ -73,22 +44,6 @@ struct Context {
     Context(const Context&) = delete;
     Context& operator=(const Context&) = delete;
 };
-
-using Buffer = std::unique_ptr<ggml_backend_buffer, decltype(&ggml_backend_buffer_free)>;
-
-/** Allocates what is left in `context`, sets the inputs, computes `result` and returns it. */
-Floats compute(const Machine& machine, Context& c, ggml_tensor* result,
-               const std::vector<std::pair<ggml_tensor*, const void*>>& inputs) {
-    const Buffer buffer(ggml_backend_alloc_ctx_tensors(c.context, machine.backend), ggml_backend_buffer_free);
-    for (const auto& [tensor, data] : inputs)
-        ggml_backend_tensor_set(tensor, data, 0, ggml_nbytes(tensor));
-    auto* graph = ggml_new_graph(c.context);
-    ggml_build_forward_expand(graph, result);
-    if (ggml_backend_graph_compute(machine.backend, graph) != GGML_STATUS_SUCCESS) fail("the graph failed");
-    Floats out(static_cast<size_t>(ggml_nelements(result)));
-    ggml_backend_tensor_get(result, out.data(), 0, out.size() * sizeof(float));
-    return out;
-}
 
 bool same_bits(const float* a, const float* b, size_t count) {
     return std::memcmp(a, b, count * sizeof(float)) == 0;
@@ -106,21 +61,20 @@ class Matrix {
         quantized_.resize(exact_.size());
         ggml_get_type_traits(type)->to_float(packed_.data(), quantized_.data(), rows * columns);
         weights_ = ggml_new_tensor_2d(context_.context, type, columns, rows);
-        buffer_.reset(ggml_backend_alloc_ctx_tensors_from_buft(context_.context, machine.repacked));
-        ggml_backend_tensor_set(weights_, packed_.data(), 0, packed_.size());
+        memory_ = machine.hold(context_.context, weights_, packed_.data());
     }
 
     /** [n × rows] for x [n × columns]. */
     Floats times(const Floats& x) const {
         Context c;
         auto* input = ggml_new_tensor_2d(c.context, GGML_TYPE_F32, columns_, static_cast<int64_t>(x.size()) / columns_);
-        return compute(machine_, c, ggml_mul_mat(c.context, weights_, input), {{input, x.data()}});
+        return machine_.compute(c.context, ggml_mul_mat(c.context, weights_, input), {{input, x.data()}});
     }
 
     bool supported() const {
         Context c;
         auto* op = ggml_mul_mat(c.context, weights_, ggml_new_tensor_2d(c.context, GGML_TYPE_F32, columns_, 1));
-        return ggml_backend_dev_supports_op(ggml_backend_get_device(machine_.backend), op);
+        return machine_.supports(op);
     }
 
     /** [n × rows] in double precision: with the weights as they were and as they are after quantization. */
@@ -170,7 +124,7 @@ class Matrix {
     std::vector<char> packed_;
     Context context_;
     ggml_tensor* weights_ = nullptr;
-    Buffer buffer_{nullptr, ggml_backend_buffer_free};
+    std::shared_ptr<void> memory_;
 };
 
 bool all_nan(const float* y, size_t count) {
@@ -185,7 +139,7 @@ bool telling(size_t n) {
     return n <= 5 || (n >= 7 && n <= 9) || (n >= 15 && n <= 18) || n == 32 || n == 33 || n >= 72;
 }
 
-void check_matrix(const Machine& machine, ggml_type type, bool quick) {
+void check_matrix(Machine& machine, ggml_type type, bool quick) {
     std::mt19937 rng(1);
     const int64_t block = ggml_blck_size(type);
     struct Shape {
@@ -279,8 +233,7 @@ class Cache {
         auto* queries = ggml_new_tensor_3d(c.context, GGML_TYPE_F32, heads_.dim, heads, n);
         auto* keys = ggml_new_tensor_3d(c.context, type_, heads_.dim, heads_.cache_heads, cells_);
         auto* values = ggml_new_tensor_3d(c.context, type_, heads_.dim, heads_.cache_heads, cells_);
-        std::vector<std::pair<ggml_tensor*, const void*>> inputs = {
-            {queries, q.data()}, {keys, k_.data()}, {values, v_.data()}};
+        Inputs inputs = {{queries, q.data()}, {keys, k_.data()}, {values, v_.data()}};
         ggml_tensor* hidden = nullptr;
         std::vector<ggml_fp16_t> half;
         if (mask != nullptr) {
@@ -292,7 +245,7 @@ class Cache {
         auto* op = ggml_flash_attn_ext(c.context, ggml_permute(c.context, queries, 0, 2, 1, 3),
                                        ggml_permute(c.context, keys, 0, 2, 1, 3),
                                        ggml_permute(c.context, values, 0, 2, 1, 3), hidden, scale(), 0.0f, 0.0f);
-        return compute(machine, c, op, inputs);
+        return machine.compute(c.context, op, inputs);
     }
 
     /** Largest deviation from double precision. */
@@ -344,7 +297,7 @@ class Cache {
     std::vector<char> k_, v_;
 };
 
-void check_attention(const Machine& machine, ggml_type type, bool quick) {
+void check_attention(Machine& machine, ggml_type type, bool quick) {
     std::mt19937 rng(2);
     const Heads all_heads[] = {{64, 3, 3}, {64, 1, 2}, {96, 4, 1}, {128, 6, 2}, {256, 8, 1}};
     for (const auto& heads : all_heads) {
@@ -426,17 +379,18 @@ int main(int argc, char** argv) {
         list_kernels(argv[1]);
         return 0;
     }
-    if (argc != 4 && !quick) fail("kernel_check LIBRARY kernels | matrix TYPE [quick] | attention TYPE [quick]");
+    if (argc != 4 && !quick) fail("kernel_check LIBRARY kernels | LIBRARY|TABLE matrix|attention TYPE [quick]");
     ggml_log_set(
         [](ggml_log_level level, const char* text, void*) {
             if (level == GGML_LOG_LEVEL_ERROR) std::fputs(text, stderr);
         },
         nullptr);
-    const Machine machine(argv[1]);
+    const auto machine = open_machine(argv[1]);
     if (std::strcmp(argv[2], "matrix") == 0)
-        check_matrix(machine, type_named(argv[3]), quick);
+        check_matrix(*machine, type_named(argv[3]), quick);
     else
-        check_attention(machine, type_named(argv[3]), quick);
-    ggml_backend_free(machine.backend);
+        check_attention(*machine, type_named(argv[3]), quick);
+    const auto report = machine->report();
+    if (!report.empty()) std::printf("%s\n", report.c_str());
     return 0;
 }
