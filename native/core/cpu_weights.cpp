@@ -41,7 +41,8 @@ bool multiplies(ggml_backend_dev_t device, ggml_backend_buffer_type_t buffer_typ
     const std::unique_ptr<ggml_context, void (*)(ggml_context*)> context(ggml_init(params), ggml_free);
     if (context == nullptr) throw Error("No memory to ask the CPU backend what it can do: free some and try again.");
     auto* weights = ggml_new_tensor_2d(context.get(), type, columns, rows);
-    auto* product = ggml_mul_mat(context.get(), weights, ggml_new_tensor_2d(context.get(), GGML_TYPE_F32, columns, BATCH));
+    auto* product =
+        ggml_mul_mat(context.get(), weights, ggml_new_tensor_2d(context.get(), GGML_TYPE_F32, columns, BATCH));
     const std::unique_ptr<ggml_backend_buffer, void (*)(ggml_backend_buffer_t)> empty(
         ggml_backend_buft_alloc_buffer(buffer_type, 0), ggml_backend_buffer_free);
     weights->buffer = empty.get();
