@@ -72,9 +72,10 @@ int score_of(const DynamicLibrary& library) {
 
 /** What the kernels of a rebuilt library (native/kernels) are called for people. */
 std::string kernel_label(const std::string& name) {
-    constexpr std::array<std::pair<const char*, const char*>, 5> LABELS = {{{"avx2", "AVX2"},
+    constexpr std::array<std::pair<const char*, const char*>, 6> LABELS = {{{"avx2", "AVX2"},
                                                                             {"avxvnni", "AVX-VNNI"},
                                                                             {"avx512vnni", "AVX-512 VNNI"},
+                                                                            {"amx", "AMX"},
                                                                             {"neon-dotprod", "NEON dot products"},
                                                                             {"neon-i8mm", "NEON matrix products"}}};
     for (const auto& [known, label] : LABELS) {
