@@ -23,7 +23,11 @@ const REQUIRED = [
   'THIRD_PARTY_NOTICES',
 ];
 
-export async function packageExtension({ model = true } = {}) {
+/**
+ * @param {{ model?: boolean, folder?: string }} options `model: false` leaves the target out; `folder`: where the package goes
+ * @returns {Promise<string>} the package's path
+ */
+export async function packageExtension({ model = true, folder = ROOT } = {}) {
   await build({ model });
   await writeNotices();
   const { createVSIX, listFiles } = await import('@vscode/vsce');
@@ -44,7 +48,7 @@ export async function packageExtension({ model = true } = {}) {
 
   const target = `${process.platform}-${process.arch}`;
   const { version } = JSON.parse(readFileSync(path.join(ROOT, 'package.json'), 'utf8'));
-  const packagePath = path.join(ROOT, `specdiff-${target}-${version}${model ? '' : '-no-model'}.vsix`);
+  const packagePath = path.join(folder, `specdiff-${target}-${version}${model ? '' : '-no-model'}.vsix`);
   await createVSIX({
     cwd: ROOT,
     packagePath,
