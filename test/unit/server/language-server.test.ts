@@ -124,6 +124,19 @@ describe.skipIf(engineMissing() !== null)(named('the language server, spoken to 
     expect((await completion).outcome).toBe('done');
   });
 
+  it('says that a summary was ended by the limit of tokens, and only then', async () => {
+    await client.open(URI, 'def add(a, b):\n    return a + b\n');
+    const range = { start: { line: 0, character: 0 }, end: { line: 2, character: 0 } };
+    await client.settings({ summaryMaxTokens: 4 });
+    const short = await client.summarize({ requestId: 20, uri: URI, version: 1, range });
+    expect(short).toMatchObject({ outcome: 'done', unfinished: true });
+    await client.settings({ summaryMaxTokens: 512 });
+    const whole = await client.summarize({ requestId: 21, uri: URI, version: 1, range });
+    expect(whole.outcome).toBe('done');
+    expect(whole.stats!.tokens).toBeLessThan(512);
+    expect(whole).not.toHaveProperty('unfinished');
+  });
+
   it('answers the standard inline completion of other editors in one piece', async () => {
     await client.open(URI, PYTHON);
     const items: { insertText: string }[] = await client.connection.sendRequest('textDocument/inlineCompletion', {
