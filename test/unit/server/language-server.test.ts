@@ -248,6 +248,32 @@ describe.skipIf(engineMissing() !== null)(named('the language server, spoken to 
     expect(await readdir(join(storage, 'engines'))).toEqual([]);
   });
 
+  it('copies from other open files in a trusted workspace, and never reads them in another', async () => {
+    const uri = 'file:///work/count.md';
+    const line = 'one two three four five six';
+    const place = { uri, position: { line: 0, character: line.length } };
+    await client.settings({ maxTokens: 4 });
+    await client.open(uri, line, 'markdown');
+    const { text } = await client.complete(place);
+    for (const workspaceTrusted of [true, false]) {
+      const other = await LanguageServerClient.start({
+        storageDirectory: storage,
+        settings: { drafter: 'ngram', draftLength: 4, maxTokens: 4 },
+        workspaceTrusted,
+      });
+      await other.open('file:///work/long.md', `${line}${text} and more`, 'markdown');
+      await other.open(uri, line, 'markdown');
+      expect((await other.complete(place)).text).toBe(text);
+      const drafted = other.telemetry.reduce(
+        (sum, event) => sum + (event.event === 'verified' ? event.pass.drafted : 0),
+        0,
+      );
+      if (workspaceTrusted) expect(drafted).toBeGreaterThan(0);
+      else expect(drafted).toBe(0);
+      await other.stop();
+    }
+  });
+
   it('reports diagnostics without document text', async () => {
     await client.open(URI, 'the_secret_sauce = 42\n');
     await client.complete({ uri: URI, position: { line: 1, character: 0 } });
