@@ -110,6 +110,8 @@ export interface SummarizeParams {
 export interface SummarizeResult extends CompleteResult {
   /** Present when the selection did not fit the budget. */
   readonly cut?: { readonly usedLines: number; readonly selectedLines: number };
+  /** Present when the limit of tokens ended the text, not the model. */
+  readonly unfinished?: true;
 }
 
 /** Client → server; text comes by BlockNotification, cancelled by the request's token. */

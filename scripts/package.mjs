@@ -23,11 +23,15 @@ const REQUIRED = [
   'dist/engine.js',
   'models/catalogue.json',
   'THIRD_PARTY_NOTICES',
-  ...kernelVariants().map((variant) => `dist/native/${nativeFolder()}/${kernelLibrary(variant)}`),
 ];
 
-export async function packageExtension({ model = true } = {}) {
-  await build({ model, allKernels: true });
+/**
+ * @param {{ model?: boolean, allKernels?: boolean, folder?: string }} options `model: false` leaves the target out;
+ *   `allKernels: false` packs the CPU kernels of this machine's generation only; `folder`: where the package goes
+ * @returns {Promise<string>} the package's path
+ */
+export async function packageExtension({ model = true, allKernels = true, folder = ROOT } = {}) {
+  await build({ model, allKernels });
   await writeNotices();
   const { createVSIX, listFiles } = await import('@vscode/vsce');
 
@@ -41,13 +45,15 @@ export async function packageExtension({ model = true } = {}) {
   const files = await listFiles({ cwd: ROOT, ignoreFile, dependencies: false });
   const unexpected = files.filter((file) => !EXPECTED.some((pattern) => pattern.test(file)));
   if (unexpected.length > 0) throw new Error(`The package would hold files it should not: ${unexpected.join(', ')}`);
-  const missing = REQUIRED.filter((file) => !files.includes(file));
+  const kernels = allKernels ? kernelVariants().map(kernelLibrary) : [];
+  const required = [...REQUIRED, ...kernels.map((library) => `dist/native/${nativeFolder()}/${library}`)];
+  const missing = required.filter((file) => !files.includes(file));
   if (missing.length > 0)
     throw new Error(`The package would lack ${missing.join(', ')}; run \`npm run build\` and look for errors.`);
 
   const target = nativeFolder();
   const { version } = JSON.parse(readFileSync(path.join(ROOT, 'package.json'), 'utf8'));
-  const packagePath = path.join(ROOT, `specdiff-${target}-${version}${model ? '' : '-no-model'}.vsix`);
+  const packagePath = path.join(folder, `specdiff-${target}-${version}${model ? '' : '-no-model'}.vsix`);
   await createVSIX({
     cwd: ROOT,
     packagePath,

@@ -9,6 +9,7 @@ import type { EditorSettings } from '../../protocol/settings';
 import { refusal, SCHEMES } from './eligibility';
 import { GrowingRegistration } from './growth';
 import { eligibilityOf } from './place';
+import { looksAccepted } from './partialAccept';
 import { Session, type Answer, type Offer, type SelectedItem } from './session';
 
 export const DISMISS_COMMAND = 'specdiff.dismiss';
@@ -190,16 +191,14 @@ export class InlineCompletions implements vscode.InlineCompletionItemProvider, v
   private follow(event: vscode.TextDocumentChangeEvent): void {
     if (this.running === undefined || !this.isCurrent(event.document)) return;
     const { session } = this.running;
-    const taken = session.apply(
-      event.contentChanges.map(({ range, text }) => ({ start: range.start, end: range.end, text })),
-    );
+    const offered = session.text;
+    const changes = event.contentChanges.map(({ range, text }) => ({ start: range.start, end: range.end, text }));
+    const taken = session.apply(changes);
     if (taken === null) {
       this.cancel();
       return;
     }
-    // Several characters at once, more than a line break and its indentation: a word or a line was accepted.
-    const text = event.contentChanges[0]?.text ?? '';
-    if (taken > 1 && text.trim().length > 1) this.counter.accepted(session.requestId);
+    if (changes[0] !== undefined && looksAccepted(changes[0], offered)) this.counter.accepted(session.requestId);
     this.updateContext();
   }
 

@@ -91,6 +91,11 @@ export class Session {
     return this.place;
   }
 
+  /** What is not in the document yet. */
+  get text(): string {
+    return this.pending;
+  }
+
   /** Whether the session still has something to show, or may get it. */
   get alive(): boolean {
     return this.state === 'streaming' || (this.state === 'complete' && this.pending.length > this.seedLength);

@@ -3,7 +3,7 @@ import * as vscode from 'vscode';
 import type { BlockParams, SummarizeParams, SummarizeResult } from '../../protocol/messages';
 import { asComment } from './comment';
 import { commentSyntaxOf } from './commentSyntax';
-import { summaryMarkdown, type SummaryState } from './markdown';
+import { keptText, summaryMarkdown, type SummaryState } from './markdown';
 import type { SummaryPreviews } from './preview';
 
 export interface SummaryServer {
@@ -46,8 +46,8 @@ export class Summarize {
       { location: vscode.ProgressLocation.Notification, title: 'SpecDiff: summarizing', cancellable: true },
       (progress, token) => this.stream(document, selection, source, progress, token),
     );
-    const text = result.text.trim();
-    if (text === '') return result;
+    if (result.text.trim() === '') return result;
+    const text = keptText(result);
     const { line } = selection.start;
     this.last = { text, document, line, lineText: document.lineAt(Math.min(line, document.lineCount - 1)).text };
     await vscode.commands.executeCommand('setContext', HAS_SUMMARY, true);

@@ -4,6 +4,11 @@ import type { SummarizeResult } from '../../protocol/messages';
 export type SummaryState =
   { readonly state: 'running' } | { readonly state: 'ended'; readonly result: SummarizeResult };
 
+/** The summary's text, with a mark where it was ended by the limit of tokens. */
+export function keptText(result: SummarizeResult, text = result.text): string {
+  return result.unfinished === true ? `${text.trim()} …` : text.trim();
+}
+
 /** @param source what is summarized, e.g. "main.ts, lines 3–20". */
 export function summaryMarkdown(source: string, text: string, state: SummaryState): string {
   const parts = [`# Summary`, `*${source.replace(/([*_\\`])/g, '\\$1')}*`];
@@ -11,11 +16,16 @@ export function summaryMarkdown(source: string, text: string, state: SummaryStat
   if (state.state === 'running') {
     parts.push(written === '' ? '…' : `${written} …`);
   } else {
-    const { outcome, message, cut } = state.result;
-    if (written !== '') parts.push(written);
+    const { outcome, message, cut, unfinished } = state.result;
+    if (written !== '') parts.push(keptText(state.result, text));
     if (cut !== undefined) {
       parts.push(
         `> The selection is longer than the model’s budget: ${cut.usedLines} of its ${cut.selectedLines} lines were summarized.`,
+      );
+    }
+    if (unfinished === true) {
+      parts.push(
+        '> The summary ends here because it reached its limit; raise `specdiff.summary.maxTokens` for longer ones.',
       );
     }
     if (outcome === 'cancelled') parts.push('> Cancelled.');

@@ -5,6 +5,7 @@
 #include <llama.h>
 
 #include <climits>
+#include <stdexcept>
 
 namespace specdiff {
 
@@ -12,6 +13,16 @@ Vocabulary::Vocabulary(const llama_model* model)
     : model_(model), vocab_(llama_model_get_vocab(model)), size_(llama_vocab_n_tokens(vocab_)) {}
 
 std::vector<int32_t> Vocabulary::tokenize(const std::string& text, bool add_bos, bool parse_special) const {
+    try {
+        return tokens_of(text, add_bos, parse_special);
+    } catch (const std::out_of_range&) {
+        // llama.cpp looks for a token of each byte that no other token holds.
+        throw Error("The model's vocabulary lacks a character of this text and tokens for single bytes: choose another "
+                    "model file.");
+    }
+}
+
+std::vector<int32_t> Vocabulary::tokens_of(const std::string& text, bool add_bos, bool parse_special) const {
     if (text.size() > INT_MAX / 2) throw Error("The text is too long to tokenize: use a smaller part of it.");
     const auto length = static_cast<int32_t>(text.size());
     std::vector<int32_t> tokens(text.size() + 2);
@@ -48,7 +59,18 @@ bool Vocabulary::ends_generation(int32_t token) const {
 
 std::optional<FimTokens> Vocabulary::fill_in_the_middle() const {
     const FimTokens tokens{llama_vocab_fim_pre(vocab_), llama_vocab_fim_suf(vocab_), llama_vocab_fim_mid(vocab_)};
-    if (!contains(tokens.prefix) || !contains(tokens.suffix) || !contains(tokens.middle)) return std::nullopt;
+    const auto sound = [this](int32_t token) {
+        if (!contains(token) || ends_generation(token)) return false;
+        try {
+            return tokenize(llama_vocab_get_text(vocab_, token), false, true) == std::vector<int32_t>{token};
+        } catch (const Error&) {
+            return false;
+        }
+    };
+    if (!sound(tokens.prefix) || !sound(tokens.suffix) || !sound(tokens.middle)) return std::nullopt;
+    if (tokens.prefix == tokens.suffix || tokens.prefix == tokens.middle || tokens.suffix == tokens.middle) {
+        return std::nullopt;
+    }
     return tokens;
 }
 

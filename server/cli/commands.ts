@@ -94,7 +94,11 @@ export async function summarizeCommand(args: Args<'summarize'>, output: CliOutpu
         `Summarized the first ${usedLines} of ${selectedLines} lines: more does not fit the budget.\n`,
       );
     }
-    output.done(result, result.cut === null ? {} : { cut: result.cut });
+    if (result.unfinished) {
+      process.stderr.write('The summary ends at the limit of tokens: raise --max-tokens for a longer one.\n');
+    }
+    const cut = result.cut === null ? {} : { cut: result.cut };
+    output.done(result, result.unfinished ? { ...cut, unfinished: true } : cut);
   } finally {
     await engine.dispose();
   }

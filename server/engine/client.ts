@@ -83,14 +83,25 @@ export class EngineClient {
   async restart(): Promise<void> {
     this.forgetFailures();
     await this.stop();
-    this.options.onState({ state: 'idle' });
+    await this.lookForModel();
   }
 
   /** To be told when settings changed: what is loaded is compared with them at the next request. */
   settingsChanged(): void {
     this.forgetFailures();
-    if (this.running === null && this.starting === null) this.options.onState({ state: 'idle' });
+    void this.lookForModel();
     if (this.jobs === 0) this.startIdling();
+  }
+
+  /** Tells whether there is a model to load, without loading it: the user need not type to learn that there is none. */
+  async lookForModel(): Promise<void> {
+    const missing = await this.options.loadOptions().then(
+      () => null,
+      // What else is wrong with the settings is told by the request that needs them.
+      (error: unknown) => (error instanceof NoModelError ? error : null),
+    );
+    if (this.running !== null || this.starting !== null) return;
+    this.options.onState(missing === null ? { state: 'idle' } : { state: 'noModel', message: missing.message });
   }
 
   async dispose(): Promise<void> {

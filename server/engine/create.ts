@@ -27,7 +27,7 @@ export function cpuLibraryPicker({
   storageDirectory,
   log,
 }: Pick<EngineSetup, 'enginePath' | 'storageDirectory' | 'log'>): CpuLibraryPicker {
-  const verdicts = new VerdictStore(join(storageDirectory, 'cpu-libraries.json'));
+  const verdicts = new VerdictStore(join(storageDirectory, 'cpu-libraries.json'), (text) => log('warning', text));
   return new CpuLibraryPicker(enginePath, verdicts, (text) => log('info', text));
 }
 

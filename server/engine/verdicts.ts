@@ -3,9 +3,10 @@
  * Keyed by CPU and by the library's content, so that an update or another machine on the same home is probed anew.
  */
 import { createHash } from 'node:crypto';
-import { mkdir, readFile, readdir, rename, stat, writeFile } from 'node:fs/promises';
+import { readFile, readdir, stat } from 'node:fs/promises';
 import { cpus, arch } from 'node:os';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
+import { putText } from '../files/put';
 import type { CpuLibrary } from './addon';
 
 export type Verdict = 'good' | 'bad';
@@ -18,7 +19,13 @@ interface Stored {
 export class VerdictStore {
   private cpu: Promise<string> | null = null;
 
-  constructor(private readonly file: string) {}
+  /** What the disk did not take. */
+  private unwritten: Stored | null = null;
+
+  constructor(
+    private readonly file: string,
+    private readonly log: (text: string) => void,
+  ) {}
 
   async verdict(nativeDirectory: string, library: string): Promise<Verdict | undefined> {
     return (await this.read()).verdicts[await this.key(nativeDirectory, library)];
@@ -66,6 +73,7 @@ export class VerdictStore {
   }
 
   private async read(): Promise<Stored> {
+    if (this.unwritten !== null) return this.unwritten;
     let parsed: unknown;
     try {
       parsed = JSON.parse(await readFile(this.file, 'utf8'));
@@ -76,10 +84,14 @@ export class VerdictStore {
   }
 
   private async write(stored: Stored): Promise<void> {
-    await mkdir(dirname(this.file), { recursive: true });
-    const part = `${this.file}.${process.pid}.part`;
-    await writeFile(part, JSON.stringify(stored, null, 2));
-    await rename(part, this.file);
+    try {
+      await putText(this.file, JSON.stringify(stored, null, 2));
+      this.unwritten = null;
+    } catch (error) {
+      // Remembered while we run: the next start probes anew, which costs a second and no completion.
+      this.unwritten = stored;
+      this.log(error instanceof Error ? error.message : String(error));
+    }
   }
 }
 

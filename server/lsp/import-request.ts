@@ -39,12 +39,12 @@ export async function answerImport(
       (percent) => onState({ state: 'downloading', percent, name }),
       signal,
     );
-    onState({ state: 'idle' });
+    await engine.lookForModel();
     const named = environment.settings().targetPath !== '';
     const note = named ? ' The setting "specdiff.target.path" still names another file: clear it to use this one.' : '';
     return { ok: true, message: `${target.name} is imported and is used from the next request on.${note}` };
   } catch (error) {
-    onState({ state: 'idle' });
+    await engine.lookForModel();
     if (isAbortError(error)) return { ok: false, message: 'The import was cancelled; nothing was changed.' };
     return { ok: false, message: error instanceof Error ? error.message : String(error) };
   }

@@ -110,7 +110,10 @@ function handleRequests(
   onRequest0(connection, DiagnosticsRequest, () =>
     Promise.resolve(diagnosticsReport(current, state.current, log.lastProblems)),
   );
-  connection.onInitialized(() => otherEngines.start());
+  connection.onInitialized(() => {
+    otherEngines.start();
+    void engine.lookForModel();
+  });
   connection.onShutdown(async () => {
     await engine.dispose();
     otherEngines.dispose();

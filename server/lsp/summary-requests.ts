@@ -40,7 +40,8 @@ export class SummaryRequests {
         summarize({ requestId, languageId, text, arrivedAt }, session, settings, sink, either),
       ),
     );
-    const cut = result?.cut ?? null;
-    return cut === null ? answered : { ...answered, cut };
+    if (result === null) return answered;
+    const { cut, unfinished } = result;
+    return { ...answered, ...(cut === null ? {} : { cut }), ...(unfinished ? { unfinished } : {}) };
   }
 }

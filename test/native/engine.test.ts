@@ -86,6 +86,10 @@ describe('what an engine says about itself', () => {
     expect([...engine.tokenize('', false, false)]).toEqual([]);
   });
 
+  it('says so where the vocabulary has no token for a character', () => {
+    expect(() => engine.tokenize('a!', false, false)).toThrow(/lacks a character.*choose another model file/);
+  });
+
   it('refuses a chat template that is not there', () => {
     expect(() => engine.applyChatTemplate([{ role: 'user', content: 'a' }])).toThrow(/no chat template/);
   });

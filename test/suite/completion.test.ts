@@ -33,11 +33,16 @@ describe('completion', () => {
     const { document } = await openText(CODE);
     await complete();
     const { generations } = telemetry().session;
+    const { accepted } = telemetry().suggestions;
     const first = await accept('editor.action.inlineSuggest.acceptNextWord', document);
     const second = await accept('editor.action.inlineSuggest.acceptNextWord', document);
     assert.ok(first.startsWith(CODE) && first.length > CODE.length, first);
     assert.ok(second.startsWith(first) && second.length > first.length, second);
     assert.equal(telemetry().session.generations, generations);
+    // Counted once however many parts are taken; a single character might as well have been typed.
+    const parts = [first.slice(CODE.length), second.slice(first.length)];
+    const counted = parts.some((part) => part.trim().length > 1) ? 1 : 0;
+    assert.equal(telemetry().suggestions.accepted, accepted + counted, parts.join('|'));
   });
 
   it('that is dismissed is gone', async () => {

@@ -20,6 +20,10 @@ export const TINY_VOCABULARY = [
   ...Array.from({ length: 26 }, (_, i) => String.fromCharCode(97 + i)),
 ];
 const MASK = 3;
+/** Token types, as GGUF numbers them. */
+const NORMAL = 1;
+const UNKNOWN = 2;
+const CONTROL = 3;
 
 type Metadata = Record<string, MetadataValue>;
 type Tensors = Record<string, Tensor>;
@@ -38,13 +42,16 @@ export interface TinyDrafterOptions {
   readonly taps?: readonly number[];
 }
 
-function tokenizer(vocabulary: readonly string[]): Metadata {
+/** Tokens that a document never becomes: those of the usual vocabulary's beginning, and the ones named. */
+function tokenizer(vocabulary: readonly string[], control: readonly string[] = []): Metadata {
+  const types = vocabulary.map((token, i) =>
+    i === 0 ? UNKNOWN : i <= MASK || control.includes(token) ? CONTROL : NORMAL,
+  );
   return {
     'tokenizer.ggml.model': { type: 'string', value: 'llama' },
     'tokenizer.ggml.tokens': { type: 'strings', value: vocabulary },
     'tokenizer.ggml.scores': { type: 'f32s', value: vocabulary.map((_, i) => -i) },
-    // 2 unknown, 3 control, 1 normal
-    'tokenizer.ggml.token_type': { type: 'i32s', value: vocabulary.map((_, i) => (i === 0 ? 2 : i <= MASK ? 3 : 1)) },
+    'tokenizer.ggml.token_type': { type: 'i32s', value: types },
     'tokenizer.ggml.bos_token_id': { type: 'u32', value: 1 },
     'tokenizer.ggml.eos_token_id': { type: 'u32', value: 2 },
     'tokenizer.ggml.unknown_token_id': { type: 'u32', value: 0 },
@@ -95,13 +102,42 @@ class Weights {
 }
 
 /** A causal model with random weights; its logits have a standard deviation of about 1.5. */
-export function tinyTarget(seed: number): { metadata: Metadata; tensors: Tensors } {
+export function tinyTarget(
+  seed: number,
+  vocabulary = TINY_VOCABULARY,
+  control: readonly string[] = [],
+): { metadata: Metadata; tensors: Tensors } {
   const weights = new Weights(seed);
-  weights.matrix('token_embd.weight', WIDTH, TINY_VOCABULARY.length, 1);
+  weights.matrix('token_embd.weight', WIDTH, vocabulary.length, 1);
   for (let layer = 0; layer < LAYERS; layer += 1) weights.layer(layer, WIDTH);
   weights.ones('output_norm.weight', WIDTH);
-  weights.matrix('output.weight', WIDTH, TINY_VOCABULARY.length, 1.5 / Math.sqrt(WIDTH));
-  return { metadata: { ...sizes('llama', LAYERS, WIDTH), ...tokenizer(TINY_VOCABULARY) }, tensors: weights.tensors };
+  weights.matrix('output.weight', WIDTH, vocabulary.length, 1.5 / Math.sqrt(WIDTH));
+  return {
+    metadata: { ...sizes('llama', LAYERS, WIDTH), ...tokenizer(vocabulary, control) },
+    tensors: weights.tensors,
+  };
+}
+
+export interface TinySentinels {
+  /** Texts of the control tokens that the model has beside letters, digits and a little punctuation. */
+  readonly tokens: readonly string[];
+  /** What the metadata calls the sentinels: token ids by role. Empty leaves it to llama.cpp to know them by text. */
+  readonly named: Partial<Record<'pre' | 'suf' | 'mid', number>>;
+}
+
+/** Letters, digits, code's punctuation and line breaks; a word that its letters never merge into comes last. */
+export const TINY_CODE_VOCABULARY = [...TINY_VOCABULARY, ...Array.from('0123456789()[]{}<>|.,:;=+-*/_'), '\n', 'xyz'];
+
+/** A target like tinyTarget, with fill-in-the-middle sentinels behind TINY_CODE_VOCABULARY. */
+export function writeTinyFimTarget(folder: string, name: string, sentinels: TinySentinels): string {
+  const file = path.join(folder, `${name}.gguf`);
+  const { metadata, tensors } = tinyTarget(1, [...TINY_CODE_VOCABULARY, ...sentinels.tokens], sentinels.tokens);
+  const named = Object.entries(sentinels.named).map(([role, value]): [string, MetadataValue] => [
+    `tokenizer.ggml.fim_${role}_token_id`,
+    { type: 'u32', value },
+  ]);
+  writeGguf(file, { ...metadata, ...Object.fromEntries(named) }, tensors);
+  return file;
 }
 
 export function tinyDrafter(options: TinyDrafterOptions): { metadata: Metadata; tensors: Tensors } {

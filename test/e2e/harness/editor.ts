@@ -116,6 +116,11 @@ export class Editor {
     rmSync(this.directory, { recursive: true, force: true, maxRetries: 5 });
   }
 
+  /** The folder of the installed extensions. */
+  get extensions(): string {
+    return path.join(this.directory, 'extensions');
+  }
+
   async screenshot(name: string): Promise<void> {
     await this.page.screenshot({ path: path.join(this.output, `${name}.png`), animations: 'disabled' });
   }

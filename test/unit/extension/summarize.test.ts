@@ -57,6 +57,9 @@ describe('the summary page', () => {
   it('says what was cut, cancelled or went wrong, beside the text there is', () => {
     expect(page('Text.', {})).toBe('# Summary\n\n*a\\_b.ts, line 3*\n\nText.\n');
     expect(page('Text.', { cut: { usedLines: 40, selectedLines: 90 } })).toContain('40 of its 90 lines');
+    expect(page('It adds', { unfinished: true })).toMatch(
+      /It adds …\n\n> .*limit; raise `specdiff\.summary\.maxTokens`/,
+    );
     expect(page('Te', { outcome: 'cancelled' })).toMatch(/Te\n\n> Cancelled\.\n$/);
     expect(page('', { outcome: 'refused', message: 'Holds secrets.' })).toContain('> Holds secrets.');
     expect(page('', {})).toContain('wrote nothing');

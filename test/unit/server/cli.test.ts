@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process';
+import { closeSync, existsSync, openSync } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -65,6 +66,16 @@ describe('the command line', () => {
       expect(ended.code, args.join(' ')).toBe(1);
       expect(ended.stderr.trimEnd().split('\n')).toHaveLength(1);
     }
+  });
+
+  it.skipIf(!existsSync('/dev/full'))('tells that its output could not be written, exit code 1', async () => {
+    const full = openSync('/dev/full', 'w');
+    const child = spawn(process.execPath, [join(BUNDLES, 'cli.js'), '--help'], { stdio: ['ignore', full, 'pipe'] });
+    closeSync(full);
+    let stderr = '';
+    child.stderr!.setEncoding('utf8').on('data', (text: string) => (stderr += text));
+    expect(await new Promise((resolve) => child.once('close', resolve))).toBe(1);
+    expect(stderr).toMatch(/^The output could not be written \(.*ENOSPC.*\n$/);
   });
 });
 
@@ -192,6 +203,8 @@ describe.skipIf(engineMissing() !== null)(named('the command line with the engin
     expect(ended.code, ended.stderr).toBe(0);
     const all = events(ended.stdout);
     expect(all.at(-1)!['text']).not.toBe('');
+    expect(all.at(-1)!['unfinished']).toBe(true);
+    expect(ended.stderr).toMatch(/limit of tokens: raise --max-tokens/);
     expect(
       all
         .slice(0, -1)

@@ -124,6 +124,19 @@ describe.skipIf(engineMissing() !== null)(named('the language server, spoken to 
     expect((await completion).outcome).toBe('done');
   });
 
+  it('says that a summary was ended by the limit of tokens, and only then', async () => {
+    await client.open(URI, 'def add(a, b):\n    return a + b\n');
+    const range = { start: { line: 0, character: 0 }, end: { line: 2, character: 0 } };
+    await client.settings({ summaryMaxTokens: 4 });
+    const short = await client.summarize({ requestId: 20, uri: URI, version: 1, range });
+    expect(short).toMatchObject({ outcome: 'done', unfinished: true });
+    await client.settings({ summaryMaxTokens: 512 });
+    const whole = await client.summarize({ requestId: 21, uri: URI, version: 1, range });
+    expect(whole.outcome).toBe('done');
+    expect(whole.stats!.tokens).toBeLessThan(512);
+    expect(whole).not.toHaveProperty('unfinished');
+  });
+
   it('answers the standard inline completion of other editors in one piece', async () => {
     await client.open(URI, PYTHON);
     const items: { insertText: string }[] = await client.connection.sendRequest('textDocument/inlineCompletion', {
@@ -233,6 +246,32 @@ describe.skipIf(engineMissing() !== null)(named('the language server, spoken to 
     await rm(join(storage, 'engines', `${process.pid}.engine`));
     await client.until(() => client.states.at(-1)?.otherEngines === 0);
     expect(await readdir(join(storage, 'engines'))).toEqual([]);
+  });
+
+  it('copies from other open files in a trusted workspace, and never reads them in another', async () => {
+    const uri = 'file:///work/count.md';
+    const line = 'one two three four five six';
+    const place = { uri, position: { line: 0, character: line.length } };
+    await client.settings({ maxTokens: 4 });
+    await client.open(uri, line, 'markdown');
+    const { text } = await client.complete(place);
+    for (const workspaceTrusted of [true, false]) {
+      const other = await LanguageServerClient.start({
+        storageDirectory: storage,
+        settings: { drafter: 'ngram', draftLength: 4, maxTokens: 4 },
+        workspaceTrusted,
+      });
+      await other.open('file:///work/long.md', `${line}${text} and more`, 'markdown');
+      await other.open(uri, line, 'markdown');
+      expect((await other.complete(place)).text).toBe(text);
+      const drafted = other.telemetry.reduce(
+        (sum, event) => sum + (event.event === 'verified' ? event.pass.drafted : 0),
+        0,
+      );
+      if (workspaceTrusted) expect(drafted).toBeGreaterThan(0);
+      else expect(drafted).toBe(0);
+      await other.stop();
+    }
   });
 
   it('reports diagnostics without document text', async () => {

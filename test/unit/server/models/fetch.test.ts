@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
-import { chmod, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { chmod, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { execFileSync } from 'node:child_process';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -48,7 +49,13 @@ beforeEach(async () => {
     bytes: Buffer.byteLength(CONTENT),
     sha256: createHash('sha256').update(CONTENT).digest('hex'),
     licence: 'MIT',
-    source: { kind: 'pypi-sdist', package: 'specdiff-fake', version: '1.0', archiveBytes: 1000, member: 'specdiff_fake/model.gguf' },
+    source: {
+      kind: 'pypi-sdist',
+      package: 'specdiff-fake',
+      version: '1.0',
+      archiveBytes: 1000,
+      member: 'specdiff_fake/model.gguf',
+    },
     drafter: 'none.gguf',
   };
 });
@@ -82,33 +89,74 @@ describe.skipIf(!hasPip)(`fetchModel, through the real pip${hasPip ? '' : ' [SKI
   });
 
   it('refuses content with another checksum', async () => {
-    await expect(fetchModel({ ...entry, sha256: '0'.repeat(64) }, folder, () => {}, never)).rejects.toThrow(/not the expected/);
+    await expect(fetchModel({ ...entry, sha256: '0'.repeat(64) }, folder, () => {}, never)).rejects.toThrow(
+      /not the expected/,
+    );
     expect(await cache()).toEqual([]);
   });
 
   it('tells an archive without the file', async () => {
     const source = { ...entry.source, member: 'specdiff_fake/other.gguf' };
-    await expect(fetchModel({ ...entry, source }, folder, () => {}, never)).rejects.toThrow(/no specdiff_fake\/other\.gguf|not the expected|unpacked/);
+    await expect(fetchModel({ ...entry, source }, folder, () => {}, never)).rejects.toThrow(
+      /no specdiff_fake\/other\.gguf|not the expected|unpacked/,
+    );
     expect(await cache()).toEqual([]);
   });
 
   it('says in one sentence that no index is reached', async () => {
     process.env['PIP_FIND_LINKS'] = join(folder, 'nothing-here');
-    await expect(fetchModel(entry, folder, () => {}, never)).rejects.toThrow(/^Fake could not be fetched: .*import a GGUF file you already have\.$/);
+    await expect(fetchModel(entry, folder, () => {}, never)).rejects.toThrow(
+      /^Fake could not be fetched: .*import a GGUF file you already have\.$/,
+    );
     expect(await cache()).toEqual([]);
   });
+
+  it.skipIf(!existsSync('/dev/full'))(
+    'says in one sentence that the disk is full, for the archive and for the model',
+    async () => {
+      await mkdir(join(folder, 'models/cache'), { recursive: true });
+      await symlink('/dev/full', join(folder, `models/cache/model.gguf.${process.pid}.part`));
+      await expect(fetchModel(entry, folder, () => {}, never)).rejects.toThrow(
+        /^The disk is full: .*model\.gguf could not be written\. Free some space, then try again\.$/,
+      );
+      expect(await cache()).toEqual([]);
+      // Python's own words for a full disk, in pip's place: pip cannot be made to download to /dev/full.
+      const bin = join(folder, 'bin');
+      await mkdir(bin);
+      const real = execFileSync('python3', ['-c', 'import sys; print(sys.executable)'], { encoding: 'utf8' }).trim();
+      await writeFile(
+        join(bin, 'python3'),
+        `#!/bin/sh\ncase "$*" in *download*) exec "${real}" -c "open('/dev/full', 'wb', 0).write(b'x')";; esac\nexec "${real}" "$@"\n`,
+      );
+      await chmod(join(bin, 'python3'), 0o755);
+      process.env['PATH'] = `${bin}:${before['PATH'] ?? ''}`;
+      await expect(fetchModel(entry, folder, () => {}, never)).rejects.toThrow(
+        /^The disk is full: Fake could not be fetched\. Free about \d+ MB, then try again\.$/,
+      );
+      expect(await cache()).toEqual([]);
+    },
+  );
 
   it('is cancelled, and cleans up', async () => {
     const bin = join(folder, 'bin');
     await mkdir(bin);
     // A pip that downloads for ever.
-    await writeFile(join(bin, 'python3'), '#!/bin/sh\ncase "$*" in *--version*) exit 0;; esac\ntouch "$TMPDIR/begun"\nexec sleep 600\n');
+    await writeFile(
+      join(bin, 'python3'),
+      '#!/bin/sh\ncase "$*" in *--version*) exit 0;; esac\ntouch "$TMPDIR/begun"\nexec sleep 600\n',
+    );
     await chmod(join(bin, 'python3'), 0o755);
     process.env['PATH'] = `${bin}:${before['PATH'] ?? ''}`;
     const controller = new AbortController();
     const fetching = fetchModel(entry, folder, () => {}, controller.signal);
     fetching.catch(() => {});
-    await expect.poll(async () => (await Promise.all((await cache()).map((name) => readdir(join(folder, 'models/cache', name))))).flat(), { timeout: 20_000 }).toContain('begun');
+    await expect
+      .poll(
+        async () =>
+          (await Promise.all((await cache()).map((name) => readdir(join(folder, 'models/cache', name))))).flat(),
+        { timeout: 20_000 },
+      )
+      .toContain('begun');
     controller.abort();
     await expect(fetching).rejects.toThrow();
     expect(await cache()).toEqual([]);

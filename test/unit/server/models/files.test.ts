@@ -34,7 +34,13 @@ describe('writeModelFile', () => {
   it('writes what is right, under its name only when it is whole', async () => {
     const to = join(folder, 'deep/a.gguf');
     const seen: number[] = [];
-    await writeModelFile(Readable.from([Buffer.from('ab'), Buffer.from('c')]), to, { bytes: 3, sha256 }, (n) => seen.push(n), never);
+    await writeModelFile(
+      Readable.from([Buffer.from('ab'), Buffer.from('c')]),
+      to,
+      { bytes: 3, sha256 },
+      (n) => seen.push(n),
+      never,
+    );
     expect(await readFile(to, 'utf8')).toBe('abc');
     expect(seen).toEqual([2, 3]);
     expect(await readdir(join(folder, 'deep'))).toEqual(['a.gguf']);
@@ -61,10 +67,18 @@ describe('resolveModels', () => {
     const mine = join(folder, 'mine.gguf');
     await writeFile(mine, Buffer.concat([Buffer.from('GGUF'), Buffer.from([3, 0, 0, 0]), Buffer.alloc(16)]));
     const description = { name: 'mine' } as never;
-    await importModel(mine, folders().storageDirectory, () => Promise.resolve(description), () => {}, never);
+    await importModel(
+      mine,
+      folders().storageDirectory,
+      () => Promise.resolve(description),
+      () => {},
+      never,
+    );
     expect((await resolveModels(SETTINGS, folders())).targetPath).toBe(join(folder, 'storage/models/mine.gguf'));
     expect((await resolveModels({ ...SETTINGS, targetPath: mine }, folders())).targetPath).toBe(mine);
-    await expect(resolveModels({ ...SETTINGS, targetPath: join(folder, 'no.gguf') }, folders())).rejects.toThrow(/not there/);
+    await expect(resolveModels({ ...SETTINGS, targetPath: join(folder, 'no.gguf') }, folders())).rejects.toThrow(
+      /not there/,
+    );
     await expect(resolveModels({ targetPath: mine, drafterPath: '/no.gguf' }, folders())).rejects.toThrow(/drafter/);
   });
 });

@@ -27,6 +27,7 @@ export interface ClientOptions {
   readonly storageDirectory: string;
   readonly settings?: Partial<ServerSettings>;
   readonly extensionRoot?: string;
+  readonly workspaceTrusted?: boolean;
 }
 
 /** One thread: the machine may be busy with other things, and threads that wait for each other make that worse. */
@@ -48,6 +49,7 @@ export class LanguageServerClient {
     storageDirectory,
     settings = {},
     extensionRoot = ROOT,
+    workspaceTrusted = true,
   }: ClientOptions): Promise<LanguageServerClient> {
     const child = spawn(process.execPath, [join(BUNDLES, 'server.js'), '--stdio'], {
       stdio: ['pipe', 'pipe', 'inherit'],
@@ -80,7 +82,7 @@ export class LanguageServerClient {
         settings: { ...DEFAULT_SETTINGS.server, ...TEST_SETTINGS, ...settings },
         extensionRoot,
         storageDirectory,
-        workspaceTrusted: true,
+        workspaceTrusted,
       },
     });
     await connection.sendNotification('initialized', {});
