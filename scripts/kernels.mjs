@@ -149,6 +149,8 @@ async function logged(file, root, commands) {
 export async function installKernels(root, { all = false, jobs } = {}) {
   const machine = machineVariant();
   const variants = all ? kernelVariants() : machine === null ? [] : [machine];
+  // Where its tiles trap, the probe turns the AMX library down: the next one has to be there.
+  if (!all && machine === 'sapphirerapids') variants.push('zen4');
   if (variants.length === 0)
     console.log(
       `CPU kernels: none for ${machine === null && kernelVariants().length > 0 ? 'this processor' : nativeFolder()}; llama.cpp's own library computes.`,
