@@ -66,8 +66,12 @@ inline float half_to_float(uint16_t half) {
 
 // ---- moves
 
-EMULATED __m512 setzero_ps() { return F32(each<F32>([](int) { return 0.0f; })).as<__m512>(); }
-EMULATED __m512i setzero_si512() { return each<I32>([](int) { return 0; }).as<__m512i>(); }
+EMULATED __m512 setzero_ps() {
+    return F32(each<F32>([](int) { return 0.0f; })).as<__m512>();
+}
+EMULATED __m512i setzero_si512() {
+    return each<I32>([](int) { return 0; }).as<__m512i>();
+}
 EMULATED __m512 set1_ps(float x) {
     EMULATES("vbroadcastss");
     return each<F32>([x](int) { return x; }).as<__m512>();
@@ -110,7 +114,9 @@ EMULATED void store_si512(void* to, __m512i x) {
     must_be_aligned(to);
     std::memcpy(to, &x, sizeof(x));
 }
-EMULATED __m512i castps_si512(__m512 x) { return load<__m512i>(&x); }
+EMULATED __m512i castps_si512(__m512 x) {
+    return load<__m512i>(&x);
+}
 EMULATED __m512 mask_mov_ps(__m512 otherwise, __mmask16 mask, __m512 then) {
     EMULATES("vmovaps {k}");
     const F32 a(otherwise), b(then);

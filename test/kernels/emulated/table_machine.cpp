@@ -73,8 +73,8 @@ class TableMachine : public Machine {
     void threads(int count) override { threads_ = count; }
 
     std::shared_ptr<void> hold(ggml_context* /*context*/, ggml_tensor* weights, const void* data) const override {
-        auto owner = memory(panel_bytes(weights->type, (weights->ne[1] + PANEL_ROWS - 1) / PANEL_ROWS * PANEL_ROWS,
-                                        weights->ne[0]));
+        auto owner = memory(
+            panel_bytes(weights->type, (weights->ne[1] + PANEL_ROWS - 1) / PANEL_ROWS * PANEL_ROWS, weights->ne[0]));
         weights->data = owner.get();
         repack(weights->type, weights->ne[1], weights->ne[0], data, weights->data);
         return owner;
