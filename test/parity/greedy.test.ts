@@ -17,6 +17,8 @@ const TEST_ADDON = path.join(ROOT, 'build/native/Release/specdiff_test.node');
 const PROMPTS = 22;
 const PROMPT_TOKENS = 300;
 const MAX_TOKENS = 128;
+/** With drafters: stock kernels verify slowly, and kernels.test.ts has all of them on ours. */
+const DRAFTED_TOKENS = 64;
 const CONTEXT = 2048;
 /** One: the stock attention kernel divides its sums among the threads, and threads collapse beside other work. */
 const THREADS = 1;
@@ -73,7 +75,7 @@ describe('greedy text on real prompts', () => {
     expect(plain.map(lookLike)).toEqual(own.map(lookLike));
   });
 
-  const drafters: readonly DrafterName[] = ['ngram', 'diffusion', 'auto'];
+  const drafters: readonly DrafterName[] = ['ngram', 'diffusion'];
   it.each(drafters)(
     'of %s equals plain decoding, up to ties between kernels',
     { timeout: TIMEOUT_MS },
@@ -82,9 +84,9 @@ describe('greedy text on real prompts', () => {
       const differing: { id: string; at: number; prompt: number[]; token: number }[] = [];
       let drafted = 0;
       for (const [index, prompt] of prompts.entries()) {
-        const run = await generate(engine, jobOf(prompt, { maxTokens: MAX_TOKENS, drafter }));
+        const run = await generate(engine, jobOf(prompt, { maxTokens: DRAFTED_TOKENS, drafter }));
         drafted += run.passes.reduce((sum, pass) => sum + pass.drafted, 0);
-        const expected = plain[index]!;
+        const expected = plain[index]!.slice(0, DRAFTED_TOKENS);
         const length = Math.max(run.tokens.length, expected.length);
         const at = Array.from({ length }, (_, i) => i).find((i) => run.tokens[i] !== expected[i]);
         if (at === undefined) continue;
