@@ -56,6 +56,7 @@ Napi::Function EngineObject::define(Napi::Env env) {
                        {InstanceMethod<&EngineObject::tokenize>("tokenize"),
                         InstanceMethod<&EngineObject::apply_chat_template>("applyChatTemplate"),
                         InstanceMethod<&EngineObject::generate>("generate"),
+                        InstanceMethod<&EngineObject::learned>("learned"),
                         InstanceMethod<&EngineObject::cancel>("cancel"),
                         InstanceMethod<&EngineObject::dispose>("dispose")});
 }
@@ -192,6 +193,13 @@ void EngineObject::finish(Generation& generation) {
         generation.deferred.Reject(Napi::Error::New(env, error).Value());
     }
     Unref();
+}
+
+Napi::Value EngineObject::learned(const Napi::CallbackInfo& info) {
+    const auto env = info.Env();
+    const Engine& loaded = engine(env);
+    if (running_) throw Napi::Error::New(env, "A generation is running: ask when it has ended.");
+    return Napi::String::New(env, loaded.learned());
 }
 
 Napi::Value EngineObject::cancel(const Napi::CallbackInfo& info) {

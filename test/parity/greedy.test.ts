@@ -48,6 +48,7 @@ beforeAll(async () => {
     drafterPath: existsSync(DRAFTER) ? DRAFTER : null,
     threads: THREADS,
     contextTokens: CONTEXT,
+    learned: null,
   });
   prompts = promptsOf(engine, heldOut, PROMPT_TOKENS);
   for (const prompt of prompts) {
@@ -73,7 +74,7 @@ describe('greedy text on real prompts', () => {
     expect(plain.map(lookLike)).toEqual(own.map(lookLike));
   });
 
-  const drafters: readonly DrafterName[] = ['ngram', 'diffusion', 'auto'];
+  const drafters: readonly DrafterName[] = ['ngram', 'diffusion', 'joint', 'auto'];
   it.each(drafters)(
     'of %s equals plain decoding, up to ties between kernels',
     { timeout: TIMEOUT_MS },
