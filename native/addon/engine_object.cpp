@@ -52,13 +52,12 @@ class EngineObject::Disposal : public Napi::AsyncWorker {
 };
 
 Napi::Function EngineObject::define(Napi::Env env) {
-    return DefineClass(env, "NativeEngine",
-                       {InstanceMethod<&EngineObject::tokenize>("tokenize"),
-                        InstanceMethod<&EngineObject::apply_chat_template>("applyChatTemplate"),
-                        InstanceMethod<&EngineObject::generate>("generate"),
-                        InstanceMethod<&EngineObject::learned>("learned"),
-                        InstanceMethod<&EngineObject::cancel>("cancel"),
-                        InstanceMethod<&EngineObject::dispose>("dispose")});
+    return DefineClass(
+        env, "NativeEngine",
+        {InstanceMethod<&EngineObject::tokenize>("tokenize"),
+         InstanceMethod<&EngineObject::apply_chat_template>("applyChatTemplate"),
+         InstanceMethod<&EngineObject::generate>("generate"), InstanceMethod<&EngineObject::learned>("learned"),
+         InstanceMethod<&EngineObject::cancel>("cancel"), InstanceMethod<&EngineObject::dispose>("dispose")});
 }
 
 Napi::Object EngineObject::wrap(Napi::Env env, const Napi::FunctionReference& constructor,

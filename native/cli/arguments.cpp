@@ -93,7 +93,8 @@ bool set_flag(Arguments& arguments, const std::string& name) {
 std::string usage() {
     return "specdiff-engine --target FILE --prompt-file FILE [options]\n"
            "Completes the raw prompt and prints the text, then one line of statistics as JSON.\n"
-           "  --drafter none|ngram|diffusion|joint|causal|auto   --drafter-model FILE   --draft-length N (0: chosen while running)\n"
+           "  --drafter none|ngram|diffusion|joint|causal|auto   --drafter-model FILE   --draft-length N (0: chosen "
+           "while running)\n"
            "  --max-tokens N   --temperature X   --top-k N   --top-p X   --min-p X   --repetition-penalty X   --seed "
            "N\n"
            "  --threads N   --context N   --backend auto|cpu|cuda|vulkan|metal   --backend-directory DIR   "

@@ -93,13 +93,12 @@ specdiff::JobResult generate(specdiff::Engine& engine, const specdiff::Job& job,
         totals.accepted += pass.accepted;
         totals.draft_ms += pass.draft_ms;
         totals.verify_ms += pass.verify_ms;
-        totals.plans += (totals.plans.empty() ? "" : ",") + std::string("{\"drafter\":") + quoted(pass.drafter) +
-                        ",\"drafted\":" + std::to_string(pass.drafted) +
-                        ",\"accepted\":" + std::to_string(pass.accepted) +
-                        ",\"reason\":" + quoted(specdiff::name_of(pass.reason)) +
-                        ",\"expectedTokens\":" + std::to_string(pass.expected_tokens) +
-                        ",\"draftMs\":" + std::to_string(pass.draft_ms) +
-                        ",\"verifyMs\":" + std::to_string(pass.verify_ms) + "}";
+        totals.plans +=
+            (totals.plans.empty() ? "" : ",") + std::string("{\"drafter\":") + quoted(pass.drafter) +
+            ",\"drafted\":" + std::to_string(pass.drafted) + ",\"accepted\":" + std::to_string(pass.accepted) +
+            ",\"reason\":" + quoted(specdiff::name_of(pass.reason)) +
+            ",\"expectedTokens\":" + std::to_string(pass.expected_tokens) +
+            ",\"draftMs\":" + std::to_string(pass.draft_ms) + ",\"verifyMs\":" + std::to_string(pass.verify_ms) + "}";
         if (!print) return;
         for (const auto& token : pass.tokens)
             std::cout << token.bytes;

@@ -97,8 +97,8 @@ class CausalDrafter : public Drafter {
 
     int common_prefix(const std::vector<int32_t>& tokens) const {
         const auto most = std::min(tokens.size(), read_.size());
-        const auto different = std::mismatch(read_.begin(), read_.begin() + static_cast<std::ptrdiff_t>(most),
-                                             tokens.begin());
+        const auto different =
+            std::mismatch(read_.begin(), read_.begin() + static_cast<std::ptrdiff_t>(most), tokens.begin());
         return static_cast<int>(different.first - read_.begin());
     }
 

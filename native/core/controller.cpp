@@ -32,8 +32,7 @@ constexpr double OUTLIER = 2.0;
 constexpr double SPREAD = 1.5;
 /** After so many passes without a try, what is known of an arm counts half. */
 constexpr double AGE = 200;
-/** What may be lost on trials: this part of the time, this part of what drafting gains, and at most so much saved up.
- */
+/** What may be lost on trials: this part of the time and of what drafting gains (or loses), saved up to so much. */
 constexpr double TRIAL_SHARE = 0.015;
 constexpr double TRIAL_GAIN = 0.1;
 constexpr double MOST_SAVED = 6;
@@ -278,8 +277,8 @@ void Controller::observe(const PassMeasure& pass) {
     }
     recent_tokens_ = recent_tokens_ * RATE_MEMORY + tokens;
     recent_cost_ = recent_cost_ * RATE_MEMORY + total;
-    ledger_ += TRIAL_SHARE * total + TRIAL_GAIN * std::max(tokens - total, 0.0);
-    ledger_ = std::min(ledger_, MOST_SAVED);
+    ledger_ += TRIAL_SHARE * total + TRIAL_GAIN * (tokens - total);
+    ledger_ = std::clamp(ledger_, -MOST_SAVED, MOST_SAVED);
 }
 
 std::string Controller::state() const {
@@ -331,7 +330,8 @@ bool Controller::restore(const std::string& state) {
         read.arms_[{name, value, greedy != 0}] = arm;
     }
     if (!(in >> read.recent_tokens_ >> read.recent_cost_ >> read.ledger_ >> read.job_tokens_)) return false;
-    if (!positive({read.recent_tokens_, read.recent_cost_, read.job_tokens_}) || !(read.ledger_ <= MOST_SAVED))
+    if (!positive({read.recent_tokens_, read.recent_cost_, read.job_tokens_}) ||
+        !(std::abs(read.ledger_) <= MOST_SAVED))
         return false;
     *this = std::move(read);
     return true;

@@ -223,7 +223,6 @@ class Decoder::Run {
         } catch (const Error& error) {
             log(LogLevel::error, "drafter " + drafter.name() + " stopped for this job: " + error.what());
             usable_.erase(std::remove(usable_.begin(), usable_.end(), &drafter), usable_.end());
-            fed_.erase(std::remove(fed_.begin(), fed_.end(), drafter.part()), fed_.end());
             return {};
         }
     }

@@ -48,8 +48,7 @@ class JointDrafter : public Drafter {
         std::vector<Slot> places;
         for (const auto& choice : choices)
             places.push_back(choice.judged.slot);
-        const int length =
-            budget.judge == nullptr ? static_cast<int>(choices.size()) : budget.judge->length(places);
+        const int length = budget.judge == nullptr ? static_cast<int>(choices.size()) : budget.judge->length(places);
         Draft draft;
         for (int i = 0; i < length; ++i) {
             Choice choice = choices[static_cast<size_t>(i)];
