@@ -70,7 +70,10 @@ function run(
     const drafted =
       chosen === undefined || chosen.free
         ? plan.length
-        : controller.cut(chosen.drafter, slots, { ...situation, plainAllowed: plainAllowed && plan.reason !== 'trial' });
+        : controller.cut(chosen.drafter, slots, {
+            ...situation,
+            plainAllowed: plainAllowed && plan.reason !== 'trial',
+          });
     const accepted = Math.min(right[plan.candidate] ?? 0, drafted);
     const targetMs = world.passMs(drafted + 1, pass);
     const draftMs = chosen?.draftMs ?? 0;
@@ -158,7 +161,9 @@ describe('the controller', () => {
 
   it('fills a step that costs no more', () => {
     const world = { passMs: stepped, drafters: [lookup(0.6)], calibrated: Array.from({ length: 15 }, (_, i) => i + 2) };
-    const lengths = run(world, 600).plans.slice(-200).filter((plan) => plan !== 'plain');
+    const lengths = run(world, 600)
+      .plans.slice(-200)
+      .filter((plan) => plan !== 'plain');
     // 4 and 8 rows are the last of their steps.
     expect(share(lengths, 'ngram:3') + share(lengths, 'ngram:7')).toBeGreaterThan(0.95);
   });
@@ -219,7 +224,10 @@ describe('the controller', () => {
     controller.observe({ ...PLAIN, ...lookup(0.8), drafted: 8, accepted: 6, targetMs: 5000 });
     expect(share(run(world, 100, { controller }).plans, 'ngram')).toBeGreaterThan(0.9);
     // Slices of 20 passes at a third of the speed: every arm suffers alike.
-    const busy = { ...world, passMs: (rows: number, pass: number) => cheap(rows) * (Math.floor(pass / 20) % 2 ? 3 : 1) };
+    const busy = {
+      ...world,
+      passMs: (rows: number, pass: number) => cheap(rows) * (Math.floor(pass / 20) % 2 ? 3 : 1),
+    };
     expect(share(run(busy, 400, { controller }).plans, 'ngram')).toBeGreaterThan(0.9);
     [2, 4, 8, 16].forEach((rows, i) => {
       const after = controller.cost(rows, 300);

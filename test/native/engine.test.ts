@@ -136,7 +136,9 @@ describe('greedy text', () => {
           const drafted = await generate(same, job);
           expect(drafted.tokens).toEqual(plain.tokens);
           // The target itself is never wrong: a cache out of step would show here.
-          const passes = drafted.passes.filter((pass) => pass.drafter === 'causal' && pass.origins.length > pass.accepted);
+          const passes = drafted.passes.filter(
+            (pass) => pass.drafter === 'causal' && pass.origins.length > pass.accepted,
+          );
           for (const pass of passes) expect(pass.accepted).toBe(pass.drafted);
           if (drafter === 'causal' && plain.tokens.length > 10) expect(passes.length).toBeGreaterThan(0);
         }

@@ -169,7 +169,9 @@ describe('a drafter that does not fit is left out, with the reason', () => {
   it('that is no drafter', async () => {
     const { metadata, tensors } = tinyDrafter(fitting);
     const bytes = encodeGguf({ ...metadata, 'general.architecture': { type: 'string', value: 'bert' } }, tensors);
-    expect(await noteOf(write('encoder.gguf', bytes))).toMatch(/architecture is bert, neither a block-diffusion drafter .* nor a causal/);
+    expect(await noteOf(write('encoder.gguf', bytes))).toMatch(
+      /architecture is bert, neither a block-diffusion drafter .* nor a causal/,
+    );
   });
 
   it('that is a language model with another tokenizer', async () => {
