@@ -45,7 +45,7 @@ export const BOUNDS = {
   'sampling.seed': integer(0, 4294967295),
 } as const;
 
-export const DRAFTERS: readonly DrafterName[] = ['auto', 'none', 'ngram', 'diffusion'];
+export const DRAFTERS: readonly DrafterName[] = ['auto', 'none', 'ngram', 'diffusion', 'joint', 'causal'];
 export const BACKENDS: readonly BackendChoice[] = ['auto', 'cpu', 'cuda', 'vulkan', 'metal'];
 export const KERNELS: readonly KernelChoice[] = ['auto', 'stock'];
 

@@ -19,6 +19,13 @@ export type ActiveDrafter = Exclude<DrafterName, 'auto'>;
  */
 export type TokenOrigin = 'draft' | 'correction' | 'bonus' | 'plain';
 
+/**
+ * Why the controller planned a pass as it did: `best` the most promising draft; `plain` no draft worth its time;
+ * `trial` a draft to learn from, paid from a small allowance; `refresh` a plain pass to keep its time up to date;
+ * `wanted` the user's choice; `nothing` there was nothing to choose.
+ */
+export type PlanReason = 'best' | 'plain' | 'trial' | 'refresh' | 'wanted' | 'nothing';
+
 export interface EmittedToken {
   /** Text of the token; a token that ends inside a character carries its text with the token that completes it. */
   readonly text: string;
@@ -34,6 +41,9 @@ export interface VerificationStats {
   readonly draftMs: number;
   /** 0 for a generation's first pass, whose row came with the prefill (see passes.ts). */
   readonly verifyMs: number;
+  readonly reason: PlanReason;
+  /** Tokens that the plan expected of the pass. */
+  readonly expectedTokens: number;
 }
 
 /** A whole generation, counted over the text that was kept. */
@@ -238,6 +248,8 @@ export interface TargetDescription {
 export interface DrafterDescription {
   readonly path: string;
   readonly name: string;
+  /** A block-diffusion drafter, or a language model of its own. */
+  readonly kind: 'diffusion' | 'causal';
   /** Most tokens one draft can hold (γ). */
   readonly maxDraftLength: number;
   /** What the slots start from. */
@@ -268,6 +280,8 @@ export interface EngineLoadOptions {
   readonly contextTokens: number;
   readonly targetPath: string;
   readonly drafterPath: string | null;
+  /** What an engine with the same files on this machine had learned about costs and drafts; null for nothing. */
+  readonly learned: string | null;
 }
 
 export interface GenerateOptions {
@@ -335,6 +349,8 @@ export type EngineEvent =
       readonly reason: FinishReason;
       readonly plainPassMs: number | null;
     }
+  /** What the engine has learned since it started, for the next start's `learned`. */
+  | { readonly event: 'learned'; readonly id: null; readonly state: string }
   | { readonly event: 'failed'; readonly id: number; readonly message: string }
   | { readonly event: 'log'; readonly level: 'debug' | 'info' | 'warning' | 'error'; readonly text: string };
 

@@ -3,8 +3,8 @@
  * extension/settings.ts reads them from VS Code; a test compares these defaults with package.json.
  */
 
-/** Names of the drafters, the same in settings, CLI and telemetry. */
-export type DrafterName = 'auto' | 'none' | 'ngram' | 'diffusion';
+/** Names of the drafters, the same in settings, CLI and telemetry; `joint` is lookup and diffusion in one draft. */
+export type DrafterName = 'auto' | 'none' | 'ngram' | 'diffusion' | 'joint' | 'causal';
 
 /** Whose CPU kernels compute: ours where they run, or llama.cpp's own. */
 export type KernelChoice = 'auto' | 'stock';

@@ -8,7 +8,7 @@ import {
   type ServerSettings,
 } from '../protocol/settings';
 
-export const DRAFTERS: readonly DrafterName[] = ['auto', 'none', 'ngram', 'diffusion'];
+export const DRAFTERS: readonly DrafterName[] = ['auto', 'none', 'ngram', 'diffusion', 'joint', 'causal'];
 export const BACKENDS: readonly BackendChoice[] = ['auto', 'cpu', 'cuda', 'vulkan', 'metal'];
 export const KERNELS: readonly KernelChoice[] = ['auto', 'stock'];
 

@@ -2,10 +2,13 @@
  * Every drafter on the held-out prompts, as the product completes them (same prompts, stop rules, engine process), the
  * arms one after the other on each prompt, in turning order, from the same cached prefix.
  *
- * Usage: npm run bench [-- --prompts N --rounds N --temperature X --drafter-model FILE --untrained FILE --stock --json FILE]
- * --stock: the same arms on llama.cpp's own CPU library besides.
+ * Usage: npm run bench [-- --prompts N --rounds N --temperature X --drafter-model FILE --untrained FILE --causal FILE
+ *                          --stock --keep-learned --json FILE]
+ * --stock: the same arms on llama.cpp's own CPU library besides. --causal: a small language model as a drafter besides.
+ * `auto` has an engine of its own, which knows nothing at the start unless --keep-learned hands on what the last run's
+ * learned.
  */
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
@@ -15,7 +18,6 @@ import { LookupContext } from '../../server/context/lookup';
 import type { EngineClient } from '../../server/engine/client';
 import { createEngine } from '../../server/engine/create';
 import type { GenerationResult, GenerationSink } from '../../server/generation/generate';
-import { defaultStorageDirectory } from '../../server/storage';
 import { summarize } from '../../server/summary/summarize';
 import { busyNeighbours, machine, machineSlug } from '../machine';
 import { readPrompts, spread, type HeldOutPrompt } from './prompts';
@@ -42,18 +44,22 @@ function readOptions() {
       threads: { type: 'string', default: String(os.availableParallelism()) },
       'drafter-model': { type: 'string', default: '' },
       untrained: { type: 'string' },
+      causal: { type: 'string' },
       stock: { type: 'boolean', default: false },
+      'keep-learned': { type: 'boolean', default: false },
       json: { type: 'string' },
     },
   });
   return values;
 }
 
+const storageDirectory = (root: string): string => path.join(root, 'build/bench/storage');
+
 function createArmEngine(root: string, settings: ServerSettings): EngineClient {
   return createEngine({
     enginePath: path.join(root, 'dist/engine.js'),
     extensionRoot: root,
-    storageDirectory: defaultStorageDirectory(),
+    storageDirectory: storageDirectory(root),
     settings: () => settings,
     onState: () => {},
     log: (level, text) => {
@@ -93,13 +99,21 @@ async function main(): Promise<void> {
     drafterPath: options['drafter-model'],
     sampling: { ...DEFAULT_SETTINGS.server.sampling, temperature: Number(options.temperature) },
   };
-  const engine = createArmEngine(options.root, base);
-  const drafters: readonly DrafterName[] = ['none', 'ngram', 'diffusion', 'auto'];
-  const arms: Arm[] = drafters.map((drafter) => ({ name: drafter, drafter, engine, plain: 'none' }));
-  if (options.stock) {
-    const stock = createArmEngine(options.root, { ...base, kernels: 'stock' });
-    const name = (drafter: DrafterName) => `${drafter}, stock library`;
-    arms.push(...drafters.map((drafter) => ({ name: name(drafter), drafter, engine: stock, plain: name('none') })));
+  if (!options['keep-learned']) rmSync(path.join(storageDirectory(options.root), 'learned.json'), { force: true });
+  const arms: Arm[] = [];
+  const addArms = (settings: ServerSettings, suffix: string): void => {
+    const engine = createArmEngine(options.root, settings);
+    const own = createArmEngine(options.root, settings);
+    for (const drafter of ['none', 'ngram', 'diffusion', 'joint', 'auto'] as const) {
+      const name = drafter + suffix;
+      arms.push({ name, drafter, engine: drafter === 'auto' ? own : engine, plain: `none${suffix}` });
+    }
+  };
+  addArms(base, '');
+  if (options.stock) addArms({ ...base, kernels: 'stock' }, ', stock library');
+  if (options.causal !== undefined) {
+    const causal = createArmEngine(options.root, { ...base, drafterPath: options.causal });
+    arms.push({ name: 'causal', drafter: 'causal', engine: causal, plain: 'none' });
   }
   if (options.untrained !== undefined) {
     const untrained = createArmEngine(options.root, { ...base, drafterPath: options.untrained });

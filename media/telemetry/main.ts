@@ -1,5 +1,5 @@
 /** The telemetry page's script: paints each snapshot the extension sends. It keeps no numbers of its own. */
-import type { EmittedToken, TokenOrigin, VerificationStats } from '../../protocol/messages';
+import type { EmittedToken, PlanReason, TokenOrigin, VerificationStats } from '../../protocol/messages';
 import type {
   Figures,
   GenerationRecord,
@@ -17,6 +17,15 @@ const ORIGIN_TITLES: Readonly<Record<TokenOrigin, string>> = {
   correction: 'the target’s correction of a rejected draft token',
   bonus: 'the target’s own after a wholly accepted draft',
   plain: 'decoded without a draft',
+};
+
+const REASONS: Readonly<Record<PlanReason, string>> = {
+  best: 'the most promising draft',
+  plain: 'no draft was worth its time',
+  trial: 'tried to learn from it',
+  refresh: 'to measure a plain pass',
+  wanted: 'as set',
+  nothing: 'nothing to draft',
 };
 
 /** What is painted, so that a running generation's text and bars are only added to. */
@@ -94,7 +103,7 @@ function tokenElement(token: EmittedToken): HTMLElement {
 function passElement(pass: VerificationStats): HTMLElement {
   const column = document.createElement('div');
   column.className = 'pass';
-  column.title = `${pass.drafter}: ${pass.accepted} of ${pass.drafted} drafted tokens accepted, ${pass.emitted} emitted`;
+  column.title = `${pass.drafter}: ${pass.accepted} of ${pass.drafted} drafted tokens accepted, ${pass.emitted} emitted (${REASONS[pass.reason]})`;
   const own = pass.emitted - pass.accepted;
   const kinds = [
     ['accepted', pass.accepted],

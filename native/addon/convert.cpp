@@ -149,6 +149,7 @@ LoadOptions load_options(const Napi::Object& options) {
     result.drafter_path = text_or_null(options, "drafterPath");
     result.threads = std::clamp(integer(options, "threads"), 0, 512);
     result.context_tokens = std::max(integer(options, "contextTokens"), 0);
+    result.learned = text_or_null(options, "learned");
     return result;
 }
 
@@ -226,6 +227,7 @@ Napi::Value to_js(Napi::Env env, const std::optional<DrafterDescription>& drafte
     auto object = Napi::Object::New(env);
     object.Set("path", drafter->path);
     object.Set("name", drafter->name);
+    object.Set("kind", drafter->kind == DrafterKind::causal ? "causal" : "diffusion");
     object.Set("maxDraftLength", drafter->max_draft_length);
     object.Set("slotInit", drafter->slots_from_lookup ? "lookup" : "mask");
     return object;
@@ -268,6 +270,8 @@ Napi::Object to_js(Napi::Env env, const Pass& pass) {
     object.Set("emitted", static_cast<double>(count));
     object.Set("draftMs", pass.draft_ms);
     object.Set("verifyMs", pass.verify_ms);
+    object.Set("reason", specdiff::name_of(pass.reason));
+    object.Set("expectedTokens", pass.expected_tokens);
     object.Set("tokens", ids);
     object.Set("origins", origins);
     object.Set("bytes", bytes);

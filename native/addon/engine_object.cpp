@@ -52,12 +52,12 @@ class EngineObject::Disposal : public Napi::AsyncWorker {
 };
 
 Napi::Function EngineObject::define(Napi::Env env) {
-    return DefineClass(env, "NativeEngine",
-                       {InstanceMethod<&EngineObject::tokenize>("tokenize"),
-                        InstanceMethod<&EngineObject::apply_chat_template>("applyChatTemplate"),
-                        InstanceMethod<&EngineObject::generate>("generate"),
-                        InstanceMethod<&EngineObject::cancel>("cancel"),
-                        InstanceMethod<&EngineObject::dispose>("dispose")});
+    return DefineClass(
+        env, "NativeEngine",
+        {InstanceMethod<&EngineObject::tokenize>("tokenize"),
+         InstanceMethod<&EngineObject::apply_chat_template>("applyChatTemplate"),
+         InstanceMethod<&EngineObject::generate>("generate"), InstanceMethod<&EngineObject::learned>("learned"),
+         InstanceMethod<&EngineObject::cancel>("cancel"), InstanceMethod<&EngineObject::dispose>("dispose")});
 }
 
 Napi::Object EngineObject::wrap(Napi::Env env, const Napi::FunctionReference& constructor,
@@ -192,6 +192,13 @@ void EngineObject::finish(Generation& generation) {
         generation.deferred.Reject(Napi::Error::New(env, error).Value());
     }
     Unref();
+}
+
+Napi::Value EngineObject::learned(const Napi::CallbackInfo& info) {
+    const auto env = info.Env();
+    const Engine& loaded = engine(env);
+    if (running_) throw Napi::Error::New(env, "A generation is running: ask when it has ended.");
+    return Napi::String::New(env, loaded.learned());
 }
 
 Napi::Value EngineObject::cancel(const Napi::CallbackInfo& info) {

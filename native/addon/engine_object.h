@@ -26,6 +26,7 @@ class EngineObject : public Napi::ObjectWrap<EngineObject> {
     Napi::Value tokenize(const Napi::CallbackInfo& info);
     Napi::Value apply_chat_template(const Napi::CallbackInfo& info);
     Napi::Value generate(const Napi::CallbackInfo& info);
+    Napi::Value learned(const Napi::CallbackInfo& info);
     Napi::Value cancel(const Napi::CallbackInfo& info);
     Napi::Value dispose(const Napi::CallbackInfo& info);
 

@@ -68,6 +68,7 @@ const std::map<std::string, Setter>& setters() {
         {"--repetition-penalty",
          [](Arguments& a, const std::string& v) { a.job.sampling.repetition_penalty = number(v); }},
         {"--seed", [](Arguments& a, const std::string& v) { a.job.sampling.seed = static_cast<uint64_t>(integer(v)); }},
+        {"--learned", [](Arguments& a, const std::string& v) { a.learned_file = v; }},
         {"--repeat", [](Arguments& a, const std::string& v) { a.repeat = integer(v); }},
     };
     return all;
@@ -92,12 +93,14 @@ bool set_flag(Arguments& arguments, const std::string& name) {
 std::string usage() {
     return "specdiff-engine --target FILE --prompt-file FILE [options]\n"
            "Completes the raw prompt and prints the text, then one line of statistics as JSON.\n"
-           "  --drafter none|ngram|diffusion|auto   --drafter-model FILE   --draft-length N (0: chosen while running)\n"
+           "  --drafter none|ngram|diffusion|joint|causal|auto   --drafter-model FILE   --draft-length N (0: chosen "
+           "while running)\n"
            "  --max-tokens N   --temperature X   --top-k N   --top-p X   --min-p X   --repetition-penalty X   --seed "
            "N\n"
            "  --threads N   --context N   --backend auto|cpu|cuda|vulkan|metal   --backend-directory DIR   "
            "--cpu-library FILE\n"
            "  --native DIR (llama.cpp's libraries; default: beside this program)\n"
+           "  --learned FILE (what earlier runs measured; read, and written at the end)\n"
            "  --parse-special   --repeat N   --json (statistics only)   --verbose   --help\n";
 }
 

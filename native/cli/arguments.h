@@ -19,6 +19,8 @@ struct Arguments {
     bool json = false;
     /** Times the job runs, one after the other in one process. */
     int repeat = 1;
+    /** Where what was learned is kept; empty for nowhere. */
+    std::string learned_file;
     bool verbose = false;
     bool help = false;
 };

@@ -27,11 +27,18 @@ struct Totals {
     int accepted = 0;
     double draft_ms = 0;
     double verify_ms = 0;
+    /** Passes by drafter, γ and reason, as a JSON array's entries. */
+    std::string plans;
 };
 
 std::string read_prompt(const std::string& path) {
     std::ifstream file(std::filesystem::u8path(path), std::ios::binary);
     if (!file) throw specdiff::Error("The prompt file " + path + " can't be read: check the path.");
+    return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
+}
+
+std::string read_if_there(const std::string& path) {
+    std::ifstream file(std::filesystem::u8path(path), std::ios::binary);
     return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
 }
 
@@ -71,6 +78,7 @@ std::string stats_line(const Arguments& arguments, const Totals& totals, const s
     line += ",\"prefillTokens\":" + std::to_string(totals.prefill.prefill_tokens);
     line += ",\"prefillMs\":" + number(totals.prefill.prefill_ms);
     line += ",\"plainPassMs\":" + (result.plain_pass_ms ? number(*result.plain_pass_ms) : "null");
+    line += ",\"passes\":[" + totals.plans + "]";
     line += ",\"drafter\":" + quoted(arguments.job.drafter) + ",\"backend\":" + quoted(backend) + "}";
     return line;
 }
@@ -85,6 +93,12 @@ specdiff::JobResult generate(specdiff::Engine& engine, const specdiff::Job& job,
         totals.accepted += pass.accepted;
         totals.draft_ms += pass.draft_ms;
         totals.verify_ms += pass.verify_ms;
+        totals.plans +=
+            (totals.plans.empty() ? "" : ",") + std::string("{\"drafter\":") + quoted(pass.drafter) +
+            ",\"drafted\":" + std::to_string(pass.drafted) + ",\"accepted\":" + std::to_string(pass.accepted) +
+            ",\"reason\":" + quoted(specdiff::name_of(pass.reason)) +
+            ",\"expectedTokens\":" + std::to_string(pass.expected_tokens) +
+            ",\"draftMs\":" + std::to_string(pass.draft_ms) + ",\"verifyMs\":" + std::to_string(pass.verify_ms) + "}";
         if (!print) return;
         for (const auto& token : pass.tokens)
             std::cout << token.bytes;
@@ -99,7 +113,9 @@ int run(const Arguments& arguments) {
         if (verbose || level >= specdiff::LogLevel::warning) std::cerr << text << '\n';
     });
     const auto backend = specdiff::initialize_backends(arguments.backend);
-    specdiff::Engine engine(arguments.load);
+    specdiff::LoadOptions load = arguments.load;
+    if (!arguments.learned_file.empty()) load.learned = read_if_there(arguments.learned_file);
+    specdiff::Engine engine(load);
     specdiff::Job job = arguments.job;
     job.prompt = engine.vocabulary().tokenize(read_prompt(arguments.prompt_file), true, arguments.parse_special);
     for (int i = 0; i < arguments.repeat; ++i) {
@@ -107,6 +123,11 @@ int run(const Arguments& arguments) {
         const auto result = generate(engine, job, !arguments.json, totals);
         if (!arguments.json) std::cout << '\n';
         std::cout << stats_line(arguments, totals, result, backend.name) << '\n';
+    }
+    if (!arguments.learned_file.empty()) {
+        std::ofstream file(std::filesystem::u8path(arguments.learned_file), std::ios::binary);
+        if (!(file << engine.learned()))
+            throw specdiff::Error(arguments.learned_file + " can't be written: check the path.");
     }
     specdiff::set_log_sink({});
     return 0;

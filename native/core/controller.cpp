@@ -1,141 +1,340 @@
 #include "controller.h"
 
 #include <algorithm>
+#include <cmath>
+#include <initializer_list>
+#include <locale>
+#include <sstream>
 
 namespace specdiff {
 
 namespace {
 
-/** Weight of the newest time in the running mean. */
-constexpr double TIME_WEIGHT = 0.2;
-/** A busy neighbour can make one pass many times slower: one time counts at most this much of the mean. */
-constexpr double OUTLIER = 3.0;
-/** What an old test of acceptance still weighs when a new one comes. */
-constexpr double ACCEPTANCE_MEMORY = 0.95;
-/** Before anything was measured: hopeful, so that every arm is tried, and light, so that it is soon corrected. */
-constexpr double PRIOR_CHANCE = 0.8;
-constexpr double PRIOR_WEIGHT = 1.0;
-/** Growth of a pass's time a row before it was measured, relative to one row. */
-constexpr double PRIOR_ROW_COST = 0.1;
-/** A trial doubles the wait for the next one; a draft accepted whole divides it by this, so that half of them must
- * fail. */
-constexpr int PATIENCE_BACK = 4;
+/** What an old pass still weighs in g, and in what an arm brought, when a new one comes. */
+constexpr double RATE_MEMORY = 0.98;
+constexpr double ARM_MEMORY = 0.985;
+/** Passes that g starts from at plain decoding's speed. */
+constexpr double RATE_PRIOR = 20;
+/** Before a drafter was tried: tokens a pass, rows of the target, and passes that this guess counts as. */
+constexpr double PRIOR_TOKENS = 1.5;
+constexpr int PRIOR_ROWS = 3;
+constexpr double PRIOR_WEIGHT = 2;
+/** A class leans on the drafter's other classes like on so many passes. */
+constexpr double CLASS_PRIOR_WEIGHT = 4;
+/** A draft and a row to catch up on before they were measured, in one-row passes. */
+constexpr double PRIOR_DRAFT = 0.3;
+constexpr double PRIOR_PENDING_ROW = 0.02;
+/** Drafts that catch up on at most so many rows tell what a draft takes; others what a row takes. */
+constexpr int FEW_ROWS = 9;
+constexpr double DRAFT_COST_WEIGHT = 0.1;
+constexpr double OUTLIER = 2.0;
+/** Spread of a pass's tokens, for how much better than its mean an arm may be. */
+constexpr double SPREAD = 1.5;
+/** After so many passes without a try, what is known of an arm counts half. */
+constexpr double AGE = 200;
+/** What may be lost on trials: this part of the time and of what drafting gains (or loses), saved up to so much. */
+constexpr double TRIAL_SHARE = 0.015;
+constexpr double TRIAL_GAIN = 0.1;
+constexpr double MOST_SAVED = 6;
+constexpr int PLAIN_REFRESH = 256;
+constexpr double JOB_WEIGHT = 0.1;
+constexpr int MOST_ARMS = 4096;
+/** Every class of a drafter together. */
+constexpr int ANY = -1;
+const std::string STATE_HEADER = "specdiff-controller-1";
 
 } // namespace
 
-void Controller::Mean::add(double value) {
-    if (count == 0) {
-        ms = value;
-    } else {
-        // The first values replace each other quickly: pages and caches were cold.
-        const double weight = std::max(TIME_WEIGHT, 1.0 / (count + 1));
-        ms += weight * (std::min(value, OUTLIER * ms) - ms);
-    }
-    ++count;
-}
-
-double Controller::Survival::chance(int position) const {
-    const auto i = static_cast<size_t>(position);
-    // An untested position is judged by the one before it.
-    const double prior = position > 0 ? chance(position - 1) : PRIOR_CHANCE;
-    return (passed[i] + PRIOR_WEIGHT * prior) / (tested[i] + PRIOR_WEIGHT);
-}
-
-/** c(n): measured, else between its measured neighbours, else extrapolated; never less than for fewer rows. */
-double Controller::pass_ms(int rows) const {
-    int below = 0;
-    int above = 0;
-    for (int n = rows; n >= 1 && below == 0; --n) {
-        if (rows_[static_cast<size_t>(n)].count > 0) below = n;
-    }
-    for (int n = rows; n <= MAX_ROWS && above == 0; ++n) {
-        if (rows_[static_cast<size_t>(n)].count > 0) above = n;
-    }
-    if (below == 0 && above == 0) return 1 + PRIOR_ROW_COST * (rows - 1);
-    if (below == 0) {
-        const double per_row = 1 + PRIOR_ROW_COST * (above - 1);
-        return rows_[static_cast<size_t>(above)].ms * (1 + PRIOR_ROW_COST * (rows - 1)) / per_row;
-    }
-    const double low = rows_[static_cast<size_t>(below)].ms;
-    if (below == rows) return low;
-    if (above == 0) {
-        const double base = plain_ms() > 0 ? plain_ms() : low;
-        return low + PRIOR_ROW_COST * base * (rows - below);
-    }
-    const double high = std::max(low, rows_[static_cast<size_t>(above)].ms);
-    return low + (high - low) * (rows - below) / (above - below);
-}
-
-double Controller::draft_ms(const std::string& drafter) const {
-    const auto found = drafts_.find(drafter);
-    return found == drafts_.end() ? 0 : found->second.ms;
-}
-
-Controller::Score Controller::best_length(const Candidate& candidate) const {
-    const auto found = arms_.find({candidate.drafter, candidate.outlook});
-    static const Survival untried{};
-    const Survival& survival = found == arms_.end() ? untried : found->second.survival;
-    const double draft = draft_ms(candidate.drafter);
-    Score best;
-    double path = 1;
-    double tokens = 1;
-    const int longest = std::min(candidate.max_length, MAX_ROWS - 1);
-    for (int length = 1; length <= longest; ++length) {
-        path *= survival.chance(length - 1);
-        tokens += path;
-        const double value = tokens / (pass_ms(length + 1) + draft);
-        if (value > best.tokens_per_ms) best = {length, value};
-    }
-    return best;
-}
-
-Plan Controller::next(const std::vector<Candidate>& candidates, bool plain_allowed) {
-    Plan plan;
-    double best = plain_allowed ? 1 / pass_ms(1) : 0;
-    std::vector<Score> scores;
-    for (size_t i = 0; i < candidates.size(); ++i) {
-        scores.push_back(best_length(candidates[i]));
-        if (scores[i].length > 0 && scores[i].tokens_per_ms > best) {
-            best = scores[i].tokens_per_ms;
-            plan = {static_cast<int>(i), scores[i].length};
-        }
-    }
-
-    if (plan.candidate != Plan::PLAIN) arm(candidates[static_cast<size_t>(plan.candidate)]).patience = FIRST_PATIENCE;
-
-    // What isn't the best now may have become it: each arm is tried again after a while, ever more rarely if it keeps
-    // losing.
-    for (size_t i = 0; i < candidates.size(); ++i) {
-        Arm& other = arm(candidates[i]);
-        if (static_cast<int>(i) == plan.candidate || scores[i].length == 0) continue;
-        if (++other.idle < other.patience) continue;
-        other.patience = std::min(2 * other.patience, MOST_PATIENCE);
-        plan = {static_cast<int>(i), scores[i].length};
+const char* name_of(Reason reason) {
+    switch (reason) {
+    case Reason::plain:
+        return "plain";
+    case Reason::best:
+        return "best";
+    case Reason::trial:
+        return "trial";
+    case Reason::refresh:
+        return "refresh";
+    case Reason::wanted:
+        return "wanted";
+    case Reason::nothing:
         break;
     }
-    if (plan.candidate != Plan::PLAIN) {
-        Arm& chosen = arm(candidates[static_cast<size_t>(plan.candidate)]);
-        chosen.idle = 0;
-        // c(1) is what everything is compared with, so it must not grow stale.
-        if (plain_allowed && ++since_plain_ >= PLAIN_REFRESH) plan = {};
+    return "nothing";
+}
+
+void Controller::Experience::add(double more_tokens, double more_cost, long pass) {
+    seen = pass;
+    tokens = tokens * ARM_MEMORY + more_tokens;
+    cost = cost * ARM_MEMORY + more_cost;
+    weight = weight * ARM_MEMORY + 1;
+}
+
+void Controller::begin_job() {
+    hindsight_.clear();
+    emitted_ = 0;
+}
+
+void Controller::end_job(int tokens) {
+    job_tokens_ += JOB_WEIGHT * (tokens - job_tokens_);
+}
+
+double Controller::rate() const {
+    return std::max((recent_tokens_ + RATE_PRIOR) / (recent_cost_ + RATE_PRIOR), 1.0);
+}
+
+double Controller::remaining_passes() const {
+    return std::max((job_tokens_ - emitted_) / rate(), 1.0);
+}
+
+Controller::DraftCost Controller::draft_cost(const std::string& drafter) const {
+    const auto found = drafts_.find(drafter);
+    DraftCost cost = found == drafts_.end() ? DraftCost() : found->second;
+    if (cost.each_weight <= 0) cost.each = PRIOR_DRAFT;
+    if (cost.row_weight <= 0) cost.row = PRIOR_PENDING_ROW;
+    return cost;
+}
+
+double Controller::Cut::chance(const Slot& slot) const {
+    return controller_.survival_.chance(slot, situation_.greedy);
+}
+
+int Controller::Cut::length(const std::vector<Slot>& slots) const {
+    const double rate = controller_.rate();
+    const double plain = controller_.costs_.cost(1, situation_.context);
+    double path = 1;
+    double gain = 0;
+    double best = 0;
+    int length = 0;
+    for (int i = 0; i < static_cast<int>(slots.size()); ++i) {
+        path *= chance(slots[static_cast<size_t>(i)]);
+        gain += path;
+        const double worth = gain - rate * (controller_.costs_.cost(i + 2, situation_.context) - plain);
+        if (worth > best || (i == 0 && !situation_.plain_allowed)) {
+            best = worth;
+            length = i + 1;
+        }
+    }
+    return length;
+}
+
+bool Controller::Cut::worth(double path, int drafted, int steps) const {
+    if (drafted == 0 && !situation_.plain_allowed) return true;
+    const auto& costs = controller_.costs_;
+    const double row = costs.cost(drafted + 2, situation_.context) - costs.cost(drafted + 1, situation_.context);
+    return path > controller_.rate() * (row + steps * controller_.draft_cost(drafter_).each);
+}
+
+/** The best prefix of a draft that costs nothing, by its class alone. */
+Controller::Value Controller::free_value(const Candidate& candidate, const Situation& situation) const {
+    std::vector<Slot> slots;
+    const int longest = std::min(candidate.max_length, CostModel::MAX_ROWS - 1);
+    for (int i = 0; i < longest; ++i)
+        slots.push_back({candidate.drafter, candidate.outlook.value, i});
+    const Cut cut(*this, situation, candidate.drafter);
+    Value value;
+    value.length = cut.length(slots);
+    double path = 1;
+    for (int i = 0; i < value.length; ++i) {
+        path *= cut.chance(slots[static_cast<size_t>(i)]);
+        value.tokens += path;
+    }
+    value.cost = costs_.cost(value.length + 1, situation.context);
+    value.worth = value.tokens - rate() * value.cost;
+    return value;
+}
+
+/** A drafter that takes time, by what its passes brought so far. */
+Controller::Value Controller::paid_value(const Candidate& candidate, const Situation& situation) const {
+    const DraftCost draft = draft_cost(candidate.drafter);
+    Experience guess;
+    guess.weight = PRIOR_WEIGHT;
+    guess.tokens = PRIOR_WEIGHT * PRIOR_TOKENS;
+    guess.cost = PRIOR_WEIGHT * (costs_.cost(PRIOR_ROWS, situation.context) +
+                                 draft.each * (candidate.sequential ? PRIOR_ROWS - 1 : 1));
+    for (const int value : {ANY, candidate.outlook.value}) {
+        const auto found = arms_.find({candidate.drafter, value, situation.greedy});
+        if (found == arms_.end()) continue;
+        if (value != ANY) {
+            const double lean = std::min(CLASS_PRIOR_WEIGHT / guess.weight, 1.0);
+            guess.tokens *= lean;
+            guess.cost *= lean;
+            guess.weight *= lean;
+        }
+        guess.tokens += found->second.tokens;
+        guess.cost += found->second.cost;
+        guess.weight += found->second.weight;
+        guess.seen = std::max(guess.seen, found->second.seen);
+    }
+    Value value;
+    value.length = candidate.max_length;
+    value.tokens = guess.tokens / guess.weight;
+    // What was long ago may have changed.
+    value.weight = guess.weight / (1 + static_cast<double>(passes_ - guess.seen) / AGE);
+    const double pending = draft.row * (candidate.outlook.pending_rows > 1 ? candidate.outlook.pending_rows : 0);
+    value.cost = guess.cost / guess.weight + pending / remaining_passes();
+    value.worth = value.tokens - rate() * value.cost;
+    value.risk = rate() * pending * (1 - 1 / remaining_passes());
+    return value;
+}
+
+Plan Controller::next(const std::vector<Candidate>& candidates, const Situation& situation) {
+    Plan plan;
+    if (candidates.empty()) return plan;
+    const double plain = 1 - rate();
+    double best = situation.plain_allowed ? plain : -INFINITY;
+    plan.reason = situation.plain_allowed ? Reason::plain : Reason::wanted;
+    std::vector<Value> values;
+    const auto take = [&](size_t i, Reason reason) {
+        plan = {static_cast<int>(i), values[i].length, reason, values[i].tokens, values[i].cost};
+    };
+    for (size_t i = 0; i < candidates.size(); ++i) {
+        values.push_back(candidates[i].free ? free_value(candidates[i], situation)
+                                            : paid_value(candidates[i], situation));
+        if (values[i].length < 1 || values[i].worth <= best) continue;
+        best = values[i].worth;
+        take(i, situation.plain_allowed ? Reason::best : Reason::wanted);
+    }
+    if (!situation.plain_allowed) return plan;
+
+    for (size_t i = 0; i < candidates.size(); ++i) {
+        const Value& value = values[i];
+        if (candidates[i].free || value.length < 1 || static_cast<int>(i) == plan.candidate) continue;
+        const double hope = value.worth + SPREAD / std::sqrt(value.weight);
+        const double loss = best - value.worth + value.risk;
+        if (hope <= best || loss > ledger_) continue;
+        ledger_ -= loss;
+        take(i, Reason::trial);
+        break;
+    }
+    if (plan.reason == Reason::best && ++since_plain_ >= PLAIN_REFRESH) {
+        plan = {};
+        plan.reason = Reason::refresh;
     }
     if (plan.candidate == Plan::PLAIN) since_plain_ = 0;
     return plan;
 }
 
-void Controller::observe(const PassMeasure& pass) {
-    const auto rows = static_cast<size_t>(std::clamp(pass.drafted + 1, 1, MAX_ROWS));
-    rows_[rows].add(pass.target_ms);
-    if (pass.drafter.empty()) return;
-    drafts_[pass.drafter].add(pass.draft_ms);
-    Arm& arm = arms_[{pass.drafter, pass.outlook}];
-    const int tested = std::min(pass.accepted + 1, pass.drafted);
-    for (int i = 0; i < tested; ++i) {
-        const auto position = static_cast<size_t>(i);
-        arm.survival.tested[position] = arm.survival.tested[position] * ACCEPTANCE_MEMORY + 1;
-        arm.survival.passed[position] = arm.survival.passed[position] * ACCEPTANCE_MEMORY + (i < pass.accepted ? 1 : 0);
+void Controller::foresee(const Candidate& candidate, std::vector<int32_t> tokens) {
+    hindsight_.foresee(candidate.drafter, candidate.outlook.value, std::move(tokens));
+}
+
+void Controller::calibrate_draft(const std::string& drafter, double ms) {
+    if (costs_.slowness_ms() <= 0 || !(ms > 0)) return;
+    DraftCost& cost = drafts_[drafter];
+    cost.each = ms / costs_.slowness_ms();
+    cost.each_weight = 1;
+}
+
+void Controller::learn_draft_cost(const PassMeasure& pass, double slowness) {
+    if (slowness <= 0 || pass.free || !(pass.draft_ms > 0)) return;
+    DraftCost& cost = drafts_[pass.drafter];
+    const DraftCost known = draft_cost(pass.drafter);
+    const int parts = pass.sequential ? std::max(pass.drafted, 1) : 1;
+    const auto learn = [](double& mean, double& weight, double value) {
+        if (weight > 0) value = std::clamp(value, mean / OUTLIER, mean * OUTLIER);
+        weight = std::min(weight + 1, 1 / DRAFT_COST_WEIGHT);
+        mean += (value - mean) / weight;
+    };
+    const double taken = pass.draft_ms / slowness;
+    if (pass.outlook.pending_rows <= FEW_ROWS) {
+        learn(cost.each, cost.each_weight, taken / parts);
+    } else {
+        learn(cost.row, cost.row_weight, std::max(taken - known.each * parts, 0.0) / pass.outlook.pending_rows);
     }
-    if (pass.accepted == pass.drafted) arm.patience = std::max(arm.patience / PATIENCE_BACK, FIRST_PATIENCE);
+}
+
+/** Each place up to the first rejected one was put to the test, and so was what could have stood there. */
+void Controller::learn_places(const PassMeasure& pass) {
+    const int tested = std::min({pass.accepted + 1, pass.drafted, static_cast<int>(pass.judged.size())});
+    for (int i = 0; i < tested; ++i) {
+        const auto place = static_cast<size_t>(i);
+        const Judged& judged = pass.judged[place];
+        survival_.learn(judged.slot, pass.greedy, i < pass.accepted);
+        if (judged.other_token >= 0 && place < pass.emitted.size())
+            survival_.learn(judged.other, pass.greedy, pass.emitted[place] == judged.other_token);
+    }
+}
+
+void Controller::observe(const PassMeasure& pass) {
+    ++passes_;
+    const double slowness = costs_.slowness_ms();
+    const double cost = costs_.cost(pass.drafted + 1, pass.context);
+    costs_.add(pass.drafted + 1, pass.context, pass.target_ms);
+    for (const auto token : pass.emitted)
+        hindsight_.emitted(token, pass.greedy, survival_);
+    emitted_ += static_cast<int>(pass.emitted.size());
+    const double tokens = pass.accepted + 1;
+    double total = cost;
+    if (!pass.drafter.empty() && !pass.free) {
+        learn_draft_cost(pass, slowness);
+        learn_places(pass);
+        const DraftCost draft = draft_cost(pass.drafter);
+        total += draft.each * (pass.sequential ? pass.drafted : 1);
+        for (const int value : {ANY, pass.outlook.value})
+            arms_[{pass.drafter, value, pass.greedy}].add(tokens, total, passes_);
+        if (pass.outlook.pending_rows > 1) total += draft.row * pass.outlook.pending_rows;
+    }
+    recent_tokens_ = recent_tokens_ * RATE_MEMORY + tokens;
+    recent_cost_ = recent_cost_ * RATE_MEMORY + total;
+    ledger_ += TRIAL_SHARE * total + TRIAL_GAIN * (tokens - total);
+    ledger_ = std::clamp(ledger_, -MOST_SAVED, MOST_SAVED);
+}
+
+std::string Controller::state() const {
+    std::ostringstream out;
+    out.imbue(std::locale::classic());
+    out << STATE_HEADER << '\n';
+    costs_.write(out);
+    survival_.write(out);
+    out << drafts_.size() << '\n';
+    for (const auto& [name, cost] : drafts_) {
+        out << name << ' ' << cost.each << ' ' << cost.row << ' ' << cost.each_weight << ' ' << cost.row_weight << '\n';
+    }
+    out << arms_.size() << '\n';
+    for (const auto& [key, arm] : arms_) {
+        out << std::get<0>(key) << ' ' << std::get<1>(key) << ' ' << (std::get<2>(key) ? 1 : 0) << ' ' << arm.tokens
+            << ' ' << arm.cost << ' ' << arm.weight << '\n';
+    }
+    out << recent_tokens_ << ' ' << recent_cost_ << ' ' << ledger_ << ' ' << job_tokens_ << '\n';
+    return out.str();
+}
+
+bool Controller::restore(const std::string& state) {
+    std::istringstream in(state);
+    in.imbue(std::locale::classic());
+    Controller read;
+    std::string header;
+    size_t count = 0;
+    if (!(in >> header) || header != STATE_HEADER || !read.costs_.read(in) || !read.survival_.read(in)) return false;
+    if (!(in >> count) || count > MOST_ARMS) return false;
+    const auto positive = [](std::initializer_list<double> values) {
+        return std::all_of(values.begin(), values.end(),
+                           [](double value) { return std::isfinite(value) && value >= 0; });
+    };
+    for (size_t i = 0; i < count; ++i) {
+        std::string name;
+        DraftCost cost;
+        if (!(in >> name >> cost.each >> cost.row >> cost.each_weight >> cost.row_weight)) return false;
+        if (!positive({cost.each, cost.row, cost.each_weight, cost.row_weight})) return false;
+        read.drafts_[name] = cost;
+    }
+    if (!(in >> count) || count > MOST_ARMS) return false;
+    for (size_t i = 0; i < count; ++i) {
+        std::string name;
+        int value = 0;
+        int greedy = 0;
+        Experience arm;
+        if (!(in >> name >> value >> greedy >> arm.tokens >> arm.cost >> arm.weight)) return false;
+        if (!positive({arm.tokens, arm.cost, arm.weight})) return false;
+        read.arms_[{name, value, greedy != 0}] = arm;
+    }
+    if (!(in >> read.recent_tokens_ >> read.recent_cost_ >> read.ledger_ >> read.job_tokens_)) return false;
+    if (!positive({read.recent_tokens_, read.recent_cost_, read.job_tokens_}) ||
+        !(std::abs(read.ledger_) <= MOST_SAVED))
+        return false;
+    *this = std::move(read);
+    return true;
 }
 
 } // namespace specdiff

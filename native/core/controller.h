@@ -1,9 +1,15 @@
 #pragma once
 
-#include <array>
+#include "cost_model.h"
+#include "drafter.h"
+#include "hindsight.h"
+#include "survival.h"
+
 #include <cstdint>
 #include <map>
 #include <string>
+#include <tuple>
+#include <utility>
 #include <vector>
 
 namespace specdiff {
@@ -11,18 +17,52 @@ namespace specdiff {
 /** A drafter that could draft now. */
 struct Candidate {
     std::string drafter;
-    /** Drafter::outlook(). */
-    int outlook = 0;
+    Outlook outlook;
     /** Most tokens it may draft in this pass. */
     int max_length = 0;
+    /** Drafter::free() and sequential(). */
+    bool free = false;
+    bool sequential = false;
 };
+
+/** What a plan needs to know of the moment. */
+struct Situation {
+    /** False keeps to drafting where a candidate is there (a drafter chosen by the user). */
+    bool plain_allowed = true;
+    bool greedy = true;
+    /** Tokens in the target's cache. */
+    int context = 0;
+};
+
+/** Why a pass does what it does. */
+enum class Reason {
+    /** Nobody had a draft, or none was wanted. */
+    nothing,
+    /** No draft is worth its time now. */
+    plain,
+    /** This draft promises the most. */
+    best,
+    /** It looks worse than the best, but is known too little; paid from what the ledger allows. */
+    trial,
+    /** c(1) must not grow stale. */
+    refresh,
+    /** The user asked for this drafter or length. */
+    wanted,
+};
+
+/** The word for it in telemetry and --json. */
+const char* name_of(Reason reason);
 
 /** What the next pass should do. */
 struct Plan {
     /** Index of the candidate; PLAIN for a pass without a draft. */
-    int candidate = -1;
-    /** γ. */
+    int candidate = PLAIN;
+    /** γ: the most that may be drafted. */
     int length = 0;
+    Reason reason = Reason::nothing;
+    /** Tokens it is expected to emit, and its time in one-row passes. */
+    double expected_tokens = 1;
+    double expected_cost = 1;
 
     static constexpr int PLAIN = -1;
 };
@@ -30,71 +70,124 @@ struct Plan {
 /** What a pass cost and gained. */
 struct PassMeasure {
     std::string drafter; // empty for a plain pass
-    int outlook = 0;
+    Outlook outlook;
+    bool free = false;
+    bool sequential = false;
+    bool greedy = true;
+    int context = 0;
     int drafted = 0;
     int accepted = 0;
     double draft_ms = 0;
     /** Time of the target's pass over drafted + 1 rows. */
     double target_ms = 0;
+    /** Tokens of the pass in order, the target's own last; and what its places were judged by. */
+    std::vector<int32_t> emitted;
+    std::vector<Judged> judged;
 };
 
 /**
- * Chooses drafter and γ so that the next pass emits the most tokens a millisecond, from what passes on this machine
- * cost and gained so far; a plain pass is always among the arms. It has no clock of its own: times come in with the
- * measures, so equal measures give equal plans.
+ * Chooses drafter and γ for the next pass, from what passes on this machine cost and gained so far; a plain pass is
+ * always among the arms. It has no clock of its own: times come in with the measures, so equal measures give equal
+ * plans.
  *
- * With a_i the chance that position i is accepted where those before it were, a pass of γ emits
+ * With a_i the chance that place i is accepted where those before it were, a pass of γ emits
  * E(γ) = 1 + Σ_{i ≤ γ} Π_{j ≤ i} a_j tokens (Leviathan et al., arXiv 2211.17192, equation 1, for a that varies by
- * position) and takes c(γ + 1) + d; the arm with the greatest E ÷ time wins.
+ * place) and takes c(γ + 1) + d. What counts is the whole text's speed g, in tokens a one-row pass, so a pass is worth
+ * E − g · (c + d): a further row is taken while the chance that it is reached and right is above g · Δc. (The ratio
+ * E ÷ (c + d) of one pass alone would cut promising drafts short and let poor ones run on.)
+ *
+ * Free drafts (lookup) are learned from hindsight, so that no pass is lost on trying them. Others are tried only as far
+ * as a ledger allows: a small share of the time spent, and of what drafting has gained.
  */
 class Controller {
   public:
-    /** `plain_allowed`: false keeps to drafting where a candidate is there (a drafter chosen by the user). */
-    Plan next(const std::vector<Candidate>& candidates, bool plain_allowed);
+    void begin_job();
+    void end_job(int tokens);
+
+    Plan next(const std::vector<Candidate>& candidates, const Situation& situation);
+    /** What a free drafter would draft now, chosen or not. */
+    void foresee(const Candidate& candidate, std::vector<int32_t> tokens);
     void observe(const PassMeasure& pass);
 
-    /** Running estimate of a one-row pass's time; 0 while none was measured. */
-    double plain_ms() const { return rows_[1].ms; }
+    /** Where the drafts of this moment should end. */
+    class Cut : public Judge {
+      public:
+        Cut(const Controller& controller, Situation situation, std::string drafter)
+            : controller_(controller), situation_(situation), drafter_(std::move(drafter)) {}
+        double chance(const Slot& slot) const override;
+        int length(const std::vector<Slot>& slots) const override;
+        bool worth(double path, int drafted, int steps) const override;
+
+      private:
+        const Controller& controller_;
+        Situation situation_;
+        std::string drafter_;
+    };
+
+    /** Time of a one-row pass now; 0 while none was measured. */
+    double plain_ms() const { return costs_.slowness_ms(); }
+    CostModel& costs() { return costs_; }
+    /** A draft of `drafter` took this long, with nothing to catch up on: a first estimate. */
+    void calibrate_draft(const std::string& drafter, double ms);
+
+    /** Everything learned, as text. */
+    std::string state() const;
+    /** Takes over what state() gave; false where it can't be read, and then nothing is taken. */
+    bool restore(const std::string& state);
 
   private:
-    static constexpr int MAX_ROWS = 64;
-
-    struct Mean {
-        double ms = 0;
-        int count = 0;
-        void add(double value);
+    /** A drafter's time, in one-row passes: of a draft (a sequential drafter: of a token), and of a row to catch up on.
+     */
+    struct DraftCost {
+        double each = 0;
+        double row = 0;
+        double each_weight = 0;
+        double row_weight = 0;
     };
-    /** Acceptance by position, forgetting slowly. */
-    struct Survival {
-        std::array<double, MAX_ROWS> tested{};
-        std::array<double, MAX_ROWS> passed{};
-        double chance(int position) const;
+    /** What passes of a drafter brought and took, rows to catch up on left out. */
+    struct Experience {
+        double tokens = 0;
+        double cost = 0;
+        double weight = 0;
+        /** Number of the pass that it was last added to. */
+        long seen = 0;
+        void add(double more_tokens, double more_cost, long pass);
     };
-    /** One drafter in one outlook. */
-    struct Arm {
-        Survival survival;
-        /** Decisions since it last drafted, and how many it waits before it is tried although it looks worse. */
-        int idle = 0;
-        int patience = FIRST_PATIENCE;
-    };
-    struct Score {
+    struct Value {
         int length = 0;
-        double tokens_per_ms = 0;
+        double tokens = 1;
+        double cost = 1;
+        double worth = 0;
+        /** What the estimate rests on. */
+        double weight = 0;
+        /** One-row passes lost if it goes no better than expected and never comes again. */
+        double risk = 0;
     };
+    using ArmKey = std::tuple<std::string, int, bool>;
 
-    static constexpr int FIRST_PATIENCE = 8;
-    static constexpr int MOST_PATIENCE = 1024;
-    static constexpr int PLAIN_REFRESH = 64;
+    double rate() const;
+    DraftCost draft_cost(const std::string& drafter) const;
+    double remaining_passes() const;
+    Value free_value(const Candidate& candidate, const Situation& situation) const;
+    Value paid_value(const Candidate& candidate, const Situation& situation) const;
+    void learn_draft_cost(const PassMeasure& pass, double slowness);
+    void learn_places(const PassMeasure& pass);
 
-    double pass_ms(int rows) const;
-    double draft_ms(const std::string& drafter) const;
-    Score best_length(const Candidate& candidate) const;
-    Arm& arm(const Candidate& candidate) { return arms_[{candidate.drafter, candidate.outlook}]; }
-
-    std::array<Mean, MAX_ROWS + 1> rows_{};
-    std::map<std::string, Mean> drafts_;
-    std::map<std::pair<std::string, int>, Arm> arms_;
+    CostModel costs_;
+    Survival survival_;
+    Hindsight hindsight_;
+    std::map<std::string, DraftCost> drafts_;
+    std::map<ArmKey, Experience> arms_;
+    /** Tokens and time of late, for g. */
+    double recent_tokens_ = 0;
+    double recent_cost_ = 0;
+    /** One-row passes that may still be lost on trials. */
+    double ledger_ = 0;
+    double job_tokens_ = 24;
+    int emitted_ = 0;
     int since_plain_ = 0;
+    /** Passes so far. */
+    long passes_ = 0;
 };
 
 } // namespace specdiff

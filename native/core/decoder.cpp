@@ -50,29 +50,42 @@ class Decoder::Run {
     Run(Decoder& decoder, const Job& job, const JobEvents& events)
         : decoder_(decoder), target_(decoder.target_), job_(job), events_(events),
           sampler_(job.sampling, decoder.target_.vocabulary().size()), rng_(job.sampling.seed), tokens_(job.prompt) {
-        for (auto& drafter : decoder.drafters_) {
-            const bool wanted = job.drafter == AUTO_DRAFTER || job.drafter == drafter->name();
-            if (wanted && target_.model().can_roll_back()) usable_.push_back(drafter.get());
-        }
+        if (target_.model().can_roll_back()) choose_drafters();
     }
 
     FinishReason operator()() {
+        decoder_.controller_.begin_job();
         try {
             prefill();
             while (!finished_)
                 pass();
         } catch (const Cancelled&) {
-            return FinishReason::cancelled;
+            reason_ = FinishReason::cancelled;
         }
+        if (emitted_ > 0) decoder_.controller_.end_job(emitted_);
         return reason_;
     }
 
   private:
+    /** Those that may draft, and those that must see the target's rows for it. */
+    void choose_drafters() {
+        const auto& all = decoder_.drafters_;
+        const bool any = job_.drafter == AUTO_DRAFTER;
+        for (const auto& drafter : all) {
+            const auto replaces = [&](const auto& other) { return other->part() == drafter.get(); };
+            const bool replaced = any && std::any_of(all.begin(), all.end(), replaces);
+            if (replaced || !(any || job_.drafter == drafter->name())) continue;
+            usable_.push_back(drafter.get());
+            fed_.push_back(drafter.get());
+            if (drafter->part() != nullptr) fed_.push_back(drafter->part());
+        }
+    }
+
     void prefill() {
         const double start = decoder_.clock_();
         int reuse_limit = std::numeric_limits<int>::max();
         const int cached = target_.reusable_prefix(job_.prompt);
-        for (auto* drafter : usable_)
+        for (auto* drafter : fed_)
             reuse_limit = std::min(reuse_limit, drafter->reusable_prefix(cached));
         const auto result = target_.prefill(
             job_.prompt, reuse_limit,
@@ -81,11 +94,12 @@ class Decoder::Run {
                     drafter->truncate(kept);
             },
             [&](const TapRows& rows) {
-                for (auto* drafter : usable_)
+                for (auto* drafter : fed_)
                     drafter->rows(rows);
             });
-        for (auto* drafter : usable_)
-            drafter->begin(job_.prompt, job_.lookup);
+        if (!usable_.empty()) decoder_.lookup_.start(job_.lookup, job_.prompt);
+        for (auto* drafter : fed_)
+            drafter->begin();
         events_.on_prefill({static_cast<int>(job_.prompt.size()), result.evaluated, decoder_.clock_() - start});
         if (job_.max_tokens <= 0) return finish(FinishReason::max_tokens);
 
@@ -116,6 +130,8 @@ class Decoder::Run {
         PassMeasure measure;
         const Tree tree = draft(pass, measure);
 
+        measure.greedy = sampler_.greedy();
+        measure.context = target_.cached_tokens();
         const double start = decoder_.clock_();
         const auto want = sampler_.greedy() ? Want::argmax : Want::logits;
         const PassRows& rows = target_.verify(tokens_.back(), tree, want);
@@ -128,10 +144,13 @@ class Decoder::Run {
         const int kept = accepted_before_end(tree, outcome);
         TapRows committed = rows.taps;
         committed.count = kept + 1;
-        for (auto* drafter : usable_)
+        for (auto* drafter : fed_)
             drafter->rows(committed);
         target_.commit(kept);
         pass.verify_ms = decoder_.clock_() - start;
+        for (const int node : outcome.path)
+            measure.emitted.push_back(tree.nodes[static_cast<size_t>(node)].token);
+        measure.emitted.push_back(outcome.next);
         decoder_.controller_.observe(measure);
         if (active_ != nullptr) active_->observe({measure.drafted, measure.accepted});
         emit(pass, tree, outcome);
@@ -140,38 +159,72 @@ class Decoder::Run {
     /** Lets the controller plan and the chosen drafter draft; an empty tree is a plain pass. */
     Tree draft(Pass& pass, PassMeasure& measure) {
         active_ = nullptr;
+        if (usable_.empty()) return {};
         const double start = decoder_.clock_();
-        const DraftContext context{tokens_, job_.sampling.temperature, rng_};
+        const DraftContext context{tokens_, decoder_.lookup_, job_.sampling.temperature, rng_};
         std::vector<Candidate> candidates;
         std::vector<Drafter*> drafters;
+        look_round(context, candidates, drafters);
+        const bool fixed = job_.drafter != AUTO_DRAFTER;
+        const Situation situation{!fixed, sampler_.greedy(), target_.cached_tokens()};
+        Plan plan;
+        if (fixed && job_.draft_length > 0 && !candidates.empty()) {
+            plan = {0, candidates.front().max_length, Reason::wanted, 1, 1};
+        } else {
+            plan = decoder_.controller_.next(candidates, situation);
+        }
+        pass.reason = plan.reason;
+        pass.expected_tokens = plan.expected_tokens;
+        Draft draft;
+        if (plan.candidate != Plan::PLAIN) {
+            const auto chosen = static_cast<size_t>(plan.candidate);
+            const bool exactly = fixed && job_.draft_length > 0;
+            // A trial that verified nothing would teach nothing.
+            const bool may_be_empty = situation.plain_allowed && plan.reason != Reason::trial;
+            const Controller::Cut cut(decoder_.controller_, {may_be_empty, situation.greedy, situation.context},
+                                      candidates[chosen].drafter);
+            const double begun = decoder_.clock_();
+            draft = drafted(*drafters[chosen], context, {plan.length, exactly ? nullptr : &cut});
+            measure.draft_ms = decoder_.clock_() - begun;
+            measure.drafter = candidates[chosen].drafter;
+            measure.outlook = candidates[chosen].outlook;
+            measure.free = candidates[chosen].free;
+            measure.sequential = candidates[chosen].sequential;
+            measure.judged = std::move(draft.judged);
+            if (!draft.tree.empty()) {
+                active_ = drafters[chosen];
+                pass.drafter = measure.drafter;
+            }
+        }
+        pass.draft_ms = decoder_.clock_() - start;
+        return std::move(draft.tree);
+    }
+
+    /** Who could draft now; free drafts are also noted to be judged by the text that comes. */
+    void look_round(const DraftContext& context, std::vector<Candidate>& candidates, std::vector<Drafter*>& drafters) {
         for (auto* drafter : usable_) {
             int most = std::min(room() - 1, drafter->max_draft_length());
             if (job_.draft_length > 0) most = std::min(most, job_.draft_length);
             const auto outlook = most > 0 ? drafter->outlook(context) : std::nullopt;
             if (!outlook) continue;
-            candidates.push_back({drafter->name(), *outlook, most});
+            candidates.push_back({drafter->name(), *outlook, most, drafter->free(), drafter->sequential()});
             drafters.push_back(drafter);
+            if (!drafter->free()) continue;
+            std::vector<int32_t> tokens;
+            for (const auto& node : drafter->propose(context, {drafter->max_draft_length(), nullptr}).tree.nodes)
+                tokens.push_back(node.token);
+            decoder_.controller_.foresee(candidates.back(), std::move(tokens));
         }
-        if (candidates.empty()) return {};
-        const bool fixed = job_.drafter != AUTO_DRAFTER;
-        Plan plan{0, candidates.front().max_length};
-        if (!fixed || job_.draft_length == 0) plan = decoder_.controller_.next(candidates, !fixed);
-        if (plan.candidate == Plan::PLAIN) return {};
+    }
 
-        auto* drafter = drafters[static_cast<size_t>(plan.candidate)];
-        Tree tree;
+    Draft drafted(Drafter& drafter, const DraftContext& context, const Budget& budget) {
         try {
-            tree = drafter->propose(context, {plan.length});
+            return drafter.propose(context, budget);
         } catch (const Error& error) {
-            log(LogLevel::error, "drafter " + drafter->name() + " stopped for this job: " + error.what());
-            usable_.erase(std::remove(usable_.begin(), usable_.end(), drafter), usable_.end());
+            log(LogLevel::error, "drafter " + drafter.name() + " stopped for this job: " + error.what());
+            usable_.erase(std::remove(usable_.begin(), usable_.end(), &drafter), usable_.end());
+            return {};
         }
-        measure.draft_ms = pass.draft_ms = decoder_.clock_() - start;
-        if (tree.empty()) return {};
-        active_ = drafter;
-        measure.drafter = pass.drafter = drafter->name();
-        measure.outlook = candidates[static_cast<size_t>(plan.candidate)].outlook;
-        return tree;
     }
 
     /** Accepted tokens whose rows stay in the cache: those before an end-of-generation token. */
@@ -193,10 +246,7 @@ class Decoder::Run {
         add(pass, outcome.next, own);
         for (const auto& token : pass.tokens)
             pass.accepted += token.origin == Origin::draft ? 1 : 0;
-        if (!pass.tokens.empty()) {
-            for (auto* drafter : usable_)
-                drafter->emitted(tokens_, static_cast<int>(pass.tokens.size()));
-        }
+        if (!usable_.empty()) decoder_.lookup_.append_last(tokens_, static_cast<int>(pass.tokens.size()));
         // A plain pass that only found the end has nothing to tell.
         if (!pass.tokens.empty() || pass.drafted > 0) events_.on_pass(pass);
         if (!finished_ && emitted_ >= job_.max_tokens) finish(FinishReason::max_tokens);
@@ -219,6 +269,7 @@ class Decoder::Run {
     /** Prompt and emitted tokens. */
     std::vector<int32_t> tokens_;
     std::vector<Drafter*> usable_;
+    std::vector<Drafter*> fed_;
     /** Drafter of the running pass. */
     Drafter* active_ = nullptr;
     int emitted_ = 0;

@@ -2,6 +2,7 @@
 
 #include "controller.h"
 #include "drafter.h"
+#include "ngram_index.h"
 #include "sampler.h"
 #include "target.h"
 #include "verifier.h"
@@ -23,7 +24,7 @@ struct Job {
     /** Tokens beside the prompt that prompt lookup may copy from, newest last. */
     std::vector<int32_t> lookup;
     int max_tokens = 0;
-    /** "none", "auto" or a drafter's name. */
+    /** "none", "auto" (the controller's choice among all) or a drafter's name. */
     std::string drafter = NO_DRAFTER;
     /** γ; 0 lets the controller choose; with "auto" the most it may choose. */
     int draft_length = 0;
@@ -60,6 +61,9 @@ struct Pass {
     double draft_ms = 0;
     double verify_ms = 0;
     std::vector<EmittedToken> tokens;
+    /** Why it was planned so, and what was expected of it. */
+    Reason reason = Reason::nothing;
+    double expected_tokens = 1;
 };
 
 enum class FinishReason { end_of_text, max_tokens, context_full, cancelled };
@@ -90,6 +94,8 @@ class Decoder {
     std::vector<std::unique_ptr<Drafter>>& drafters_;
     Controller& controller_;
     Clock clock_;
+    /** The running job's texts. */
+    NgramIndex lookup_;
     AcceptanceRule sampled_rule_ = accept_sampled;
 };
 

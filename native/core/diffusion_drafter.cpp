@@ -2,7 +2,7 @@
 
 #include "error.h"
 #include "log.h"
-#include "ngram_index.h"
+#include "outlook.h"
 #include "sampler.h"
 
 #include <llama-ext.h>
@@ -40,7 +40,7 @@ class Batch {
     llama_batch batch_;
 };
 
-class DiffusionDrafter : public Drafter {
+class DiffusionDrafter : public BlockDrafter {
   public:
     DiffusionDrafter(Model model, DrafterMetadata metadata, Target& target, ThreadPool& threads)
         : model_(std::move(model)), metadata_(std::move(metadata)), target_(target), threads_(threads),
@@ -84,15 +84,7 @@ class DiffusionDrafter : public Drafter {
         }
     }
 
-    void begin(const std::vector<int32_t>& prompt, const std::vector<int32_t>& lookup) override {
-        if (!metadata_.slots_from_lookup) return;
-        index_.start(lookup, prompt);
-    }
-
-    void emitted(const std::vector<int32_t>& tokens, int count) override {
-        if (!metadata_.slots_from_lookup) return;
-        index_.append_last(tokens, count);
-    }
+    void begin() override {}
 
     /** Copies the taps; they go into the drafter's cache with the next draft, all at once. */
     void rows(const TapRows& rows) override {
@@ -107,25 +99,54 @@ class DiffusionDrafter : public Drafter {
     }
 
     /** Judged by how long the slots' lookup matched; 0 where they start from masks. */
-    std::optional<int> outlook(const DraftContext& /*context*/) override {
-        match_ = metadata_.slots_from_lookup ? index_.find(metadata_.lookup_longest) : NgramIndex::Match();
-        return match_.length;
+    std::optional<Outlook> outlook(const DraftContext& context) override {
+        match_ = metadata_.slots_from_lookup ? context.lookup.find(metadata_.lookup_longest) : NgramIndex::Match();
+        return Outlook{match_.length, static_cast<int>(waiting_.size() / row_width_)};
     }
 
-    Tree propose(const DraftContext& context, Budget budget) override {
+    int vocabulary_size() const override { return vocabulary_size_; }
+
+    std::vector<DenoisedSlot> denoise(const DraftContext& context, int count,
+                                      const std::vector<int32_t>& guesses) override {
         const int position = static_cast<int>(context.tokens.size()) - 1;
         if (known_rows() != position) throw Error("The drafter missed rows of the target: restart the engine.");
         inject();
-        const int length = std::min(budget.tokens, max_draft_length());
         const int first = metadata_.sample_from_anchor ? 0 : 1; // slot that predicts the first drafted token
-        const int slots = length + first;
-        fill_block(context.tokens.back(), position, slots, first);
+        const int slots = std::min(count, max_draft_length()) + first;
+        static const std::vector<int32_t> none;
+        fill_block(context.tokens.back(), position, slots, first, metadata_.slots_from_lookup ? guesses : none);
         const int result = threads_.decode(context_.get(), block_.get());
-        Tree tree;
-        if (result == 0) tree = read(first, length, context);
+        std::vector<DenoisedSlot> denoised;
+        for (int slot = first; slot < slots && result == 0; ++slot) {
+            const float* logits = llama_get_logits_ith(context_.get(), slot);
+            const TopTwo top = top_two(logits, vocabulary_size_);
+            denoised.push_back({top.best, top.margin, logits});
+        }
         forget_after(injected_); // slots are no text: they never stay in the cache
         check(result);
-        return tree;
+        return denoised;
+    }
+
+    /**
+     * Greedy jobs take each slot's best token; sampled ones draw it from the slot's distribution at the job's
+     * temperature, which is q: the slots are independent given the context, so q(x_i | x_<i) = q_i(x_i).
+     */
+    Draft propose(const DraftContext& context, const Budget& budget) override {
+        const int wanted = std::min(budget.tokens, max_draft_length());
+        const auto slots = denoise(context, wanted, context.lookup.copy(match_, wanted));
+        std::vector<Slot> judged;
+        for (const auto& slot : slots) {
+            const int place = static_cast<int>(judged.size());
+            judged.push_back({outlook::DIFFUSION, outlook::of_slot(slot.margin, outlook::Agreement::alone), place});
+        }
+        const int length = budget.judge == nullptr ? wanted : budget.judge->length(judged);
+        Draft draft;
+        for (int i = 0; i < length; ++i) {
+            const auto place = static_cast<size_t>(i);
+            append_slot(draft.tree, slots[place], vocabulary_size_, context);
+            draft.judged.push_back({judged[place], draft.tree.nodes.back().token, -1, {}});
+        }
+        return draft;
     }
 
     void observe(const DraftOutcome& /*outcome*/) override {}
@@ -162,9 +183,8 @@ class DiffusionDrafter : public Drafter {
         waiting_.clear();
     }
 
-    /** [anchor, slots…]: a slot holds the looked-up token of its own place where there is one, else the mask. */
-    void fill_block(int32_t anchor, int position, int slots, int first) {
-        const auto guesses = index_.copy(match_, slots - 1);
+    /** [anchor, slots…]: a slot holds the guess for its own place where there is one, else the mask. */
+    void fill_block(int32_t anchor, int position, int slots, int first, const std::vector<int32_t>& guesses) {
         auto& batch = block_.get();
         batch.n_tokens = slots;
         for (int slot = 0; slot < slots; ++slot) {
@@ -172,25 +192,6 @@ class DiffusionDrafter : public Drafter {
             batch.token[slot] = slot == 0 ? anchor : guessed ? guesses[static_cast<size_t>(slot - 1)] : mask_;
             block_.place(slot, position + slot, slot >= first);
         }
-    }
-
-    /**
-     * Greedy jobs take each slot's best token; sampled ones draw it from the slot's distribution at the job's
-     * temperature, which is q: the slots are independent given the context, so q(x_i | x_<i) = q_i(x_i).
-     */
-    Tree read(int first, int length, const DraftContext& context) {
-        Tree tree;
-        for (int i = 0; i < length; ++i) {
-            const float* logits = llama_get_logits_ith(context_.get(), first + i);
-            if (context.temperature <= 0) {
-                tree.append(argmax(logits, vocabulary_size_));
-                continue;
-            }
-            tree.q.emplace_back();
-            softmax(logits, vocabulary_size_, context.temperature, tree.q.back());
-            tree.append(draw(tree.q.back(), context.rng), static_cast<int>(tree.q.size()) - 1);
-        }
-        return tree;
     }
 
     std::string name_ = "diffusion";
@@ -209,14 +210,20 @@ class DiffusionDrafter : public Drafter {
     int injected_ = 0;
     /** Taps of the rows after them, [rows, taps · width]. */
     std::vector<float> waiting_;
-    NgramIndex index_;
     NgramIndex::Match match_;
 };
 
 } // namespace
 
-std::unique_ptr<Drafter> make_diffusion_drafter(const DrafterResources& resources) {
-    if (!resources.model || !resources.metadata) return nullptr;
+void append_slot(Tree& tree, const DenoisedSlot& slot, int vocabulary_size, const DraftContext& context) {
+    if (context.temperature <= 0) return tree.append(slot.best);
+    tree.q.emplace_back();
+    softmax(slot.logits, vocabulary_size, context.temperature, tree.q.back());
+    tree.append(draw(tree.q.back(), context.rng), static_cast<int>(tree.q.size()) - 1);
+}
+
+std::unique_ptr<BlockDrafter> make_diffusion_drafter(const DrafterResources& resources) {
+    if (!resources.model || !resources.metadata || resources.metadata->kind != DrafterKind::diffusion) return nullptr;
     return std::make_unique<DiffusionDrafter>(*resources.model, *resources.metadata, resources.target,
                                               resources.threads);
 }

@@ -1,6 +1,9 @@
 #pragma once
 
+#include "block_drafter.h"
 #include "drafters.h"
+
+#include <memory>
 
 namespace specdiff {
 
@@ -10,6 +13,6 @@ namespace specdiff {
  * model.
  * @throws Error where its context can't be made.
  */
-std::unique_ptr<Drafter> make_diffusion_drafter(const DrafterResources& resources);
+std::unique_ptr<BlockDrafter> make_diffusion_drafter(const DrafterResources& resources);
 
 } // namespace specdiff

@@ -1,6 +1,8 @@
 #pragma once
 
+#include "ngram_index.h"
 #include "rng.h"
+#include "survival.h"
 #include "target.h"
 #include "tree.h"
 
@@ -15,21 +17,71 @@ namespace specdiff {
 struct DraftContext {
     /** Prompt and emitted tokens; the last one is the root, whose row the target has not evaluated yet. */
     const std::vector<int32_t>& tokens;
+    /** The job's other texts, then `tokens`: what can be copied from. */
+    const NgramIndex& lookup;
     /** Temperature that the target samples with; 0 is greedy. */
     double temperature;
     Rng& rng;
 };
 
+/**
+ * Where a draft should end, from measured costs and chances. Ask it only about what was known before the token in
+ * question was drawn: cutting a draft because of a drawn token that stays in it would change the text's distribution.
+ */
+class Judge {
+  public:
+    Judge() = default;
+    virtual ~Judge() = default;
+    Judge(const Judge&) = delete;
+    Judge& operator=(const Judge&) = delete;
+
+    /** Chance that the slot is accepted where all before it were. */
+    virtual double chance(const Slot& slot) const = 0;
+    /** How many of these slots, in order, are worth their rows in the target's pass. */
+    virtual int length(const std::vector<Slot>& slots) const = 0;
+    /**
+     * Whether one more slot after `drafted` is worth its row, and `steps` passes of the drafter that are still to be
+     * paid for it. `path`: chance that the draft is accepted up to and with it.
+     */
+    virtual bool worth(double path, int drafted, int steps) const = 0;
+};
+
 /** How much may be drafted. */
 struct Budget {
-    /** γ. */
+    /** γ: the most. */
     int tokens = 0;
+    /** Null where exactly γ tokens are wanted. */
+    const Judge* judge = nullptr;
+};
+
+/** What a place of a draft was judged by. */
+struct Judged {
+    Slot slot;
+    int32_t token = 0;
+    /** The other token that could have stood there, to learn from; −1 for none. */
+    int32_t other_token = -1;
+    Slot other;
+};
+
+/** A proposal. */
+struct Draft {
+    Tree tree;
+    /** One for each node of a chain; empty where the whole is judged by the drafter's outlook. */
+    std::vector<Judged> judged;
 };
 
 /** What became of a draft. */
 struct DraftOutcome {
     int drafted = 0;
     int accepted = 0;
+};
+
+/** A drafter's view of the moment before a pass. */
+struct Outlook {
+    /** How promising a draft would be, from what costs nothing to look at: a small class number. */
+    int value = 0;
+    /** Rows that it must catch up on before it can draft (a prompt it has not read). */
+    int pending_rows = 0;
 };
 
 /**
@@ -46,26 +98,27 @@ class Drafter {
     /** The name in settings, CLI and telemetry. */
     virtual const std::string& name() const = 0;
     virtual int max_draft_length() const = 0;
+    /** Its drafts take no time: they can be judged by the text that comes, without being verified. */
+    virtual bool free() const { return false; }
+    /** Every drafted token takes a pass of its own. */
+    virtual bool sequential() const { return false; }
+    /** The drafter that it is made of; under "auto" it takes that one's place. */
+    virtual Drafter* part() const { return nullptr; }
 
     /** Leading tokens of the prompt that it need not see evaluated again; the prefix reuse is limited to them. */
     virtual int reusable_prefix(int cached) const = 0;
     /** The target keeps the first `length` rows of its cache and drops the others. Called before every job, used or
      * not. */
     virtual void truncate(int length) = 0;
-    /** A job starts that may use it. `lookup`: tokens beside the prompt to copy from, newest last. */
-    virtual void begin(const std::vector<int32_t>& prompt, const std::vector<int32_t>& lookup) = 0;
+    /** A job starts that may use it. */
+    virtual void begin() = 0;
     /** Rows that the target evaluated and kept, in order and without gaps from the reused prefix on. */
     virtual void rows(const TapRows& rows) = 0;
-    /** Tokens were emitted; `tokens` is the whole text, the last `count` are new. */
-    virtual void emitted(const std::vector<int32_t>& tokens, int count) = 0;
 
-    /**
-     * How promising a draft would be now, from what costs nothing to look at: a small class number that the controller
-     * keeps its statistics by; nothing where there is no draft to be had.
-     */
-    virtual std::optional<int> outlook(const DraftContext& context) = 0;
+    /** Nothing where there is no draft to be had. */
+    virtual std::optional<Outlook> outlook(const DraftContext& context) = 0;
     /** A draft of at most `budget`; may be empty. @throws Cancelled, Error. */
-    virtual Tree propose(const DraftContext& context, Budget budget) = 0;
+    virtual Draft propose(const DraftContext& context, const Budget& budget) = 0;
     virtual void observe(const DraftOutcome& outcome) = 0;
 };
 

@@ -1,27 +1,24 @@
 #include "drafters.h"
 
+#include "causal_drafter.h"
 #include "diffusion_drafter.h"
+#include "joint_drafter.h"
 #include "ngram_drafter.h"
 
-#include <array>
 #include <utility>
 
 namespace specdiff {
 
-namespace {
-
-using Factory = std::unique_ptr<Drafter> (*)(const DrafterResources&);
-
-/** The registry: a new drafter is one line here. Cheap ones first: they win where two look equally good. */
-constexpr std::array<Factory, 2> FACTORIES = {make_ngram_drafter, make_diffusion_drafter};
-
-} // namespace
-
 std::vector<std::unique_ptr<Drafter>> make_drafters(const DrafterResources& resources) {
     std::vector<std::unique_ptr<Drafter>> drafters;
-    for (const auto make : FACTORIES) {
-        if (auto drafter = make(resources)) drafters.push_back(std::move(drafter));
-    }
+    const auto add = [&](std::unique_ptr<Drafter> drafter) {
+        if (drafter != nullptr) drafters.push_back(std::move(drafter));
+    };
+    add(make_ngram_drafter());
+    auto diffusion = make_diffusion_drafter(resources);
+    if (diffusion != nullptr) add(make_joint_drafter(*diffusion));
+    add(std::move(diffusion));
+    add(make_causal_drafter(resources));
     return drafters;
 }
 

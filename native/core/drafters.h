@@ -18,7 +18,8 @@ struct DrafterResources {
     std::optional<DrafterMetadata> metadata;
 };
 
-/** Every drafter that the resources allow, in the registry's order. @throws Error where one can't be made. */
+/** The registry: every drafter that the resources allow, cheap ones first: they win where two look equally good.
+ * @throws Error where one can't be made. */
 std::vector<std::unique_ptr<Drafter>> make_drafters(const DrafterResources& resources);
 
 } // namespace specdiff

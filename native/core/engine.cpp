@@ -6,6 +6,8 @@
 #include "error.h"
 #include "log.h"
 
+#include <algorithm>
+#include <array>
 #include <filesystem>
 #include <utility>
 
@@ -13,8 +15,11 @@ namespace specdiff {
 
 namespace {
 
-/** Rows evaluated once at load, so that the first job finds the weights in memory and a first estimate of c(1). */
+/** Passes evaluated at load, so that the first job finds the weights in memory and a first estimate of c(1). */
 constexpr int WARM_UP_PASSES = 2;
+/** Pass sizes timed at load where nothing was learned before, the most telling first, and the time that may take. */
+constexpr std::array<int, 6> CALIBRATED_ROWS = {8, 2, 4, 16, 3, 6};
+constexpr double CALIBRATION_MS = 120;
 
 /** Clears the flag of the running job, whatever way it ends. */
 class BusyGuard {
@@ -60,7 +65,7 @@ Engine::Engine(const LoadOptions& options) {
     target_description_.context_tokens = target_->context_tokens();
     target_description_.fill_in_the_middle = vocabulary().fill_in_the_middle().has_value();
     target_description_.chat_template = vocabulary().has_chat_template();
-    warm_up();
+    warm_up(options.learned);
 }
 
 void Engine::load_drafter(const std::string& path, const GgufFile& target_file) {
@@ -68,8 +73,8 @@ void Engine::load_drafter(const std::string& path, const GgufFile& target_file) 
         const GgufFile file(std::filesystem::u8path(path));
         drafter_metadata_ = check_drafter_file(file, target_file);
         drafter_model_.emplace(file.path());
-        drafter_description_ = {path, drafter_metadata_->name, drafter_metadata_->max_draft_length(),
-                                drafter_metadata_->slots_from_lookup};
+        drafter_description_ = {path, drafter_metadata_->name, drafter_metadata_->kind,
+                                drafter_metadata_->max_draft_length(), drafter_metadata_->slots_from_lookup};
     } catch (const Error& error) {
         drafter_note_ = error.what();
         drafter_metadata_.reset();
@@ -77,14 +82,83 @@ void Engine::load_drafter(const std::string& path, const GgufFile& target_file) 
     }
 }
 
-void Engine::warm_up() {
+void Engine::warm_up(const std::string& learned) {
+    double quickest = 0;
     for (int i = 0; i < WARM_UP_PASSES; ++i) {
         const double start = now_ms();
         target_->verify(0, Tree(), Want::argmax);
         target_->forget();
-        PassMeasure measure;
-        measure.target_ms = now_ms() - start;
-        if (i + 1 == WARM_UP_PASSES) controller_.observe(measure);
+        const double ms = now_ms() - start;
+        quickest = i == 0 ? ms : std::min(quickest, ms);
+    }
+    const bool known = !learned.empty() && controller_.restore(learned);
+    if (!learned.empty() && !known) log(LogLevel::info, "What was learned before can't be read: measuring afresh.");
+    controller_.costs().calibrate(1, quickest);
+    if (known) return;
+    calibrate_costs();
+    calibrate_drafts();
+}
+
+/** Times passes of several sizes twice and keeps the quicker: what disturbs only ever slows. */
+void Engine::calibrate_costs() {
+    const double begun = now_ms();
+    std::array<double, CALIBRATED_ROWS.size()> quickest{};
+    double one_row = controller_.plain_ms();
+    for (int round = 0; round < 2; ++round) {
+        for (size_t i = 0; i < CALIBRATED_ROWS.size(); ++i) {
+            if (now_ms() - begun > CALIBRATION_MS && (round > 0 || i > 0)) break;
+            Tree chain;
+            for (int row = 1; row < CALIBRATED_ROWS[i]; ++row)
+                chain.append(0);
+            const double start = now_ms();
+            target_->verify(0, chain, Want::argmax);
+            const double ms = now_ms() - start;
+            target_->forget();
+            quickest[i] = round == 0 ? ms : std::min(quickest[i], ms);
+        }
+        const double start = now_ms();
+        target_->verify(0, Tree(), Want::argmax);
+        one_row = std::min(one_row, now_ms() - start);
+        target_->forget();
+    }
+    controller_.costs().calibrate(1, one_row);
+    for (size_t i = 0; i < CALIBRATED_ROWS.size(); ++i)
+        controller_.costs().calibrate(CALIBRATED_ROWS[i], quickest[i]);
+}
+
+/** One draft of each drafter that takes time, after one that finds its weights cold. */
+void Engine::calibrate_drafts() {
+    Rng rng(0);
+    NgramIndex lookup;
+    std::vector<int32_t> tokens{0};
+    for (auto& drafter : drafters_) {
+        // One that another is made of is timed with it.
+        if (drafter->free() || drafter->part() != nullptr) continue;
+        double quickest = 0;
+        try {
+            for (int i = 0; i < WARM_UP_PASSES; ++i) {
+                tokens.assign(1, 0);
+                drafter->truncate(0);
+                const auto& rows = target_->verify(0, Tree(), Want::argmax);
+                drafter->rows(rows.taps);
+                target_->commit(0);
+                tokens.push_back(0);
+                const DraftContext context{tokens, lookup, 0, rng};
+                if (!drafter->outlook(context)) break;
+                const double start = now_ms();
+                drafter->propose(context, {drafter->sequential() ? 1 : drafter->max_draft_length(), nullptr});
+                const double ms = now_ms() - start;
+                quickest = i == 0 ? ms : std::min(quickest, ms);
+                target_->forget();
+                drafter->truncate(0);
+            }
+        } catch (const Error& error) {
+            log(LogLevel::warning, "drafter " + drafter->name() + " can't draft: " + error.what());
+            target_->forget();
+        }
+        for (const auto& user : drafters_) {
+            if (user == drafter || user->part() == drafter.get()) controller_.calibrate_draft(user->name(), quickest);
+        }
     }
 }
 

@@ -24,6 +24,8 @@ struct LoadOptions {
     int threads = 0;
     /** 0 takes the model's own context. */
     int context_tokens = 0;
+    /** What an engine with the same files on this machine had learned (Engine::learned()); empty for nothing. */
+    std::string learned;
 };
 
 struct TargetDescription {
@@ -40,6 +42,7 @@ struct TargetDescription {
 struct DrafterDescription {
     std::string path;
     std::string name;
+    DrafterKind kind = DrafterKind::diffusion;
     int max_draft_length = 0;
     bool slots_from_lookup = false;
 };
@@ -64,6 +67,9 @@ class Engine {
     int threads() const { return pool_->threads(); }
     const Vocabulary& vocabulary() const { return target_->vocabulary(); }
 
+    /** What the controller knows of this machine and these models, for LoadOptions::learned; not while a job runs. */
+    std::string learned() const { return controller_.state(); }
+
     /** Runs one job on the calling thread. @throws Error, also where a job is running already. */
     JobResult generate(const Job& job, const JobEvents& events);
     /** Ends the running job, or the next one, within one decoding step; from any thread. */
@@ -77,7 +83,9 @@ class Engine {
 
   private:
     void load_drafter(const std::string& path, const GgufFile& target_file);
-    void warm_up();
+    void warm_up(const std::string& learned);
+    void calibrate_costs();
+    void calibrate_drafts();
 
     std::unique_ptr<ThreadPool> pool_;
     std::unique_ptr<Target> target_;

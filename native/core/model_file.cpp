@@ -3,6 +3,7 @@
 #include "error.h"
 
 #include <ggml.h>
+#include <llama.h>
 
 #include <algorithm>
 #include <cmath>
@@ -150,21 +151,39 @@ std::vector<int32_t> checked_taps(const GgufFile& drafter, int64_t target_layers
     return {taps->begin(), taps->end()};
 }
 
-void check_tokenizer(const GgufFile& drafter, const GgufFile& target) {
+/** Whether the tokens from `first` on only fill the vocabulary up to a round number. */
+bool only_padding(const GgufFile& file, size_t first, size_t size) {
+    const auto types = file.integers("tokenizer.ggml.token_type");
+    if (!types || types->size() != size) return false;
+    return std::all_of(types->begin() + static_cast<std::ptrdiff_t>(first), types->end(),
+                       [](int64_t type) { return type == LLAMA_TOKEN_TYPE_UNUSED; });
+}
+
+/** `padding`: one of the two may have unused tokens behind the others (as models of one family of several sizes have).
+ */
+void check_same_tokens(const GgufFile& drafter, const GgufFile& target, bool padding) {
     const auto own = vocabulary_of(drafter);
     const auto other = vocabulary_of(target);
-    if (own.size() != other.size()) {
+    const auto common = std::min(own.size(), other.size());
+    const bool padded = padding && (own.size() > common ? only_padding(drafter, common, own.size())
+                                                        : only_padding(target, common, other.size()));
+    if (own.size() != other.size() && !padded) {
         refuse(drafter, "its tokenizer has " + std::to_string(own.size()) + " tokens and the target's has " +
                             std::to_string(other.size()) + "; choose the drafter made for this target.");
     }
-    const auto different = std::mismatch(own.begin(), own.end(), other.begin());
-    if (different.first != own.end()) {
+    const auto end = own.begin() + static_cast<std::ptrdiff_t>(common);
+    const auto different = std::mismatch(own.begin(), end, other.begin());
+    if (different.first != end) {
         refuse(drafter, "its tokenizer is another than the target's (token " +
                             std::to_string(different.first - own.begin()) +
                             " differs); choose the drafter made for this target.");
     }
+}
+
+void check_tokenizer(const GgufFile& drafter, const GgufFile& target) {
+    check_same_tokens(drafter, target, false);
     const auto mask = drafter.integer("tokenizer.ggml.mask_token_id");
-    if (!mask || *mask < 0 || *mask >= static_cast<int64_t>(own.size())) {
+    if (!mask || *mask < 0 || *mask >= static_cast<int64_t>(vocabulary_of(target).size())) {
         refuse(drafter, "its tokenizer names no mask token; convert it again.");
     }
 }
@@ -214,12 +233,28 @@ void check_target_file(const GgufFile& file) {
     }
 }
 
+namespace {
+
+DrafterMetadata check_causal_drafter(const GgufFile& drafter, const GgufFile& target) {
+    const auto architecture = architecture_of(drafter);
+    if (NOT_CAUSAL.count(architecture) != 0) {
+        refuse(drafter, "its architecture is " + architecture +
+                            ", neither a block-diffusion drafter (dflash) nor a causal language model; choose another "
+                            "file.");
+    }
+    check_target_file(drafter);
+    check_same_tokens(drafter, target, true);
+    DrafterMetadata metadata;
+    metadata.kind = DrafterKind::causal;
+    metadata.name = drafter.path().stem().string();
+    return metadata;
+}
+
+} // namespace
+
 DrafterMetadata check_drafter_file(const GgufFile& drafter, const GgufFile& target) {
     const auto architecture = architecture_of(drafter);
-    if (architecture != DRAFTER_ARCHITECTURE) {
-        refuse(drafter, "its architecture is " + architecture +
-                            ", not a block-diffusion drafter (dflash); choose another file.");
-    }
+    if (architecture != DRAFTER_ARCHITECTURE) return check_causal_drafter(drafter, target);
     const auto target_architecture = architecture_of(target);
     if (HAVE_TAPS.count(target_architecture) == 0) {
         refuse(drafter, "hidden states of " + target_architecture +

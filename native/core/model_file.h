@@ -7,9 +7,18 @@
 
 namespace specdiff {
 
-/** What a dflash GGUF says about itself (llama.cpp v0.5.0, src/models/dflash.cpp). */
+/** What a drafter's file holds. */
+enum class DrafterKind {
+    /** A block-diffusion drafter on the target's hidden states (architecture dflash). */
+    diffusion,
+    /** A language model of its own. */
+    causal,
+};
+
+/** What a drafter's GGUF says about itself (dflash: llama.cpp v0.5.0, src/models/dflash.cpp). */
 struct DrafterMetadata {
     std::string name;
+    DrafterKind kind = DrafterKind::diffusion;
     /** Layers whose input hidden states it reads. */
     std::vector<int32_t> taps;
     /** Slots of its block. */
@@ -28,7 +37,7 @@ struct DrafterMetadata {
 void check_target_file(const GgufFile& file);
 
 /**
- * Checks that `drafter` is a block-diffusion drafter (architecture dflash) that fits `target`.
+ * Checks that `drafter` is a block-diffusion drafter that fits `target`, or a causal language model with its tokenizer.
  * @throws Error that says why it does not.
  */
 DrafterMetadata check_drafter_file(const GgufFile& drafter, const GgufFile& target);

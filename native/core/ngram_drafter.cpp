@@ -1,6 +1,6 @@
 #include "ngram_drafter.h"
 
-#include "ngram_index.h"
+#include "outlook.h"
 
 #include <limits>
 
@@ -10,46 +10,44 @@ namespace {
 
 class NgramDrafter : public Drafter {
   public:
-    const std::string& name() const override { return name_; }
+    const std::string& name() const override { return outlook::NGRAM; }
     int max_draft_length() const override { return LONGEST_DRAFT; }
+    bool free() const override { return true; }
     int reusable_prefix(int /*cached*/) const override { return std::numeric_limits<int>::max(); }
     void truncate(int /*length*/) override {}
     void rows(const TapRows& /*rows*/) override {}
-    void observe(const DraftOutcome& /*outcome*/) override {}
 
-    void begin(const std::vector<int32_t>& prompt, const std::vector<int32_t>& lookup) override {
-        index_.start(lookup, prompt);
+    void begin() override { streak_ = 0; }
+    void observe(const DraftOutcome& outcome) override {
+        streak_ = outcome.accepted == outcome.drafted ? streak_ + 1 : 0;
     }
 
-    void emitted(const std::vector<int32_t>& tokens, int count) override { index_.append_last(tokens, count); }
-
-    /** Longer matches are right more often: 1, 2, 3, 4–7 and 8 tokens are judged apart. */
-    std::optional<int> outlook(const DraftContext& /*context*/) override {
-        match_ = index_.find();
+    /** Longer matches are right more often, and so is a copy that goes on. */
+    std::optional<Outlook> outlook(const DraftContext& context) override {
+        match_ = context.lookup.find();
         if (match_.length == 0) return std::nullopt;
-        if (match_.length >= NgramIndex::LONGEST) return 5;
-        return match_.length >= 4 ? 4 : match_.length;
+        return Outlook{outlook::of_match(match_.length, streak_), 0};
     }
 
-    Tree propose(const DraftContext& /*context*/, Budget budget) override {
-        Tree tree;
-        for (const auto token : index_.copy(match_, budget.tokens))
-            tree.append(token);
-        return tree;
+    Draft propose(const DraftContext& context, const Budget& budget) override {
+        Draft draft;
+        for (const auto token : context.lookup.copy(match_, budget.tokens))
+            draft.tree.append(token);
+        return draft;
     }
 
   private:
     /** More rows than this no target verifies cheaply enough. */
     static constexpr int LONGEST_DRAFT = 32;
 
-    std::string name_ = "ngram";
-    NgramIndex index_;
     NgramIndex::Match match_;
+    /** Drafts in a row that were accepted whole. */
+    int streak_ = 0;
 };
 
 } // namespace
 
-std::unique_ptr<Drafter> make_ngram_drafter(const DrafterResources& /*resources*/) {
+std::unique_ptr<Drafter> make_ngram_drafter() {
     return std::make_unique<NgramDrafter>();
 }
 

@@ -3,6 +3,7 @@
 #include "error.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <limits>
 #include <numeric>
@@ -133,6 +134,49 @@ void softmax(const float* logits, int size, double temperature, std::vector<floa
 
 int32_t argmax(const float* values, int size) {
     return static_cast<int32_t>(std::max_element(values, values + size) - values);
+}
+
+TopTwo top_two(const float* values, int size) {
+    constexpr int BLOCK = 64;
+    constexpr int LANES = 8;
+    // The greatest of each block first, in lanes that compilers vectorize; then only the best block is looked through.
+    float best = -INFINITY;
+    float second = -INFINITY;
+    int best_start = 0;
+    for (int start = 0; start < size; start += BLOCK) {
+        const int end = std::min(start + BLOCK, size);
+        float block = -INFINITY;
+        if (end - start == BLOCK) {
+            std::array<float, LANES> lanes{};
+            for (int lane = 0; lane < LANES; ++lane)
+                lanes[static_cast<size_t>(lane)] = values[start + lane];
+            for (int i = start + LANES; i < end; i += LANES) {
+                for (int lane = 0; lane < LANES; ++lane) {
+                    const float value = values[i + lane];
+                    float& kept = lanes[static_cast<size_t>(lane)];
+                    kept = value > kept ? value : kept;
+                }
+            }
+            block = *std::max_element(lanes.begin(), lanes.end());
+        } else {
+            block = *std::max_element(values + start, values + end);
+        }
+        if (block > best) {
+            second = best;
+            best = block;
+            best_start = start;
+        } else {
+            second = std::max(second, block);
+        }
+    }
+    TopTwo result;
+    const int best_end = std::min(best_start + BLOCK, size);
+    result.best = best_start + argmax(values + best_start, best_end - best_start);
+    for (int i = best_start; i < best_end; ++i) {
+        if (i != result.best) second = std::max(second, values[i]);
+    }
+    result.margin = static_cast<double>(values[result.best]) - static_cast<double>(second);
+    return result;
 }
 
 int32_t draw(const std::vector<float>& weights, Rng& rng) {

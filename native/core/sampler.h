@@ -61,6 +61,16 @@ void softmax(const float* logits, int size, double temperature, std::vector<floa
 /** Index of the greatest entry, the lowest among equals. */
 int32_t argmax(const float* values, int size);
 
+struct TopTwo {
+    /** As argmax(). */
+    int32_t best = 0;
+    /** Greatest entry − the next one; 0 where it comes twice. */
+    double margin = 0;
+};
+
+/** `size` of at least 1. */
+TopTwo top_two(const float* values, int size);
+
 /** Draws a token from `weights` (non-negative, need not sum to 1) by inversion in id order: one uniform number. */
 int32_t draw(const std::vector<float>& weights, Rng& rng);
 

@@ -111,40 +111,119 @@ class ControllerObject : public Napi::ObjectWrap<ControllerObject> {
     static Napi::Function define(Napi::Env env) {
         return DefineClass(env, "Controller",
                            {InstanceMethod<&ControllerObject::next>("next"),
+                            InstanceMethod<&ControllerObject::foresee>("foresee"),
+                            InstanceMethod<&ControllerObject::cut>("cut"),
                             InstanceMethod<&ControllerObject::observe>("observe"),
-                            InstanceMethod<&ControllerObject::plain_ms>("plainMs")});
+                            InstanceMethod<&ControllerObject::calibrate>("calibrate"),
+                            InstanceMethod<&ControllerObject::begin_job>("beginJob"),
+                            InstanceMethod<&ControllerObject::end_job>("endJob"),
+                            InstanceMethod<&ControllerObject::cost>("cost"),
+                            InstanceMethod<&ControllerObject::plain_ms>("plainMs"),
+                            InstanceMethod<&ControllerObject::state>("state"),
+                            InstanceMethod<&ControllerObject::restore>("restore")});
     }
     explicit ControllerObject(const Napi::CallbackInfo& info) : Napi::ObjectWrap<ControllerObject>(info) {}
 
   private:
-    /** next([{drafter, outlook, maxLength}], plainAllowed) → {candidate, length} */
+    static Candidate candidate(const Napi::Object& entry) {
+        return {entry.Get("drafter").As<Napi::String>(),
+                {integer(entry, "outlook"), integer(entry, "pendingRows")},
+                integer(entry, "maxLength"),
+                entry.Get("free").ToBoolean(),
+                entry.Get("sequential").ToBoolean()};
+    }
+
+    static Situation situation(const Napi::Object& entry) {
+        return {entry.Get("plainAllowed").ToBoolean(), entry.Get("greedy").ToBoolean(), integer(entry, "context")};
+    }
+
+    static Slot slot(const std::string& source, int outlook, int position) { return {source, outlook, position}; }
+
+    /** next([candidate], situation) → {candidate, length, reason, expectedTokens} */
     Napi::Value next(const Napi::CallbackInfo& info) {
         std::vector<Candidate> candidates;
         const auto array = info[0].As<Napi::Array>();
-        for (uint32_t i = 0; i < array.Length(); ++i) {
-            const auto entry = array.Get(i).As<Napi::Object>();
-            candidates.push_back(
-                {entry.Get("drafter").As<Napi::String>(), integer(entry, "outlook"), integer(entry, "maxLength")});
-        }
-        const Plan plan = controller_.next(candidates, info[1].ToBoolean());
+        for (uint32_t i = 0; i < array.Length(); ++i)
+            candidates.push_back(candidate(array.Get(i).As<Napi::Object>()));
+        const Plan plan = controller_.next(candidates, situation(info[1].As<Napi::Object>()));
         auto result = Napi::Object::New(info.Env());
         result.Set("candidate", plan.candidate);
         result.Set("length", plan.length);
+        result.Set("reason", name_of(plan.reason));
+        result.Set("expectedTokens", plan.expected_tokens);
         return result;
     }
 
-    /** observe({drafter, outlook, drafted, accepted, draftMs, targetMs}) */
+    /** foresee(candidate, tokens) */
+    Napi::Value foresee(const Napi::CallbackInfo& info) {
+        controller_.foresee(candidate(info[0].As<Napi::Object>()), integers(info[1]));
+        return info.Env().Undefined();
+    }
+
+    /** cut(drafter, outlooks of its slots, situation) → how many are worth their rows */
+    Napi::Value cut(const Napi::CallbackInfo& info) {
+        const std::string drafter = info[0].As<Napi::String>();
+        std::vector<Slot> slots;
+        for (const auto outlook : integers(info[1]))
+            slots.push_back(slot(drafter, outlook, static_cast<int>(slots.size())));
+        const Controller::Cut judge(controller_, situation(info[2].As<Napi::Object>()), drafter);
+        return Napi::Number::New(info.Env(), judge.length(slots));
+    }
+
+    /** observe({drafter, outlook, pendingRows, free, greedy, context, accepted, draftMs, targetMs, emitted, slots}) */
     Napi::Value observe(const Napi::CallbackInfo& info) {
         const auto pass = info[0].As<Napi::Object>();
         PassMeasure measure;
         measure.drafter = pass.Get("drafter").As<Napi::String>();
-        measure.outlook = integer(pass, "outlook");
+        measure.outlook = {integer(pass, "outlook"), integer(pass, "pendingRows")};
+        measure.free = pass.Get("free").ToBoolean();
+        measure.sequential = pass.Get("sequential").ToBoolean();
+        measure.greedy = pass.Get("greedy").ToBoolean();
+        measure.context = integer(pass, "context");
         measure.drafted = integer(pass, "drafted");
         measure.accepted = integer(pass, "accepted");
         measure.draft_ms = pass.Get("draftMs").As<Napi::Number>().DoubleValue();
         measure.target_ms = pass.Get("targetMs").As<Napi::Number>().DoubleValue();
+        measure.emitted = integers(pass.Get("emitted"));
+        for (const auto outlook : integers(pass.Get("slots"))) {
+            const auto place = static_cast<int>(measure.judged.size());
+            measure.judged.push_back({slot(measure.drafter, outlook, place), 0, -1, {}});
+        }
         controller_.observe(measure);
         return info.Env().Undefined();
+    }
+
+    /** calibrate(rows, ms) */
+    Napi::Value calibrate(const Napi::CallbackInfo& info) {
+        controller_.costs().calibrate(info[0].As<Napi::Number>().Int32Value(),
+                                      info[1].As<Napi::Number>().DoubleValue());
+        return info.Env().Undefined();
+    }
+
+    Napi::Value begin_job(const Napi::CallbackInfo& info) {
+        controller_.begin_job();
+        return info.Env().Undefined();
+    }
+
+    /** endJob(tokens) */
+    Napi::Value end_job(const Napi::CallbackInfo& info) {
+        controller_.end_job(info[0].As<Napi::Number>().Int32Value());
+        return info.Env().Undefined();
+    }
+
+    /** cost(rows, context) → time in one-row passes */
+    Napi::Value cost(const Napi::CallbackInfo& info) {
+        return Napi::Number::New(info.Env(), controller_.costs().cost(info[0].As<Napi::Number>().Int32Value(),
+                                                                      info[1].As<Napi::Number>().Int32Value()));
+    }
+
+    Napi::Value state(const Napi::CallbackInfo& info) {
+        return Napi::String::New(info.Env(), controller_.state());
+    }
+
+    /** restore(state) → whether it could be read */
+    Napi::Value restore(const Napi::CallbackInfo& info) {
+        return Napi::Boolean::New(info.Env(), controller_.restore(info[0].As<Napi::String>()));
     }
 
     Napi::Value plain_ms(const Napi::CallbackInfo& info) {

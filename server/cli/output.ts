@@ -1,5 +1,5 @@
 /** What the CLI prints: the text as it comes, or one JSON object a line. */
-import type { GenerationStats } from '../../protocol/messages';
+import type { GenerationStats, TelemetryParams, VerificationStats } from '../../protocol/messages';
 import type { GenerationResult, GenerationSink } from '../generation/generate';
 
 export class CliOutput implements GenerationSink {
@@ -10,10 +10,16 @@ export class CliOutput implements GenerationSink {
 
   readonly block = (text: string): void => this.write(this.json ? line({ type: 'block', text }) : text);
 
-  readonly telemetry = (): void => {};
+  private readonly passes: Pick<VerificationStats, 'drafter' | 'drafted' | 'accepted' | 'reason'>[] = [];
+
+  readonly telemetry = (event: TelemetryParams): void => {
+    if (event.event !== 'verified') return;
+    const { drafter, drafted, accepted, reason } = event.pass;
+    this.passes.push({ drafter, drafted, accepted, reason });
+  };
 
   done({ text, stats }: GenerationResult, further: object = {}): void {
-    if (this.json) this.write(line({ type: 'done', text, ...figures(stats), ...further }));
+    if (this.json) this.write(line({ type: 'done', text, ...figures(stats), passes: this.passes, ...further }));
     else if (!text.endsWith('\n')) this.write('\n');
   }
 }

@@ -35,6 +35,8 @@ export interface LoadOptions {
   /** 0 chooses the physical cores left to us. */
   readonly threads: number;
   readonly contextTokens: number;
+  /** NativeEngine.learned() of an engine with the same files on this machine; null for nothing. */
+  readonly learned: string | null;
 }
 
 export interface GenerateJob {
@@ -88,6 +90,8 @@ export interface NativeEngine {
     onPass: (pass: NativePass) => void,
   ): Promise<NativeResult>;
   cancel(): void;
+  /** What the controller knows of this machine and these models, as text; throws while a job runs. */
+  learned(): string;
   /** Frees the models; waits for a running job to end. */
   dispose(): Promise<void>;
 }

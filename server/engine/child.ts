@@ -18,7 +18,7 @@ type Event<Name extends EngineEvent['event']> = Extract<EngineEvent, { event: Na
 export type LogLevel = Event<'log'>['level'];
 export type PrefilledEvent = Event<'prefilled'>;
 export type VerifiedEvent = Event<'verified'>;
-type AnswerEvent = Exclude<EngineEvent, { event: 'log' }>;
+type AnswerEvent = Exclude<EngineEvent, { event: 'log' | 'learned' }>;
 
 export interface LoadedModel {
   readonly description: EngineDescription;
@@ -57,6 +57,7 @@ export class EngineChild {
     private readonly log: (level: LogLevel, text: string) => void,
     /** Told once, before the waiting jobs fail, when the process ends without having been closed. */
     private readonly onCrash: (error: EngineCrashError) => void = () => {},
+    private readonly onLearned: (state: string) => void = () => {},
   ) {
     this.child = spawnEngine(enginePath);
     this.child.on('message', (message: unknown) => {
@@ -184,6 +185,7 @@ export class EngineChild {
 
   private receive(event: EngineEvent): void {
     if (event.event === 'log') this.log(event.level, event.text);
+    else if (event.event === 'learned') this.onLearned(event.state);
     else this.waiting.get(event.id)?.onEvent(event);
   }
 

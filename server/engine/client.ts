@@ -9,11 +9,12 @@ import { NoModelError } from '../models/resolve';
 import { EngineChild, type LoadedModel, type LogLevel } from './child';
 import { EngineCrashError } from './crash';
 import { CrashLimit } from './crash-limit';
+import type { LearnedStore } from './learned';
 import type { CpuChoice, CpuLibraryPicker } from './probe';
 import { JobQueue } from './queue';
 
 /** What to load by the present settings; the CPU library is picked when the process starts. */
-export interface WantedEngine extends Omit<EngineLoadOptions, keyof CpuChoice> {
+export interface WantedEngine extends Omit<EngineLoadOptions, keyof CpuChoice | 'learned'> {
   readonly kernels: KernelChoice;
 }
 
@@ -22,6 +23,7 @@ export interface EngineClientOptions {
   /** Rejects with NoModelError. */
   readonly loadOptions: () => Promise<WantedEngine>;
   readonly cpuLibraries: CpuLibraryPicker;
+  readonly learned: LearnedStore;
   /** 0 keeps the engine. */
   readonly idleMinutes: () => number;
   readonly onState: (state: EngineState) => void;
@@ -169,8 +171,15 @@ export class EngineClient {
     this.options.onState({ state: 'starting' });
     const { nativeDirectory } = wanted;
     const choice = await this.options.cpuLibraries.pick(nativeDirectory, kernels, this.disposal.signal);
-    const child = new EngineChild(this.options.enginePath, this.options.log, (error) => this.crashed(running, error));
-    const model = child.load({ ...wanted, ...choice });
+    const { learned } = this.options;
+    const learnedKey = await learned.key({ ...wanted, ...choice });
+    const child = new EngineChild(
+      this.options.enginePath,
+      this.options.log,
+      (error) => this.crashed(running, error),
+      (state) => void learned.remember(learnedKey, state),
+    );
+    const model = child.load({ ...wanted, ...choice, learned: await learned.recall(learnedKey) });
     const running: Running = { key, child, nativeDirectory, cpuLibrary: choice.cpuLibrary, model };
     this.running = running;
     this.options.onProcess?.(child.pid ?? null);

@@ -5,6 +5,7 @@ import { resolveModels, type ModelFolders } from '../models/resolve';
 import { bundledBackendDirectories, nativeDirectory } from '../native-directory';
 import { EngineClient, type EngineClientOptions, type WantedEngine } from './client';
 import { engineContextTokens } from './engine-context';
+import { LearnedStore } from './learned';
 import { CpuLibraryPicker } from './probe';
 import { VerdictStore } from './verdicts';
 
@@ -18,6 +19,7 @@ export function createEngine(setup: EngineSetup): EngineClient {
     ...setup,
     loadOptions: () => loadOptions(setup.settings(), setup),
     cpuLibraries: cpuLibraryPicker(setup),
+    learned: new LearnedStore(join(setup.storageDirectory, 'learned.json'), (text) => setup.log('warning', text)),
     idleMinutes: () => setup.settings().idleMinutes,
   });
 }

@@ -5,6 +5,9 @@ import { TokenDecoder } from './token-decoder';
 
 type Command<Name extends EngineCommand['command']> = Extract<EngineCommand, { command: Name }>;
 
+/** What was learned is told this often at most: it is written to disk. */
+const LEARNED_EVERY_MS = 20_000;
+
 const VERBOSE = process.env['SPECDIFF_VERBOSE'] !== undefined;
 
 export class EngineHost {
@@ -13,6 +16,7 @@ export class EngineHost {
   private generating: number | null = null;
   /** The running job, or the last one, was asked to end. */
   private cancelled = false;
+  private learnedToldAt = -Infinity;
 
   constructor(
     private readonly loadAddon: (nativeDirectory: string) => NativeAddon,
@@ -50,9 +54,16 @@ export class EngineHost {
 
   async close(): Promise<void> {
     const engine = this.engine;
+    // A job that still runs has its predecessors' learning told already.
+    if (engine !== null && this.generating === null && this.learnedToldAt > -Infinity) this.tellLearned(engine);
     this.engine = null;
     engine?.cancel();
     await engine?.dispose();
+  }
+
+  private tellLearned(engine: NativeEngine): void {
+    this.learnedToldAt = performance.now();
+    this.send({ event: 'learned', id: null, state: engine.learned() });
   }
 
   private loaded(): NativeEngine {
@@ -111,11 +122,11 @@ export class EngineHost {
       const result = await engine.generate(
         { ...options, prompt: Int32Array.from(prompt), lookup: Int32Array.from(lookup) },
         (prefill) => this.send({ event: 'prefilled', id, ...prefill }),
-        ({ bytes, origins, drafter, drafted, accepted, emitted, draftMs, verifyMs }) =>
+        ({ bytes, origins, drafter, drafted, accepted, emitted, draftMs, verifyMs, reason, expectedTokens }) =>
           this.send({
             event: 'verified',
             id,
-            pass: { drafter, drafted, accepted, emitted, draftMs, verifyMs },
+            pass: { drafter, drafted, accepted, emitted, draftMs, verifyMs, reason, expectedTokens },
             tokens: bytes.map((piece, index) => ({
               text: decoder.push(piece),
               origin: origins[index] ?? 'plain',
@@ -123,6 +134,7 @@ export class EngineHost {
           }),
       );
       this.send({ event: 'generated', id, reason: result.reason, plainPassMs: result.plainPassMs });
+      if (performance.now() - this.learnedToldAt > LEARNED_EVERY_MS) this.tellLearned(engine);
     } finally {
       this.generating = null;
     }

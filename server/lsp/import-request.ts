@@ -69,6 +69,7 @@ async function trialLoad(
         contextTokens: TRIAL_CONTEXT_TOKENS,
         targetPath,
         drafterPath: null,
+        learned: null,
       }),
       signal,
     );

@@ -1,20 +1,24 @@
 import { describe, expect, it } from 'vitest';
-import { testAddon } from '../support/native';
+import { type TestCandidate, type TestController, type TestPass, testAddon } from '../support/native';
 import { seeded } from '../support/random';
 
 const addon = testAddon();
 
+interface SimulatedDrafter extends TestCandidate {
+  readonly draftMs: number;
+  /** Chance that a place is accepted where those before it were. */
+  readonly chance: (pass: number, place: number) => number;
+}
+
 /** A machine and drafters as the controller meets them; times come from here, not from a clock. */
 interface World {
   /** Time of a pass of n rows. */
-  readonly passMs: (rows: number) => number;
-  readonly drafters: readonly {
-    readonly name: string;
-    readonly draftMs: number;
-    readonly maxLength: number;
-    /** Chance that a position is accepted where those before it were. */
-    readonly chance: (pass: number) => number;
-  }[];
+  readonly passMs: (rows: number, pass: number) => number;
+  readonly drafters: readonly SimulatedDrafter[];
+  /** Sizes timed at load. */
+  readonly calibrated?: readonly number[];
+  /** Tokens of a completion. */
+  readonly jobTokens?: number;
 }
 
 interface Ran {
@@ -23,27 +27,69 @@ interface Ran {
   readonly plans: string[];
 }
 
+const CALIBRATED = [2, 3, 4, 6, 8, 16];
+const PLAIN: TestPass = {
+  ...{ drafter: '', outlook: 0, pendingRows: 0, free: false, sequential: false, greedy: true, context: 300 },
+  ...{ drafted: 0, accepted: 0, draftMs: 0, targetMs: 8, emitted: new Int32Array(1), slots: new Int32Array(0) },
+};
+
+function calibrated(world: World, controller = new addon.Controller()): TestController {
+  controller.calibrate(1, world.passMs(1, 0));
+  for (const rows of world.calibrated ?? CALIBRATED) controller.calibrate(rows, world.passMs(rows, 0));
+  return controller;
+}
+
+/** Token number n of the text is n; a wrong guess is −5. */
 function run(
   world: World,
   passes: number,
-  { plainAllowed = true, controller = new addon.Controller(), seed = 3 } = {},
+  { plainAllowed = true, controller = calibrated(world), seed = 3, greedy = true } = {},
 ): Ran {
   const next = seeded(seed);
+  const situation = { plainAllowed, greedy, context: 300 };
+  const { drafters, jobTokens = 64 } = world;
   let ms = 0;
   let tokens = 0;
+  let job = 0;
   const plans: string[] = [];
-  const candidates = world.drafters.map(({ name, maxLength }) => ({ drafter: name, outlook: 0, maxLength }));
+  controller.beginJob();
   for (let pass = 0; pass < passes; pass += 1) {
-    const plan = controller.next(candidates, plainAllowed);
-    const drafter = world.drafters[plan.candidate];
-    let accepted = 0;
-    while (drafter !== undefined && accepted < plan.length && next() < drafter.chance(pass)) accepted += 1;
-    const targetMs = world.passMs(plan.length + 1);
-    const draftMs = drafter?.draftMs ?? 0;
-    controller.observe({ drafter: drafter?.name ?? '', outlook: 0, drafted: plan.length, accepted, draftMs, targetMs });
+    const right = drafters.map(({ maxLength, chance }) => {
+      let count = 0;
+      while (count < maxLength && next() < chance(pass, count)) count += 1;
+      return count;
+    });
+    drafters.forEach((drafter, i) => {
+      if (!drafter.free) return;
+      const guesses = Int32Array.from({ length: drafter.maxLength }, (_, at) => (at < right[i]! ? tokens + at : -5));
+      controller.foresee(drafter, guesses);
+    });
+    const plan = controller.next(drafters, situation);
+    const chosen = drafters[plan.candidate];
+    const slots = new Int32Array(chosen === undefined || chosen.free ? 0 : plan.length);
+    const drafted =
+      chosen === undefined || chosen.free
+        ? plan.length
+        : controller.cut(chosen.drafter, slots, {
+            ...situation,
+            plainAllowed: plainAllowed && plan.reason !== 'trial',
+          });
+    const accepted = Math.min(right[plan.candidate] ?? 0, drafted);
+    const targetMs = world.passMs(drafted + 1, pass);
+    const draftMs = chosen?.draftMs ?? 0;
+    const emitted = Int32Array.from({ length: accepted + 1 }, (_, at) => tokens + at);
+    controller.observe({
+      ...{ ...PLAIN, ...chosen, drafter: chosen?.drafter ?? '' },
+      ...{ greedy, drafted, accepted, draftMs, targetMs, emitted, slots: slots.slice(0, drafted) },
+    });
     ms += targetMs + draftMs;
     tokens += accepted + 1;
-    plans.push(drafter === undefined ? 'plain' : `${drafter.name}:${plan.length}`);
+    plans.push(chosen === undefined ? 'plain' : `${chosen.drafter}:${drafted}`);
+    job += accepted + 1;
+    if (job < jobTokens) continue;
+    controller.endJob(job);
+    controller.beginJob();
+    job = 0;
   }
   return { ms, tokens, plans };
 }
@@ -51,25 +97,29 @@ function run(
 const share = (plans: readonly string[], start: string) =>
   plans.filter((plan) => plan.startsWith(start)).length / plans.length;
 /** Speed against plain decoding on the same machine. */
-const speedUp = (world: World, ran: Ran) => (ran.tokens * world.passMs(1)) / ran.ms;
+const speedUp = (world: World, ran: Ran) => (ran.tokens * world.passMs(1, 0)) / ran.ms;
 
 const dear = (rows: number) => 8 + 4.5 * (rows - 1); // stock kernels
 const cheap = (rows: number) => 8 + 0.4 * (rows - 1); // batch kernels
-const drafter = (name: string, chance: number, draftMs = 0, maxLength = 15) => ({
-  name,
-  draftMs,
-  maxLength,
+const stepped = (rows: number) => 8 + 3 * Math.floor((rows - 1) / 4); // four rows cost as much as one of them
+const common = { outlook: 0, sequential: false, pendingRows: 0 };
+const lookup = (chance: number, maxLength = 15): SimulatedDrafter => ({
+  ...{ ...common, drafter: 'ngram', free: true, draftMs: 0, maxLength },
+  chance: () => chance,
+});
+const block = (chance: number, draftMs: number): SimulatedDrafter => ({
+  ...{ ...common, drafter: 'joint', free: false, draftMs, maxLength: 7 },
   chance: () => chance,
 });
 
 describe('the controller', () => {
   it('switches a losing drafter off and then hardly loses to plain decoding', () => {
     for (const world of [
-      { passMs: dear, drafters: [drafter('ngram', 0.2)] },
-      { passMs: dear, drafters: [drafter('ngram', 0.3), drafter('diffusion', 0.1, 6, 7)] },
-      { passMs: cheap, drafters: [drafter('diffusion', 0.02, 20, 7)] },
+      { passMs: dear, drafters: [lookup(0.2)] },
+      { passMs: dear, drafters: [lookup(0.3), block(0.1, 6)] },
+      { passMs: cheap, drafters: [block(0.02, 20)] },
     ]) {
-      const controller = new addon.Controller();
+      const controller = calibrated(world);
       run(world, 300, { controller });
       const later = run(world, 2000, { controller });
       expect(share(later.plans, 'plain')).toBeGreaterThan(0.95);
@@ -79,17 +129,28 @@ describe('the controller', () => {
 
   it('never loses much, even while it learns', () => {
     for (const chance of [0, 0.2, 0.4, 0.6, 0.8, 0.95]) {
-      for (const passMs of [dear, cheap]) {
-        const world = { passMs, drafters: [drafter('ngram', chance), drafter('diffusion', chance / 2, 4, 7)] };
-        expect(speedUp(world, run(world, 400))).toBeGreaterThan(0.9);
+      for (const passMs of [dear, cheap, stepped]) {
+        for (const jobTokens of [20, 200]) {
+          const world = { passMs, drafters: [lookup(chance), block(chance / 2, 4)], jobTokens };
+          expect(speedUp(world, run(world, 400)), `${chance} ${passMs(8)}`).toBeGreaterThan(0.97);
+        }
       }
     }
   });
 
+  it('learns what lookup is worth without drafting', () => {
+    const controller = calibrated({ passMs: dear, drafters: [] });
+    const bad = { passMs: dear, drafters: [lookup(0.1)] };
+    expect(share(run(bad, 60, { controller }).plans, 'ngram')).toBeLessThan(0.1);
+    // It becomes good while nothing is drafted.
+    const good = { passMs: cheap, drafters: [lookup(0.95)] };
+    expect(share(run(good, 300, { controller }).plans.slice(-100), 'ngram')).toBeGreaterThan(0.9);
+  });
+
   it('drafts long where that pays and short where rows are dear', () => {
     const chance = 0.85;
-    const long = run({ passMs: cheap, drafters: [drafter('ngram', chance)] }, 600).plans.slice(-200);
-    const short = run({ passMs: dear, drafters: [drafter('ngram', chance)] }, 600).plans.slice(-200);
+    const long = run({ passMs: cheap, drafters: [lookup(chance)] }, 600).plans.slice(-200);
+    const short = run({ passMs: dear, drafters: [lookup(chance)] }, 600).plans.slice(-200);
     const length = (plans: readonly string[]) => {
       const lengths = plans.filter((plan) => plan !== 'plain').map((plan) => Number(plan.split(':')[1]));
       return lengths.reduce((sum, value) => sum + value, 0) / lengths.length;
@@ -98,8 +159,17 @@ describe('the controller', () => {
     expect(length(short)).toBeLessThan(length(long));
   });
 
+  it('fills a step that costs no more', () => {
+    const world = { passMs: stepped, drafters: [lookup(0.6)], calibrated: Array.from({ length: 15 }, (_, i) => i + 2) };
+    const lengths = run(world, 600)
+      .plans.slice(-200)
+      .filter((plan) => plan !== 'plain');
+    // 4 and 8 rows are the last of their steps.
+    expect(share(lengths, 'ngram:3') + share(lengths, 'ngram:7')).toBeGreaterThan(0.95);
+  });
+
   it('comes near the best fixed plan', () => {
-    const world = { passMs: cheap, drafters: [drafter('ngram', 0.3), drafter('diffusion', 0.8, 2, 7)] };
+    const world = { passMs: cheap, drafters: [lookup(0.3), block(0.8, 2)] };
     const best = Math.max(
       ...[1, 2, 3, 4, 5, 6, 7].map((length) => {
         const tokens = Array.from({ length: length + 1 }, (_, i) => 0.8 ** i).reduce((sum, value) => sum + value, 0);
@@ -110,16 +180,32 @@ describe('the controller', () => {
   });
 
   it('comes back to a drafter that has become good', () => {
-    const improving = { name: 'ngram', draftMs: 0, maxLength: 15, chance: (pass: number) => (pass < 500 ? 0 : 0.9) };
-    const { plans } = run({ passMs: cheap, drafters: [improving] }, 4000);
-    expect(share(plans.slice(400, 500), 'plain')).toBeGreaterThan(0.9);
-    expect(share(plans.slice(-500), 'ngram')).toBeGreaterThan(0.9);
+    for (const improving of [lookup(0), block(0, 2)]) {
+      const chance = (pass: number) => (pass < 500 ? 0 : 0.9);
+      const { plans } = run({ passMs: cheap, drafters: [{ ...improving, chance }] }, 4000);
+      expect(share(plans.slice(400, 500), 'plain')).toBeGreaterThan(0.85);
+      expect(share(plans.slice(-500), improving.drafter)).toBeGreaterThan(0.9);
+    }
+  });
+
+  it('weighs a prompt that a drafter must read first against what is left of the completion', () => {
+    const reading = { ...block(0.6, 2), pendingRows: 1000 };
+    const situation = { plainAllowed: true, greedy: true, context: 300 };
+    const world = { passMs: cheap, drafters: [block(0.6, 2)] };
+    const controller = calibrated(world);
+    run(world, 300, { controller });
+    controller.observe({ ...PLAIN, ...reading, drafted: 4, accepted: 2, draftMs: 162, targetMs: cheap(5) });
+    for (let job = 0; job < 30; job += 1) controller.endJob(10);
+    controller.beginJob();
+    expect(controller.next([reading], situation).reason).not.toBe('best');
+    for (let job = 0; job < 30; job += 1) controller.endJob(2000);
+    expect(controller.next([reading], situation).reason).toBe('best');
   });
 
   it('always drafts with a drafter the user chose', () => {
-    const { plans } = run({ passMs: dear, drafters: [drafter('diffusion', 0, 5, 7)] }, 300, { plainAllowed: false });
-    expect(share(plans, 'diffusion')).toBe(1);
-    expect(plans.at(-1)).toBe('diffusion:1');
+    const { plans } = run({ passMs: dear, drafters: [block(0, 5)] }, 300, { plainAllowed: false });
+    expect(share(plans, 'joint')).toBe(1);
+    expect(plans.at(-1)).toBe('joint:1');
   });
 
   it('decodes plainly where nobody can draft, and measures what that takes', () => {
@@ -130,16 +216,70 @@ describe('the controller', () => {
     expect(controller.plainMs()).toBeCloseTo(8, 6);
   });
 
-  it('shrugs off a busy moment', () => {
-    const controller = new addon.Controller();
-    const world = { passMs: cheap, drafters: [drafter('ngram', 0.8)] };
-    run(world, 200, { controller });
-    controller.observe({ drafter: 'ngram', outlook: 0, drafted: 8, accepted: 6, draftMs: 0, targetMs: 5000 });
+  it('shrugs off a busy moment and a busy neighbour', () => {
+    const world = { passMs: cheap, drafters: [lookup(0.8), block(0.5, 3)] };
+    const controller = calibrated(world);
+    run(world, 300, { controller });
+    const before = [2, 4, 8, 16].map((rows) => controller.cost(rows, 300));
+    controller.observe({ ...PLAIN, ...lookup(0.8), drafted: 8, accepted: 6, targetMs: 5000 });
     expect(share(run(world, 100, { controller }).plans, 'ngram')).toBeGreaterThan(0.9);
+    // Slices of 20 passes at a third of the speed: every arm suffers alike.
+    const busy = {
+      ...world,
+      passMs: (rows: number, pass: number) => cheap(rows) * (Math.floor(pass / 20) % 2 ? 3 : 1),
+    };
+    expect(share(run(busy, 400, { controller }).plans, 'ngram')).toBeGreaterThan(0.9);
+    [2, 4, 8, 16].forEach((rows, i) => {
+      const after = controller.cost(rows, 300);
+      expect(after / before[i]!, `${rows} rows`).toBeLessThan(1.3);
+      expect(after / before[i]!, `${rows} rows`).toBeGreaterThan(0.75);
+    });
+  });
+
+  it('knows costs that never fall with more rows, whatever was measured', () => {
+    const controller = new addon.Controller();
+    const next = seeded(5);
+    for (let i = 0; i < 150; i += 1) {
+      const drafted = Math.floor(next() * 20);
+      controller.observe({ ...PLAIN, drafted, targetMs: 5 + 10 * next(), context: Math.floor(next() * 4000) });
+      for (const context of [0, 300, 3000]) {
+        for (let rows = 1; rows < 64; rows += 1) {
+          expect(controller.cost(rows + 1, context)).toBeGreaterThanOrEqual(controller.cost(rows, context));
+        }
+      }
+    }
+    expect(controller.cost(1, 300)).toBe(1);
   });
 
   it('makes the same plans from the same measures', () => {
-    const world = { passMs: dear, drafters: [drafter('ngram', 0.6), drafter('diffusion', 0.5, 3, 7)] };
+    const world = { passMs: dear, drafters: [lookup(0.6), block(0.5, 3)] };
     expect(run(world, 500).plans).toEqual(run(world, 500).plans);
+  });
+
+  it('hands on what it learned, so that the next one starts where it was', () => {
+    const world = { passMs: dear, drafters: [lookup(0.1), block(0.02, 12)] };
+    const first = calibrated(world);
+    run(world, 500, { controller: first });
+    const state = first.state();
+    const second = new addon.Controller();
+    expect(second.restore(state)).toBe(true);
+    expect(second.state()).toBe(state);
+    for (const rows of [1, 2, 5, 9, 30]) expect(second.cost(rows, 300)).toBeCloseTo(first.cost(rows, 300), 3);
+    expect(share(run(world, 100, { controller: second }).plans, 'plain')).toBeGreaterThan(0.95);
+  });
+
+  it('takes nothing from a state that is no good', () => {
+    const world = { passMs: cheap, drafters: [lookup(0.8), block(0.5, 3)] };
+    const learned = calibrated(world);
+    run(world, 100, { controller: learned });
+    const state = learned.state();
+    const controller = new addon.Controller();
+    const fresh = controller.state();
+    const broken = [
+      ...['', 'x', 'specdiff-controller-9\n', state.slice(0, state.length / 2), state.replace(/\d+/g, 'NaN')],
+      ...[state.replace(/\d+\.\d+/g, '-3.5'), state.replace(/ \d/g, ' 99999999')],
+    ];
+    for (const text of broken) expect(controller.restore(text), text.slice(0, 80)).toBe(false);
+    expect(controller.state()).toBe(fresh);
   });
 });

@@ -23,7 +23,7 @@ import {
 } from '../support/tinyModel';
 
 const folder = temporaryFolder();
-const DRAFTERS: readonly DrafterName[] = ['ngram', 'diffusion', 'auto'];
+const DRAFTERS: readonly DrafterName[] = ['ngram', 'diffusion', 'joint', 'auto'];
 const anchored: TinyDrafterOptions = { seed: 2, blockSize: 4, sampleFromAnchor: true, slotInit: 'lookup' };
 const END = 2;
 let addon: NativeAddon;
@@ -34,7 +34,7 @@ const uniform = seeded(9);
 const randomPrompt = (length: number) =>
   Array.from({ length }, () => 4 + Math.floor(uniform() * (TINY_VOCABULARY.length - 4)));
 const load = (drafterPath: string | null, targetPath = writeTinyTarget(folder), threads = 1) =>
-  addon.load({ targetPath, drafterPath, threads, contextTokens: TINY_CONTEXT });
+  addon.load({ targetPath, drafterPath, threads, contextTokens: TINY_CONTEXT, learned: null });
 
 beforeAll(async () => {
   addon = nativeAddon();
@@ -122,6 +122,32 @@ describe('greedy text', () => {
     });
   }
 
+  it('is the plain one with a small language model as the drafter, and its cache stays in step', async () => {
+    const same = await load(writeTinyTarget(folder));
+    const other = await load(writeTinyTarget(folder, 8));
+    expect(other.drafter).toMatchObject({ kind: 'causal' });
+    for (let i = 0; i < 20; i += 1) {
+      const prompt = randomPrompt(4 + 3 * i);
+      const plain = await generate(engine, jobOf(prompt, { maxTokens: 60 }));
+      for (const drafter of ['causal', 'auto'] as const) {
+        for (const draftLength of [0, 3]) {
+          const job = jobOf(prompt, { maxTokens: 60, drafter, draftLength });
+          expect((await generate(other, job)).tokens).toEqual(plain.tokens);
+          const drafted = await generate(same, job);
+          expect(drafted.tokens).toEqual(plain.tokens);
+          // The target itself is never wrong: a cache out of step would show here.
+          const passes = drafted.passes.filter(
+            (pass) => pass.drafter === 'causal' && pass.origins.length > pass.accepted,
+          );
+          for (const pass of passes) expect(pass.accepted).toBe(pass.drafted);
+          if (drafter === 'causal' && plain.tokens.length > 10) expect(passes.length).toBeGreaterThan(0);
+        }
+      }
+    }
+    await other.dispose();
+    await same.dispose();
+  });
+
   it('is the plain one with a repetition penalty too', async () => {
     const sampling = { repetitionPenalty: 1.3 };
     for (let i = 0; i < 10; i += 1) {
@@ -176,7 +202,7 @@ describe('sampling', () => {
     const prompt = randomPrompt(10);
     const run = async (seed: number, drafter: DrafterName) =>
       (await generate(engine, jobOf(prompt, { drafter, draftLength: 3, sampling: { temperature: 1, seed } }))).tokens;
-    for (const drafter of ['none', 'ngram', 'diffusion'] as const) {
+    for (const drafter of ['none', 'ngram', 'diffusion', 'joint'] as const) {
       expect(await run(1, drafter)).toEqual(await run(1, drafter));
       expect(await run(1, drafter)).not.toEqual(await run(2, drafter));
     }
@@ -197,7 +223,7 @@ describe('the prefix cache', () => {
 
   it('keeps generated tokens', async () => {
     const prompt = randomPrompt(10);
-    for (const drafter of ['none', 'ngram', 'diffusion'] as const) {
+    for (const drafter of ['none', 'ngram', 'diffusion', 'joint'] as const) {
       const first = await generate(engine, jobOf(prompt, { drafter, maxTokens: 12 }));
       if (first.tokens.length < 12) continue;
       const next = await generate(engine, jobOf([...prompt, ...first.tokens.slice(0, 6)], { drafter }));
@@ -268,6 +294,7 @@ describe('a generation ends', () => {
       drafterPath,
       threads: 1,
       contextTokens: TINY_CONTEXT,
+      learned: null,
     });
     let cancelled = 0;
     for (const drafter of ['none', ...DRAFTERS] as const) {

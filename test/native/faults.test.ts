@@ -22,7 +22,7 @@ let addon: NativeAddon;
 let targetPath: string;
 
 const load = (target: string, drafterPath: string | null = null) =>
-  addon.load({ targetPath: target, drafterPath, threads: 1, contextTokens: TINY_CONTEXT });
+  addon.load({ targetPath: target, drafterPath, threads: 1, contextTokens: TINY_CONTEXT, learned: null });
 
 function write(name: string, bytes: Uint8Array): string {
   const file = path.join(folder, name);
@@ -167,7 +167,23 @@ describe('a drafter that does not fit is left out, with the reason', () => {
   });
 
   it('that is no drafter', async () => {
-    expect(await noteOf(targetPath)).toMatch(/architecture is llama, not a block-diffusion drafter/);
+    const { metadata, tensors } = tinyDrafter(fitting);
+    const bytes = encodeGguf({ ...metadata, 'general.architecture': { type: 'string', value: 'bert' } }, tensors);
+    expect(await noteOf(write('encoder.gguf', bytes))).toMatch(
+      /architecture is bert, neither a block-diffusion drafter .* nor a causal/,
+    );
+  });
+
+  it('that is a language model with another tokenizer', async () => {
+    const { metadata, tensors } = tinyTarget(3);
+    const withTokens = (name: string, value: readonly string[]) =>
+      write(name, encodeGguf({ ...metadata, 'tokenizer.ggml.tokens': { type: 'strings', value } }, tensors));
+    expect(await noteOf(withTokens('swapped.gguf', [...TINY_VOCABULARY.slice(0, -1), 'ä']))).toMatch(
+      /tokenizer is another than the target's \(token 30 differs\)/,
+    );
+    expect(await noteOf(withTokens('longer.gguf', [...TINY_VOCABULARY, 'ä']))).toMatch(
+      /tokenizer has 32 tokens and the target's has 31/,
+    );
   });
 
   it('whose reduced vocabulary points outside', async () => {

@@ -50,6 +50,7 @@ beforeAll(async () => {
     drafterPath: existsSync(DRAFTER) ? DRAFTER : null,
     threads: THREADS,
     contextTokens: CONTEXT,
+    learned: null,
   });
   prompts = promptsOf(engine, heldOut, PROMPT_TOKENS);
   for (const prompt of prompts) {

@@ -11,7 +11,7 @@ import { DRAFTER, TARGET, promptsOf, someHeldOut } from '../support/prompts';
 
 const CONTEXT = 2048;
 const TIMEOUT_MS = 600_000;
-const DRAFTERS: readonly DrafterName[] = ['ngram', 'diffusion', 'auto'];
+const DRAFTERS: readonly DrafterName[] = ['ngram', 'diffusion', 'joint', 'auto'];
 
 const missing = kernelsMissing();
 
@@ -42,6 +42,7 @@ describe.skipIf(missing !== null).each([
         drafterPath: existsSync(DRAFTER) ? DRAFTER : null,
         threads,
         contextTokens: CONTEXT,
+        learned: null,
       });
       prompts = promptsOf(engine, heldOut, promptTokens);
       expect(prompts.length).toBeGreaterThanOrEqual(count - 1);

@@ -3,6 +3,7 @@ import { existsSync, mkdtempSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import os from 'node:os';
 import path from 'node:path';
+import type { PlanReason } from '../../protocol/messages';
 import type { KernelChoice } from '../../protocol/settings';
 import type {
   GenerateJob,
@@ -25,22 +26,54 @@ function open(file: string): unknown {
 export interface Plan {
   readonly candidate: number;
   readonly length: number;
+  readonly reason: PlanReason;
+  readonly expectedTokens: number;
+}
+
+export interface TestCandidate {
+  readonly drafter: string;
+  readonly outlook: number;
+  readonly maxLength: number;
+  readonly free: boolean;
+  readonly sequential: boolean;
+  readonly pendingRows: number;
+}
+
+export interface TestSituation {
+  readonly plainAllowed: boolean;
+  readonly greedy: boolean;
+  readonly context: number;
+}
+
+export interface TestPass {
+  readonly drafter: string;
+  readonly outlook: number;
+  readonly pendingRows: number;
+  readonly free: boolean;
+  readonly sequential: boolean;
+  readonly greedy: boolean;
+  readonly context: number;
+  readonly drafted: number;
+  readonly accepted: number;
+  readonly draftMs: number;
+  readonly targetMs: number;
+  readonly emitted: Int32Array;
+  /** Outlooks of the drafted tokens' slots. */
+  readonly slots: Int32Array;
 }
 
 export interface TestController {
-  next(
-    candidates: readonly { readonly drafter: string; readonly outlook: number; readonly maxLength: number }[],
-    plainAllowed: boolean,
-  ): Plan;
-  observe(pass: {
-    readonly drafter: string;
-    readonly outlook: number;
-    readonly drafted: number;
-    readonly accepted: number;
-    readonly draftMs: number;
-    readonly targetMs: number;
-  }): void;
+  next(candidates: readonly TestCandidate[], situation: TestSituation): Plan;
+  foresee(candidate: TestCandidate, tokens: Int32Array): void;
+  cut(drafter: string, outlooks: Int32Array, situation: TestSituation): number;
+  observe(pass: TestPass): void;
+  calibrate(rows: number, ms: number): void;
+  beginJob(): void;
+  endJob(tokens: number): void;
+  cost(rows: number, context: number): number;
   plainMs(): number;
+  state(): string;
+  restore(state: string): boolean;
 }
 
 export interface TestGovernor {

@@ -106,33 +106,42 @@ describe.skipIf(engineMissing() !== null)(named('the command line with the engin
     expect((await cli(...args, '--kernels', 'magic')).code).toBe(2);
   });
 
-  it.each(['none', 'ngram', 'diffusion', 'auto'])('completes with --drafter %s as lines of JSON', async (drafter) => {
-    const file = join(folder, 'mean.py');
-    await writeFile(file, 'def mean(values):\n    """Return the mean."""\n    return \n\n\nprint(mean([1, 2]))\n');
-    const ended = await cli(
-      'complete',
-      `${file}:3:12`,
-      '--json',
-      '--drafter',
-      drafter,
-      '--max-tokens',
-      '12',
-      '--threads',
-      '1',
-    );
-    expect(ended.code, ended.stderr).toBe(0);
-    const all = events(ended.stdout);
-    const done = all.at(-1)!;
-    const blocks = all.slice(0, -1);
-    expect(Object.keys(done).slice(0, FIGURES.length)).toEqual(FIGURES);
-    expect(done['type']).toBe('done');
-    expect(blocks.length).toBeGreaterThan(0);
-    for (const block of blocks) expect(Object.keys(block)).toEqual(['type', 'text']);
-    expect(blocks.map(({ text }) => text).join('')).toBe(done['text']);
-    expect(done['tau']).toBeCloseTo(Number(done['tokens']) / Number(done['verifications']), 9);
-    expect(done['drafter']).toBe(drafter);
-    if (drafter === 'none') expect(done['draftAcceptance']).toBeNull();
-  });
+  it.each(['none', 'ngram', 'diffusion', 'joint', 'auto'])(
+    'completes with --drafter %s as lines of JSON',
+    async (drafter) => {
+      const file = join(folder, 'mean.py');
+      await writeFile(file, 'def mean(values):\n    """Return the mean."""\n    return \n\n\nprint(mean([1, 2]))\n');
+      const ended = await cli(
+        'complete',
+        `${file}:3:12`,
+        '--json',
+        '--drafter',
+        drafter,
+        '--max-tokens',
+        '12',
+        '--threads',
+        '1',
+      );
+      expect(ended.code, ended.stderr).toBe(0);
+      const all = events(ended.stdout);
+      const done = all.at(-1)!;
+      const blocks = all.slice(0, -1);
+      expect(Object.keys(done).slice(0, FIGURES.length)).toEqual(FIGURES);
+      expect(done['type']).toBe('done');
+      expect(blocks.length).toBeGreaterThan(0);
+      for (const block of blocks) expect(Object.keys(block)).toEqual(['type', 'text']);
+      expect(blocks.map(({ text }) => text).join('')).toBe(done['text']);
+      expect(done['tau']).toBeCloseTo(Number(done['tokens']) / Number(done['verifications']), 9);
+      expect(done['drafter']).toBe(drafter);
+      if (drafter === 'none') expect(done['draftAcceptance']).toBeNull();
+      // What was planned, and why.
+      expect((done['passes'] as object[]).length).toBeGreaterThanOrEqual(Number(done['verifications']));
+      for (const pass of done['passes'] as { readonly drafter: string; readonly reason: string }[]) {
+        if (drafter !== 'auto') expect([drafter, 'none']).toContain(pass.drafter);
+        expect(['best', 'plain', 'trial', 'refresh', 'wanted', 'nothing']).toContain(pass.reason);
+      }
+    },
+  );
 
   it('prints the text alone without --json', async () => {
     const file = join(folder, 'fox.md');

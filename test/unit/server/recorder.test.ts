@@ -14,6 +14,8 @@ function recorded(): GenerationRecorder {
       emitted: texts.length,
       draftMs: 1,
       verifyMs: 9,
+      reason: 'best',
+      expectedTokens: 1,
     };
     const tokens = texts.map((text) => ({ text, origin: 'draft' as const }));
     recorder.verified({ event: 'verified', id: 1, pass: stats, tokens });
@@ -34,7 +36,10 @@ describe('GenerationRecorder', () => {
   });
   it('leaves the token that came with the prefill out of the speed', () => {
     const recorder = new GenerationRecorder();
-    const first: VerificationStats = { drafter: 'none', drafted: 0, accepted: 0, emitted: 1, draftMs: 0, verifyMs: 0 };
+    const first: VerificationStats = {
+      ...{ drafter: 'none', drafted: 0, accepted: 0, emitted: 1, draftMs: 0, verifyMs: 0 },
+      ...{ reason: 'nothing', expectedTokens: 1 },
+    };
     recorder.verified({ event: 'verified', id: 1, pass: first, tokens: [{ text: 'a', origin: 'plain' }] });
     expect(recorder.stats(null, CONTEXT)).toMatchObject({ tokens: 1, tau: 1, tokensPerSecond: 0, speedup: null });
     recorder.verified({

@@ -1,0 +1,175 @@
+#include "causal_drafter.h"
+
+#include "error.h"
+#include "log.h"
+#include "outlook.h"
+#include "sampler.h"
+
+#include <llama.h>
+
+#include <algorithm>
+#include <limits>
+#include <string>
+#include <utility>
+
+namespace specdiff {
+
+namespace {
+
+/** Tokens that it reads in one call while it catches up. */
+constexpr int CHUNK = 256;
+constexpr int LONGEST_DRAFT = 16;
+
+class CausalDrafter : public Drafter {
+  public:
+    CausalDrafter(Model model, const std::string& label, Target& target, ThreadPool& threads)
+        : model_(std::move(model)), target_(target), threads_(threads), vocabulary_size_(target.vocabulary().size()),
+          own_vocabulary_(llama_vocab_n_tokens(llama_model_get_vocab(model_.get()))), context_(nullptr, llama_free),
+          batch_(llama_batch_init(CHUNK, 0, 1)) {
+        context_tokens_ = std::min(target.context_tokens() + LONGEST_DRAFT, model_.trained_context());
+        auto params = llama_context_default_params();
+        params.n_ctx = static_cast<uint32_t>(context_tokens_);
+        params.n_batch = CHUNK;
+        params.n_ubatch = CHUNK;
+        params.n_outputs_max = 1;
+        params.n_threads = threads.threads();
+        params.n_threads_batch = threads.threads();
+        params.abort_callback = [](void* target_model) { return static_cast<Target*>(target_model)->cancelled(); };
+        params.abort_callback_data = &target_;
+        const LogCapture captured;
+        context_.reset(llama_init_from_model(model_.get(), params));
+        if (context_ == nullptr) {
+            llama_batch_free(batch_);
+            throw Error("The drafter " + label + " can't be used: no context can be made for it (" + captured.reason() +
+                        "); lower the context setting or free memory.");
+        }
+        threads.attach(context_.get());
+    }
+    ~CausalDrafter() override { llama_batch_free(batch_); }
+
+    const std::string& name() const override { return outlook::CAUSAL; }
+    int max_draft_length() const override { return LONGEST_DRAFT; }
+    bool sequential() const override { return true; }
+
+    // It reads tokens, not the target's rows, and sees by itself what of them it has read.
+    int reusable_prefix(int /*cached*/) const override { return std::numeric_limits<int>::max(); }
+    void truncate(int /*length*/) override {}
+    void rows(const TapRows& /*rows*/) override {}
+    void begin() override {}
+    void observe(const DraftOutcome& /*outcome*/) override {}
+
+    std::optional<Outlook> outlook(const DraftContext& context) override {
+        const auto length = static_cast<int>(context.tokens.size());
+        if (length + 1 > context_tokens_) return std::nullopt;
+        return Outlook{0, length - common_prefix(context.tokens)};
+    }
+
+    Draft propose(const DraftContext& context, const Budget& budget) override {
+        catch_up(context.tokens);
+        Draft draft;
+        double path = 1;
+        const int room = context_tokens_ - static_cast<int>(context.tokens.size());
+        const int most = std::min({budget.tokens, LONGEST_DRAFT, room + 1});
+        while (static_cast<int>(draft.tree.size()) < most) {
+            const float* logits = llama_get_logits_ith(context_.get(), -1);
+            const TopTwo top = top_two(logits, std::min(vocabulary_size_, own_vocabulary_));
+            const int place = static_cast<int>(draft.tree.size());
+            const Slot slot{outlook::CAUSAL, outlook::of_slot(top.margin, outlook::Agreement::alone), place};
+            // Asked before the slot's token is drawn, about what was known then. The tokens before it stay whatever
+            // the answer is.
+            if (budget.judge != nullptr) {
+                path *= budget.judge->chance(slot);
+                if (!budget.judge->worth(path, place, 0)) break;
+            }
+            append(draft.tree, top, logits, context);
+            draft.judged.push_back({slot, draft.tree.nodes.back().token, -1, {}});
+            if (static_cast<int>(draft.tree.size()) >= most) break;
+            // One more pass of its own, if its token will probably be worth both.
+            if (budget.judge != nullptr && !budget.judge->worth(path * LIKELY, place + 1, 1)) break;
+            read(&draft.tree.nodes.back().token, 1);
+        }
+        return draft;
+    }
+
+  private:
+    /** Chance of a token that is not known yet, for the question whether to go on. */
+    static constexpr double LIKELY = 0.8;
+
+    int common_prefix(const std::vector<int32_t>& tokens) const {
+        const auto most = std::min(tokens.size(), read_.size());
+        const auto different =
+            std::mismatch(read_.begin(), read_.begin() + static_cast<std::ptrdiff_t>(most), tokens.begin());
+        return static_cast<int>(different.first - read_.begin());
+    }
+
+    /** Reads the text's new tokens, forgets those of drafts that were rejected. Logits follow the last token. */
+    void catch_up(const std::vector<int32_t>& tokens) {
+        // The last one is read again where it was read already: its logits are wanted.
+        const int known = std::min(common_prefix(tokens), static_cast<int>(tokens.size()) - 1);
+        forget_after(known);
+        for (size_t start = read_.size(); start < tokens.size(); start += CHUNK)
+            read(tokens.data() + start, static_cast<int>(std::min<size_t>(CHUNK, tokens.size() - start)));
+    }
+
+    void forget_after(int length) {
+        if (static_cast<size_t>(length) >= read_.size()) return;
+        llama_memory_seq_rm(llama_get_memory(context_.get()), 0, length, -1);
+        read_.resize(static_cast<size_t>(length));
+    }
+
+    void read(const int32_t* tokens, int count) {
+        const auto position = static_cast<int>(read_.size());
+        batch_.n_tokens = count;
+        for (int i = 0; i < count; ++i) {
+            batch_.token[i] = tokens[i];
+            batch_.pos[i] = position + i;
+            batch_.n_seq_id[i] = 1;
+            batch_.seq_id[i][0] = 0;
+            batch_.logits[i] = i + 1 == count ? 1 : 0;
+        }
+        const LogCapture captured;
+        const int result = threads_.decode(context_.get(), batch_);
+        if (result == 0) {
+            read_.insert(read_.end(), tokens, tokens + count);
+            return;
+        }
+        llama_memory_seq_rm(llama_get_memory(context_.get()), 0, position, -1);
+        if (result == 2) throw Cancelled();
+        throw Error("The drafter's pass failed with code " + std::to_string(result) + " (" + captured.reason() + ").");
+    }
+
+    /** As DenoisedSlot's; tokens that only one of the two models has are never drafted. */
+    void append(Tree& tree, const TopTwo& top, const float* logits, const DraftContext& context) const {
+        if (context.temperature <= 0) return tree.append(top.best);
+        tree.q.emplace_back();
+        softmax(logits, std::min(vocabulary_size_, own_vocabulary_), context.temperature, tree.q.back());
+        tree.q.back().resize(static_cast<size_t>(vocabulary_size_), 0.0F);
+        tree.append(draw(tree.q.back(), context.rng), static_cast<int>(tree.q.size()) - 1);
+    }
+
+    Model model_;
+    Target& target_;
+    ThreadPool& threads_;
+    int vocabulary_size_;
+    int own_vocabulary_;
+    int context_tokens_ = 0;
+    std::unique_ptr<llama_context, void (*)(llama_context*)> context_;
+    llama_batch batch_;
+    /** Tokens whose keys and values are in its cache. */
+    std::vector<int32_t> read_;
+};
+
+} // namespace
+
+std::unique_ptr<Drafter> make_causal_drafter(const DrafterResources& resources) {
+    if (!resources.model || !resources.metadata || resources.metadata->kind != DrafterKind::causal) return nullptr;
+    if (!resources.model->can_roll_back()) {
+        throw Error("The drafter " + resources.metadata->name +
+                    " can't be used: its memory can't take rejected tokens back; choose a model without recurrent "
+                    "layers.");
+    }
+    return std::make_unique<CausalDrafter>(*resources.model, resources.metadata->name, resources.target,
+                                           resources.threads);
+}
+
+} // namespace specdiff

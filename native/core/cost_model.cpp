@@ -1,0 +1,183 @@
+#include "cost_model.h"
+
+#include <algorithm>
+#include <cmath>
+#include <istream>
+#include <ostream>
+#include <vector>
+
+namespace specdiff {
+
+namespace {
+
+/** Growth of a pass's time a row before anything was measured. */
+constexpr double PRIOR_ROW_COST = 0.1;
+/** Weight of the newest time in the slowness, and in a ratio that was measured often. */
+constexpr double SLOWNESS_WEIGHT = 0.2;
+constexpr double RATIO_WEIGHT = 0.02;
+/** One time counts at most as this many times slower or quicker than expected. */
+constexpr double SLOWNESS_OUTLIER = 3.0;
+constexpr double RATIO_OUTLIER = 1.5;
+/** What a calibrated ratio weighs, and the most that any does. */
+constexpr double CALIBRATED = 8;
+constexpr double HEAVIEST = 64;
+/** A neighbouring context's ratio counts this much of its weight. */
+constexpr double BORROWED = 0.1;
+constexpr int FIRST_CONTEXT = 256;
+constexpr double MOST_RATIO = 1e4;
+
+struct Block {
+    double value;
+    double weight;
+    int first;
+    int last;
+};
+
+} // namespace
+
+int CostModel::bucket(int context) {
+    int result = 0;
+    for (int limit = FIRST_CONTEXT; context > limit && result + 1 < BUCKETS; limit *= 2)
+        ++result;
+    return result;
+}
+
+void CostModel::add(int rows, int context, double ms) {
+    if (!(ms > 0)) return;
+    rows = std::clamp(rows, 1, MAX_ROWS);
+    const double expected = cost(rows, context);
+    const double before = slowness_ms_;
+    const double seen = ms / expected;
+    if (before <= 0) {
+        slowness_ms_ = seen;
+        slowness_weight_ = 1;
+    } else {
+        slowness_weight_ = std::min(slowness_weight_ + 1, 1 / SLOWNESS_WEIGHT);
+        const double bounded = std::clamp(seen, before / SLOWNESS_OUTLIER, before * SLOWNESS_OUTLIER);
+        slowness_ms_ += (bounded - before) / slowness_weight_;
+    }
+    if (rows == 1 || before <= 0) return; // one row is the unit
+    auto& ratio = ratios_[static_cast<size_t>(bucket(context))][static_cast<size_t>(rows)];
+    double value = ms / before;
+    // Against what was expected: the first measurement of a size may come in a busy moment.
+    value = std::clamp(value, expected / RATIO_OUTLIER, expected * RATIO_OUTLIER);
+    if (ratio.weight <= 0) ratio = {expected, 1};
+    ratio.weight = std::min(ratio.weight + 1, HEAVIEST);
+    ratio.value += std::max(1 / ratio.weight, RATIO_WEIGHT) * (value - ratio.value);
+    changed();
+}
+
+void CostModel::calibrate(int rows, double ms) {
+    if (!(ms > 0)) return;
+    rows = std::clamp(rows, 1, MAX_ROWS);
+    if (rows == 1) {
+        slowness_ms_ = ms;
+        slowness_weight_ = 1 / SLOWNESS_WEIGHT;
+        return;
+    }
+    if (slowness_ms_ <= 0) return;
+    ratios_[0][static_cast<size_t>(rows)] = {std::max(ms / slowness_ms_, 1.0), CALIBRATED};
+    changed();
+}
+
+void CostModel::changed() {
+    fitted_.fill(false);
+    measured_ = true;
+}
+
+bool CostModel::knows(int rows) const {
+    return std::any_of(ratios_.begin(), ratios_.end(),
+                       [rows](const auto& sizes) { return sizes[static_cast<size_t>(rows)].weight > 0; });
+}
+
+/** Isotonic regression by pooling adjacent violators (Ayer et al. 1955), then straight lines between the sizes. */
+const CostModel::Curve& CostModel::curve(int own) const {
+    Curve& curve = curves_[static_cast<size_t>(own)];
+    bool& fitted = fitted_[static_cast<size_t>(own)];
+    if (fitted) return curve;
+    fitted = true;
+    std::vector<Block> blocks{{1, 1e9, 1, 1}};
+    for (int rows = 2; rows <= MAX_ROWS; ++rows) {
+        double sum = 0;
+        double weight = 0;
+        for (int other = 0; other < BUCKETS; ++other) {
+            const Ratio& ratio = ratios_[static_cast<size_t>(other)][static_cast<size_t>(rows)];
+            if (ratio.weight <= 0) continue;
+            const double counts = ratio.weight * std::pow(BORROWED, std::abs(other - own));
+            sum += counts * ratio.value;
+            weight += counts;
+        }
+        if (weight <= 0) continue;
+        blocks.push_back({sum / weight, weight, rows, rows});
+        while (blocks.size() > 1 && blocks[blocks.size() - 2].value > blocks.back().value) {
+            const Block last = blocks.back();
+            blocks.pop_back();
+            Block& pooled = blocks.back();
+            const double total = pooled.weight + last.weight;
+            pooled.value = (pooled.value * pooled.weight + last.value * last.weight) / total;
+            pooled.weight = total;
+            pooled.last = last.last;
+        }
+    }
+    double slope = PRIOR_ROW_COST;
+    for (size_t i = 0; i < blocks.size(); ++i) {
+        const Block& block = blocks[i];
+        for (int rows = block.first; rows <= block.last; ++rows)
+            curve[static_cast<size_t>(rows)] = block.value;
+        if (i + 1 < blocks.size()) {
+            const Block& next = blocks[i + 1];
+            const double step = (next.value - block.value) / (next.first - block.last);
+            for (int rows = block.last + 1; rows < next.first; ++rows)
+                curve[static_cast<size_t>(rows)] = block.value + step * (rows - block.last);
+            continue;
+        }
+        if (block.last > 1) slope = std::max((block.value - 1) / (block.last - 1), 0.02);
+        for (int rows = block.last + 1; rows <= MAX_ROWS; ++rows)
+            curve[static_cast<size_t>(rows)] = block.value + slope * (rows - block.last);
+    }
+    return curve;
+}
+
+double CostModel::cost(int rows, int context) const {
+    rows = std::clamp(rows, 1, MAX_ROWS);
+    if (!measured_) return 1 + PRIOR_ROW_COST * (rows - 1);
+    return curve(bucket(context))[static_cast<size_t>(rows)];
+}
+
+void CostModel::write(std::ostream& out) const {
+    int count = 0;
+    for (const auto& sizes : ratios_) {
+        for (const auto& ratio : sizes)
+            count += ratio.weight > 0 ? 1 : 0;
+    }
+    out << slowness_ms_ << ' ' << count;
+    for (int context = 0; context < BUCKETS; ++context) {
+        for (int rows = 2; rows <= MAX_ROWS; ++rows) {
+            const Ratio& ratio = ratios_[static_cast<size_t>(context)][static_cast<size_t>(rows)];
+            if (ratio.weight > 0) out << ' ' << context << ' ' << rows << ' ' << ratio.value << ' ' << ratio.weight;
+        }
+    }
+    out << '\n';
+}
+
+bool CostModel::read(std::istream& in) {
+    CostModel result;
+    int count = 0;
+    if (!(in >> result.slowness_ms_ >> count) || !(result.slowness_ms_ >= 0) || count < 0) return false;
+    for (int i = 0; i < count; ++i) {
+        int context = 0;
+        int rows = 0;
+        Ratio ratio;
+        if (!(in >> context >> rows >> ratio.value >> ratio.weight)) return false;
+        const bool sound = context >= 0 && context < BUCKETS && rows >= 2 && rows <= MAX_ROWS && ratio.value >= 1 &&
+                           ratio.value < MOST_RATIO && ratio.weight > 0 && ratio.weight <= HEAVIEST;
+        if (!sound) return false;
+        result.ratios_[static_cast<size_t>(context)][static_cast<size_t>(rows)] = ratio;
+    }
+    result.slowness_weight_ = 1;
+    if (count > 0) result.changed();
+    *this = result;
+    return true;
+}
+
+} // namespace specdiff

@@ -1,0 +1,55 @@
+#include "outlook.h"
+
+#include <algorithm>
+#include <array>
+#include <map>
+#include <vector>
+
+namespace specdiff::outlook {
+
+namespace {
+
+constexpr std::array<double, 7> MARGINS = {0.25, 0.5, 1, 1.5, 2, 3, 5};
+constexpr int STEPS = static_cast<int>(MARGINS.size()) + 1;
+
+/** A class that nobody knows. */
+constexpr double UNKNOWN = 0.4;
+/** A drawn token is accepted less often than the best one. */
+constexpr double SAMPLED = 0.85;
+
+const std::map<std::string, std::vector<double>>& priors() {
+    static const std::map<std::string, std::vector<double>> all = {
+        {NGRAM, {0, 0.3, 0.45, 0.55, 0.65, 0.8, 0.9, 0.93}},
+        {NGRAM_AGAINST, {0, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.6}},
+        {NGRAM_BEYOND, {0, 0.6, 0.7, 0.75, 0.8, 0.85, 0.9, 0.93}},
+        {DIFFUSION, {0.12, 0.16, 0.2,  0.25, 0.3,  0.4, 0.5,  0.65,   // alone
+                     0.3,  0.4,  0.5,  0.6,  0.7,  0.8, 0.85, 0.9,    // agrees with the lookup
+                     0.1,  0.12, 0.15, 0.2,  0.25, 0.3, 0.4,  0.55}}, // differs from it
+        {CAUSAL, {0.25, 0.35, 0.45, 0.55, 0.65, 0.75, 0.85, 0.93}},
+    };
+    return all;
+}
+
+} // namespace
+
+int of_match(int length, int streak) {
+    if (length < 4) return length;
+    if (length < 8) return 4;
+    return 5 + std::clamp(streak, 0, 2);
+}
+
+int of_slot(double margin, Agreement agreement) {
+    int step = 0;
+    while (step + 1 < STEPS && margin >= MARGINS[static_cast<size_t>(step)])
+        ++step;
+    return step + STEPS * static_cast<int>(agreement);
+}
+
+double prior(const std::string& source, int outlook, bool greedy) {
+    const auto found = priors().find(source);
+    const bool known = found != priors().end() && outlook >= 0 && static_cast<size_t>(outlook) < found->second.size();
+    const double chance = known ? found->second[static_cast<size_t>(outlook)] : UNKNOWN;
+    return greedy ? chance : SAMPLED * chance;
+}
+
+} // namespace specdiff::outlook

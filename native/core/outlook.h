@@ -1,0 +1,30 @@
+#pragma once
+
+#include <string>
+
+namespace specdiff::outlook {
+
+/** Sources of drafted tokens besides the drafters themselves. */
+inline const std::string NGRAM = "ngram";
+inline const std::string DIFFUSION = "diffusion";
+inline const std::string CAUSAL = "causal";
+/** A looked-up token that the drafter would not have chosen. */
+inline const std::string NGRAM_AGAINST = "ngram/against";
+/** A looked-up token behind the drafter's last slot, all slots before it having agreed with the lookup. */
+inline const std::string NGRAM_BEYOND = "ngram/beyond";
+
+/** How a drafter's slot stands to the looked-up token of its place. */
+enum class Agreement { alone, agrees, differs };
+
+/**
+ * Class of a lookup: 1, 2, 3 matched tokens; 4 for 4–7; from 8 on by how many drafts before it were accepted whole:
+ * 5 none, 6 one, 7 more.
+ */
+int of_match(int length, int streak);
+/** Class of a slot: how far its best logit is above the second, in eight steps, and what the lookup says. */
+int of_slot(double margin, Agreement agreement);
+
+/** Chance of acceptance before this machine has seen any; from the default pair on held-out prompts, rounded down. */
+double prior(const std::string& source, int outlook, bool greedy);
+
+} // namespace specdiff::outlook
