@@ -124,7 +124,7 @@ Plan Controller::next(const std::vector<Candidate>& candidates, bool plain_allow
 }
 
 void Controller::observe(const PassMeasure& pass) {
-    const auto rows = static_cast<size_t>(std::clamp(pass.drafted + 1, 1, MAX_ROWS));
+    const auto rows = static_cast<size_t>(std::clamp(std::max(pass.drafted, pass.nodes) + 1, 1, MAX_ROWS));
     rows_[rows].add(pass.target_ms);
     if (pass.drafter.empty()) return;
     drafts_[pass.drafter].add(pass.draft_ms);

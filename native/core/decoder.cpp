@@ -1,5 +1,6 @@
 #include "decoder.h"
 
+#include "accept_greedy.h"
 #include "error.h"
 #include "log.h"
 
@@ -97,7 +98,10 @@ class Decoder::Run {
         emit(pass, Tree(), outcome);
     }
 
-    AcceptanceRule rule() const { return sampler_.greedy() ? AcceptanceRule(accept_greedy) : decoder_.sampled_rule_; }
+    AcceptanceRule rule() const {
+        if (sampler_.greedy()) return accept_greedy;
+        return decoder_.replaced_rule_ ? decoder_.replaced_rule_ : sampled_rule(job_.acceptance);
+    }
 
     void finish(FinishReason reason) {
         finished_ = true;
@@ -123,14 +127,12 @@ class Decoder::Run {
         SampledRows view(rows, sampler_, tokens_);
         const Outcome outcome = rule()(tree, view, rng_);
 
-        measure.drafted = static_cast<int>(tree.size());
+        measure.drafted = tree.depth();
+        measure.nodes = static_cast<int>(tree.size());
         measure.accepted = static_cast<int>(outcome.path.size());
-        const int kept = accepted_before_end(tree, outcome);
-        TapRows committed = rows.taps;
-        committed.count = kept + 1;
+        const auto committed = target_.commit(before_end(tree, outcome));
         for (auto* drafter : usable_)
             drafter->rows(committed);
-        target_.commit(kept);
         pass.verify_ms = decoder_.clock_() - start;
         decoder_.controller_.observe(measure);
         if (active_ != nullptr) active_->observe({measure.drafted, measure.accepted});
@@ -141,7 +143,8 @@ class Decoder::Run {
     Tree draft(Pass& pass, PassMeasure& measure) {
         active_ = nullptr;
         const double start = decoder_.clock_();
-        const DraftContext context{tokens_, job_.sampling.temperature, rng_};
+        const DraftContext context{tokens_, job_.sampling.temperature, rng_, wants_drawn_drafts(job_.acceptance)};
+        const int nodes = std::min(job_.tree_nodes, target_.tree_nodes());
         std::vector<Candidate> candidates;
         std::vector<Drafter*> drafters;
         for (auto* drafter : usable_) {
@@ -157,11 +160,13 @@ class Decoder::Run {
         Plan plan{0, candidates.front().max_length};
         if (!fixed || job_.draft_length == 0) plan = decoder_.controller_.next(candidates, !fixed);
         if (plan.candidate == Plan::PLAIN) return {};
+        // A tree's size is its nodes'; its paths may be as long as they like.
+        if (nodes > 0) plan.length = candidates[static_cast<size_t>(plan.candidate)].max_length;
 
         auto* drafter = drafters[static_cast<size_t>(plan.candidate)];
         Tree tree;
         try {
-            tree = drafter->propose(context, {plan.length});
+            tree = drafter->propose(context, {plan.length, nodes});
         } catch (const Error& error) {
             log(LogLevel::error, "drafter " + drafter->name() + " stopped for this job: " + error.what());
             usable_.erase(std::remove(usable_.begin(), usable_.end(), drafter), usable_.end());
@@ -174,21 +179,20 @@ class Decoder::Run {
         return tree;
     }
 
-    /** Accepted tokens whose rows stay in the cache: those before an end-of-generation token. */
-    int accepted_before_end(const Tree& tree, const Outcome& outcome) const {
-        int count = 0;
-        for (const int node : outcome.path) {
-            if (target_.vocabulary().ends_generation(tree.nodes[static_cast<size_t>(node)].token)) break;
-            ++count;
-        }
-        return count;
+    /** Accepted nodes whose rows stay in the cache: those before an end-of-generation token. */
+    std::vector<int> before_end(const Tree& tree, const Outcome& outcome) const {
+        const auto end = std::find_if(outcome.path.begin(), outcome.path.end(), [&](int node) {
+            return target_.vocabulary().ends_generation(tree.at(node).token);
+        });
+        return {outcome.path.begin(), end};
     }
 
     void emit(Pass& pass, const Tree& tree, const Outcome& outcome) {
-        pass.drafted = static_cast<int>(tree.size());
-        const bool complete = outcome.path.size() == tree.size();
+        pass.drafted = tree.depth();
+        pass.nodes = static_cast<int>(tree.size());
+        const bool complete = tree.first_child(outcome.path.empty() ? ROOT : outcome.path.back()) == NO_NODE;
         for (const int node : outcome.path)
-            add(pass, tree.nodes[static_cast<size_t>(node)].token, Origin::draft);
+            add(pass, tree.at(node).token, Origin::draft);
         const Origin own = tree.empty() ? Origin::plain : complete ? Origin::bonus : Origin::correction;
         add(pass, outcome.next, own);
         for (const auto& token : pass.tokens)

@@ -2,6 +2,7 @@
 
 #include "error.h"
 #include "log.h"
+#include "lookup_branches.h"
 #include "ngram_index.h"
 #include "sampler.h"
 
@@ -39,6 +40,27 @@ class Batch {
   private:
     llama_batch batch_;
 };
+
+/** Guesses kept of a slot: a tree of 256 nodes seldom asks for more. */
+constexpr int SLOT_GUESSES = 16;
+/** With it softmax comes nearest to the chance of being the target's best token. */
+constexpr double GREEDY_TEMPERATURE = 0.5;
+
+/** The slot's likeliest tokens with their probabilities at `temperature`, likeliest first. */
+std::vector<Guess> likeliest(const float* logits, int size, double temperature) {
+    std::vector<float> p;
+    softmax(logits, size, temperature, p);
+    std::vector<Guess> guesses;
+    for (int32_t token = 0; token < size; ++token) {
+        const double chance = p[static_cast<size_t>(token)];
+        if (guesses.size() == SLOT_GUESSES && chance <= guesses.back().chance) continue;
+        const auto place = std::find_if(guesses.begin(), guesses.end(),
+                                        [chance](const Guess& guess) { return guess.chance < chance; });
+        guesses.insert(place, {token, chance});
+        if (guesses.size() > SLOT_GUESSES) guesses.pop_back();
+    }
+    return guesses;
+}
 
 class DiffusionDrafter : public Drafter {
   public:
@@ -122,7 +144,7 @@ class DiffusionDrafter : public Drafter {
         fill_block(context.tokens.back(), position, slots, first);
         const int result = threads_.decode(context_.get(), block_.get());
         Tree tree;
-        if (result == 0) tree = read(first, length, context);
+        if (result == 0) tree = budget.nodes > 0 ? grown(first, length, budget.nodes, context) : read(first, length, context);
         forget_after(injected_); // slots are no text: they never stay in the cache
         check(result);
         return tree;
@@ -174,6 +196,18 @@ class DiffusionDrafter : public Drafter {
         }
     }
 
+    /** The likeliest paths through the slots, and the looked-up one: none is drawn, so all are point masses. */
+    Tree grown(int first, int length, int nodes, const DraftContext& context) const {
+        Guesses guesses;
+        // The chance of being the target's choice: greedy, that of being its best token.
+        const double temperature = context.temperature > 0 ? context.temperature : GREEDY_TEMPERATURE;
+        for (int i = 0; i < length; ++i)
+            guesses.slots.push_back(
+                likeliest(llama_get_logits_ith(context_.get(), first + i), vocabulary_size_, temperature));
+        guesses.branches = lookup_branches(index_, match_, length, 1);
+        return tree_of(grow(guesses, length, nodes), nodes);
+    }
+
     /**
      * Greedy jobs take each slot's best token; sampled ones draw it from the slot's distribution at the job's
      * temperature, which is q: the slots are independent given the context, so q(x_i | x_<i) = q_i(x_i).
@@ -182,7 +216,7 @@ class DiffusionDrafter : public Drafter {
         Tree tree;
         for (int i = 0; i < length; ++i) {
             const float* logits = llama_get_logits_ith(context_.get(), first + i);
-            if (context.temperature <= 0) {
+            if (context.temperature <= 0 || !context.drawn) {
                 tree.append(argmax(logits, vocabulary_size_));
                 continue;
             }

@@ -18,12 +18,16 @@ struct DraftContext {
     /** Temperature that the target samples with; 0 is greedy. */
     double temperature;
     Rng& rng;
+    /** The acceptance rule gains from tokens drawn from q; without, each slot's best is drafted, as a point mass. */
+    bool drawn = true;
 };
 
 /** How much may be drafted. */
 struct Budget {
-    /** γ. */
+    /** γ; of a tree: tokens of its longest path. */
     int tokens = 0;
+    /** Nodes of a tree; 0 for a chain. A drafter that grows no trees drafts a chain. */
+    int nodes = 0;
 };
 
 /** What became of a draft. */

@@ -24,6 +24,8 @@ struct LoadOptions {
     int threads = 0;
     /** 0 takes the model's own context. */
     int context_tokens = 0;
+    /** Most nodes of a tree that jobs may ask for; 0 for chains alone. */
+    int tree_nodes = 0;
 };
 
 struct TargetDescription {

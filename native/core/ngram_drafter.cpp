@@ -1,5 +1,6 @@
 #include "ngram_drafter.h"
 
+#include "lookup_branches.h"
 #include "ngram_index.h"
 
 #include <limits>
@@ -32,6 +33,11 @@ class NgramDrafter : public Drafter {
     }
 
     Tree propose(const DraftContext& /*context*/, Budget budget) override {
+        if (budget.nodes > 0) {
+            return tree_of(grow({{}, lookup_branches(index_, match_, budget.tokens, BRANCHES)}, budget.tokens,
+                                budget.nodes),
+                           budget.nodes);
+        }
         Tree tree;
         for (const auto token : index_.copy(match_, budget.tokens))
             tree.append(token);
@@ -41,6 +47,7 @@ class NgramDrafter : public Drafter {
   private:
     /** More rows than this no target verifies cheaply enough. */
     static constexpr int LONGEST_DRAFT = 32;
+    static constexpr int BRANCHES = 2;
 
     std::string name_ = "ngram";
     NgramIndex index_;

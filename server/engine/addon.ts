@@ -35,7 +35,12 @@ export interface LoadOptions {
   /** 0 chooses the physical cores left to us. */
   readonly threads: number;
   readonly contextTokens: number;
+  /** Most nodes of a tree that jobs may ask for; 0 for chains alone. */
+  readonly treeNodes: number;
 }
+
+/** How a sampled job's drafts are judged (docs/exactness.md); all are exact, `auto` accepts the most. */
+export type AcceptanceRule = 'auto' | 'tokens' | 'block' | 'match' | 'hybrid';
 
 export interface GenerateJob {
   readonly prompt: Int32Array;
@@ -44,6 +49,9 @@ export interface GenerateJob {
   readonly drafter: DrafterName;
   /** γ; 0 lets the controller choose. */
   readonly draftLength: number;
+  /** Nodes of the trees to draft; 0 for chains. */
+  readonly treeNodes: number;
+  readonly acceptance: AcceptanceRule;
   readonly sampling: SamplingSettings;
 }
 

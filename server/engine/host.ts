@@ -6,6 +6,8 @@ import { TokenDecoder } from './token-decoder';
 type Command<Name extends EngineCommand['command']> = Extract<EngineCommand, { command: Name }>;
 
 const VERBOSE = process.env['SPECDIFF_VERBOSE'] !== undefined;
+/** Trees have not paid on a CPU yet (docs/benchmarks.md). */
+const CHAINS = 0;
 
 export class EngineHost {
   private engine: NativeEngine | null = null;
@@ -78,7 +80,7 @@ export class EngineHost {
     });
     const { kernelsNote } = options;
     if (kernelsNote !== null) this.send({ event: 'log', level: 'info', text: `backend ${kernelsNote}` });
-    const engine = await addon.load(options);
+    const engine = await addon.load({ ...options, treeNodes: CHAINS });
     this.engine = engine;
     const notes = [...backend.notes, kernelsNote, engine.weightsNote].filter((note) => note !== null);
     this.send({
@@ -109,13 +111,19 @@ export class EngineHost {
     this.cancelled = false;
     try {
       const result = await engine.generate(
-        { ...options, prompt: Int32Array.from(prompt), lookup: Int32Array.from(lookup) },
+        {
+          ...options,
+          prompt: Int32Array.from(prompt),
+          lookup: Int32Array.from(lookup),
+          treeNodes: CHAINS,
+          acceptance: 'auto',
+        },
         (prefill) => this.send({ event: 'prefilled', id, ...prefill }),
-        ({ bytes, origins, drafter, drafted, accepted, emitted, draftMs, verifyMs }) =>
+        ({ bytes, origins, drafter, drafted, accepted, nodes, emitted, draftMs, verifyMs }) =>
           this.send({
             event: 'verified',
             id,
-            pass: { drafter, drafted, accepted, emitted, draftMs, verifyMs },
+            pass: { drafter, drafted, accepted, nodes, emitted, draftMs, verifyMs },
             tokens: bytes.map((piece, index) => ({
               text: decoder.push(piece),
               origin: origins[index] ?? 'plain',

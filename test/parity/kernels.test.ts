@@ -44,6 +44,7 @@ describe.skipIf(missing !== null).each([
         drafterPath: existsSync(DRAFTER) ? DRAFTER : null,
         threads,
         contextTokens: CONTEXT,
+        treeNodes: 0,
       });
       prompts = promptsOf(engine, heldOut, PROMPT_TOKENS);
       expect(prompts.length).toBeGreaterThanOrEqual(count - 1);
