@@ -48,7 +48,10 @@ function prompts(engine, count) {
     .filter((line) => line !== '')
     .map((line) => JSON.parse(line))
     .filter(({ kind }) => kind !== 'summary');
-  const chosen = Array.from({ length: Math.min(count, texts.length) }, (_, i) => texts[Math.floor((i * texts.length) / count)]);
+  const chosen = Array.from(
+    { length: Math.min(count, texts.length) },
+    (_, i) => texts[Math.floor((i * texts.length) / count)],
+  );
   return chosen.map(({ id, text }) => ({ id, tokens: engine.tokenize(text, true, false).slice(-PROMPT_TOKENS) }));
 }
 
@@ -79,7 +82,13 @@ async function run(engine, arm, prompt, seed) {
 
 const addon = createRequire(import.meta.url)(path.join(NATIVE, 'specdiff.node'));
 const library = addon.listCpuLibraries(NATIVE).find(({ score }) => score > 0)?.file ?? null;
-addon.initialize({ nativeDirectory: NATIVE, backendDirectories: [], cpuLibrary: library, backend: 'cpu', onLog: () => {} });
+addon.initialize({
+  nativeDirectory: NATIVE,
+  backendDirectories: [],
+  cpuLibrary: library,
+  backend: 'cpu',
+  onLog: () => {},
+});
 const engine = await addon.load({
   targetPath: path.join(ROOT, 'models/cache/SmolLM2-135M-Instruct.Q4_1.gguf'),
   drafterPath: path.join(ROOT, 'models/smollm2-135m-instruct.dflash.gguf'),
@@ -125,6 +134,11 @@ const figures = Object.fromEntries(
   }),
 );
 mkdirSync(path.dirname(values.json), { recursive: true });
-const settings = { prompts: Number(values.prompts), tokens: Number(values.tokens), seeds: Number(values.seeds), gamma: GAMMA };
+const settings = {
+  prompts: Number(values.prompts),
+  tokens: Number(values.tokens),
+  seeds: Number(values.seeds),
+  gamma: GAMMA,
+};
 writeFileSync(values.json, `${JSON.stringify({ settings, cpuLibrary: library, figures }, null, 2)}\n`);
 console.table(figures);

@@ -56,8 +56,7 @@ const std::map<std::string, Setter>& setters() {
          [](Arguments& a, const std::string& v) {
              a.backend.backend_directories.push_back(std::filesystem::u8path(v));
          }},
-        {"--tree-nodes",
-         [](Arguments& a, const std::string& v) { a.load.tree_nodes = a.job.tree_nodes = integer(v); }},
+        {"--tree-nodes", [](Arguments& a, const std::string& v) { a.load.tree_nodes = a.job.tree_nodes = integer(v); }},
         {"--acceptance", [](Arguments& a, const std::string& v) { a.job.acceptance = rule_choice(v); }},
         {"--cpu-library", [](Arguments& a, const std::string& v) { a.backend.cpu_library = v; }},
         {"--prompt-file", [](Arguments& a, const std::string& v) { a.prompt_file = v; }},

@@ -10,6 +10,13 @@ namespace specdiff {
 
 namespace {
 
+/**
+ * Where w falls below this the chain is judged up to there, and the rest by itself if all of that is accepted: whether
+ * it ends depends on no later token, so this is exact too, and rows that hardly count are not asked for. (1 would be
+ * token-level rejection.)
+ */
+constexpr double LEAST_WEIGHT = 0.1;
+
 /** A prefix of the chain: its nodes and w, the chance that at least they are accepted, given the prefix. */
 struct Prefix {
     size_t length = 0;
@@ -36,13 +43,13 @@ std::vector<int> chain_from(const Tree& tree, int node) {
     return chain;
 }
 
-/** The longest prefix of the chain that its own test accepts. */
-Prefix judge(const Tree& tree, const std::vector<int>& chain, const Walk& walk, TargetRows& rows, Rng& rng) {
+/** The longest prefix of the chain that its own test accepts; the chain is cut where it is not judged further. */
+Prefix judge(const Tree& tree, std::vector<int>& chain, const Walk& walk, TargetRows& rows, Rng& rng) {
     Prefix accepted;
     std::vector<int32_t> tokens = walk.tokens();
     int row = walk.node();
     double weight = 1;
-    for (size_t length = 0; length < chain.size() && weight > 0; ++length) {
+    for (size_t length = 0; length < chain.size(); ++length) {
         const int node = chain[length];
         const auto& p = rows.probabilities(row, tokens);
         if (length > 0) {
@@ -56,8 +63,9 @@ Prefix judge(const Tree& tree, const std::vector<int>& chain, const Walk& walk, 
         weight = std::min(1.0, weight * p[token] / (q == nullptr ? 1.0 : (*q)[token]));
         tokens.push_back(tree.at(node).token);
         row = node;
+        if (weight < LEAST_WEIGHT) chain.resize(length + 1);
     }
-    if (!chain.empty() && row == chain.back() && rng.uniform() < weight) accepted = {chain.size(), weight};
+    if (!chain.empty() && rng.uniform() < weight) accepted = {chain.size(), weight};
     return accepted;
 }
 
@@ -66,12 +74,15 @@ Prefix judge(const Tree& tree, const std::vector<int>& chain, const Walk& walk, 
 Outcome accept_block(const Tree& tree, TargetRows& rows, Rng& rng) {
     Walk walk(tree);
     while (true) {
-        const auto chain = chain_from(tree, walk.node());
+        auto chain = chain_from(tree, walk.node());
         const auto accepted = judge(tree, chain, walk, rows, rng);
         for (size_t i = 0; i < accepted.length; ++i)
             walk.accept(chain[i]);
         const auto& p = rows.probabilities(walk.node(), walk.tokens());
-        if (accepted.length == chain.size()) return walk.end(draw(p, rng));
+        if (accepted.length == chain.size()) {
+            if (tree.first_child(walk.node()) == NO_NODE) return walk.end(draw(p, rng));
+            continue;
+        }
 
         const int rejected = chain[accepted.length];
         const auto rest = excess(p, accepted.weight, tree, rejected);

@@ -23,7 +23,8 @@ class SampledRows : public TargetRows {
     }
 
     const std::vector<float>& probabilities(int row, const std::vector<int32_t>& path) override {
-        sampler_.probabilities(logits(row), history(path), p_);
+        if (row != row_) sampler_.probabilities(logits(row), history(path), p_);
+        row_ = row;
         return p_;
     }
 
@@ -40,6 +41,8 @@ class SampledRows : public TargetRows {
     Sampler& sampler_;
     std::vector<int32_t> history_;
     size_t emitted_;
+    /** The row that `p_` is of: only one path leads to it. */
+    int row_ = NO_NODE;
     std::vector<float> p_;
 };
 

@@ -144,7 +144,8 @@ class DiffusionDrafter : public Drafter {
         fill_block(context.tokens.back(), position, slots, first);
         const int result = threads_.decode(context_.get(), block_.get());
         Tree tree;
-        if (result == 0) tree = budget.nodes > 0 ? grown(first, length, budget.nodes, context) : read(first, length, context);
+        if (result == 0)
+            tree = budget.nodes > 0 ? grown(first, length, budget.nodes, context) : read(first, length, context);
         forget_after(injected_); // slots are no text: they never stay in the cache
         check(result);
         return tree;

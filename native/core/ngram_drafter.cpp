@@ -34,9 +34,9 @@ class NgramDrafter : public Drafter {
 
     Tree propose(const DraftContext& /*context*/, Budget budget) override {
         if (budget.nodes > 0) {
-            return tree_of(grow({{}, lookup_branches(index_, match_, budget.tokens, BRANCHES)}, budget.tokens,
-                                budget.nodes),
-                           budget.nodes);
+            return tree_of(
+                grow({{}, lookup_branches(index_, match_, budget.tokens, BRANCHES)}, budget.tokens, budget.nodes),
+                budget.nodes);
         }
         Tree tree;
         for (const auto token : index_.copy(match_, budget.tokens))

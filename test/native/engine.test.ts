@@ -52,7 +52,7 @@ describe('what an engine says about itself', () => {
       architecture: 'llama',
       vocabularySize: TINY_VOCABULARY.length,
       contextTokens: TINY_CONTEXT,
-        treeNodes: 0,
+      treeNodes: 0,
       fillInTheMiddle: false,
       chatTemplate: false,
     });
@@ -265,7 +265,7 @@ describe('a generation ends', () => {
       drafterPath,
       threads: 1,
       contextTokens: TINY_CONTEXT,
-        treeNodes: 0,
+      treeNodes: 0,
     });
     let cancelled = 0;
     for (const drafter of ['none', ...DRAFTERS] as const) {

@@ -2,9 +2,23 @@
 import { rmSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { LoadOptions, NativeAddon, NativeEngine } from '../../server/engine/addon';
-import { NATIVE_DIRECTORY, cpuLibrary, generate, jobOf, nativeAddon, temporaryFolder, testAddon } from '../support/native';
+import {
+  NATIVE_DIRECTORY,
+  cpuLibrary,
+  generate,
+  jobOf,
+  nativeAddon,
+  temporaryFolder,
+  testAddon,
+} from '../support/native';
 import { seeded } from '../support/random';
-import { TINY_CONTEXT, TINY_VOCABULARY, type TinyDrafterOptions, writeTinyDrafter, writeTinyTarget } from '../support/tinyModel';
+import {
+  TINY_CONTEXT,
+  TINY_VOCABULARY,
+  type TinyDrafterOptions,
+  writeTinyDrafter,
+  writeTinyTarget,
+} from '../support/tinyModel';
 
 const addon = testAddon();
 
@@ -28,8 +42,21 @@ describe('a tree', () => {
   });
 
   it('joins a looked-up branch with the slots, one node where both agree', () => {
-    const slots = [[[1, 0.5], [5, 0.2]], [[9, 0.5]], [[8, 0.9]]] as const;
-    const branches = [[[1, 0.9], [2, 0.9], [3, 0.95]]] as const;
+    const slots = [
+      [
+        [1, 0.5],
+        [5, 0.2],
+      ],
+      [[9, 0.5]],
+      [[8, 0.9]],
+    ] as const;
+    const branches = [
+      [
+        [1, 0.9],
+        [2, 0.9],
+        [3, 0.95],
+      ],
+    ] as const;
     const { tokens, parents } = addon.grow(slots, branches, 3, 7);
     expect(tokens.filter((token) => token === 1)).toHaveLength(1);
     expect(tokens.slice(0, 3)).toEqual([1, 2, 3]);
@@ -39,7 +66,9 @@ describe('a tree', () => {
   });
 
   it('stays within its nodes and its depth', () => {
-    const slots = Array.from({ length: 5 }, (_, slot) => Array.from({ length: 5 }, (__, rank) => [10 * slot + rank, 0.2] as const));
+    const slots = Array.from({ length: 5 }, (_, slot) =>
+      Array.from({ length: 5 }, (__, rank) => [10 * slot + rank, 0.2] as const),
+    );
     expect(addon.grow(slots, [], 5, 13).tokens).toHaveLength(13);
     expect(addon.grow(slots, [], 1, 13).tokens).toEqual([0, 1, 2, 3, 4]);
     expect(addon.grow([], [], 5, 13).tokens).toEqual([]);

@@ -100,7 +100,9 @@ const nameOf = ({ kind, tree }: Drafts) => `${kind} ${tree ? 'tree' : 'chain'}`;
 
 describe('every rule keeps the target’s distribution', () => {
   const lines: string[] = [];
-  afterAll(() => console.log(`p-values, ${SAMPLES} texts each: ${SETTINGS.map(({ name }) => name).join(', ')}\n${lines.join('\n')}`));
+  afterAll(() =>
+    console.log(`p-values, ${SAMPLES} texts each: ${SETTINGS.map(({ name }) => name).join(', ')}\n${lines.join('\n')}`),
+  );
 
   for (const { rule, broken } of RULES) {
     for (const drafts of DRAFTS) {
@@ -151,20 +153,28 @@ describe('more mistakes that are caught', () => {
     }
   });
 
-  it.each(['tokens', 'block', 'hybrid'])('a draft of two steps that hands over all its tokens as drawn: %s', async (rule) => {
-    const drafts: Drafts = { kind: 'steps undeclared', tree: false };
-    expect((await simulated({ temperature: 1 }, drafts, rule, SAMPLES)).p).toBeLessThan(LEAST_P);
-  });
+  it.each(['tokens', 'block', 'hybrid'])(
+    'a draft of two steps that hands over all its tokens as drawn: %s',
+    async (rule) => {
+      const drafts: Drafts = { kind: 'steps undeclared', tree: false };
+      expect((await simulated({ temperature: 1 }, drafts, rule, SAMPLES)).p).toBeLessThan(LEAST_P);
+    },
+  );
 });
 
 describe('accepted tokens', () => {
-  it.each(SETTINGS)('block verification accepts no fewer drawn tokens than token-level, $name', async ({ sampling }) => {
-    const accepted = async (rule: string) => (await simulated(sampling, CHAINS[0]!, rule, SAMPLES)).accepted;
-    const block = await accepted('block');
-    const tokens = await accepted('tokens');
-    console.log(`block ${block.toFixed(4)}, token-level ${tokens.toFixed(4)}, match ${(await accepted('match')).toFixed(4)}`);
-    expect(block).toBeGreaterThan(tokens - 0.01); // three standard errors
-  });
+  it.each(SETTINGS)(
+    'block verification accepts no fewer drawn tokens than token-level, $name',
+    async ({ sampling }) => {
+      const accepted = async (rule: string) => (await simulated(sampling, CHAINS[0]!, rule, SAMPLES)).accepted;
+      const block = await accepted('block');
+      const tokens = await accepted('tokens');
+      console.log(
+        `block ${block.toFixed(4)}, token-level ${tokens.toFixed(4)}, match ${(await accepted('match')).toFixed(4)}`,
+      );
+      expect(block).toBeGreaterThan(tokens - 0.01); // three standard errors
+    },
+  );
 });
 
 describe('greedy verification', () => {

@@ -48,7 +48,7 @@ beforeAll(async () => {
     drafterPath: existsSync(DRAFTER) ? DRAFTER : null,
     threads: THREADS,
     contextTokens: CONTEXT,
-        treeNodes: 0,
+    treeNodes: 0,
   });
   prompts = promptsOf(engine, heldOut, PROMPT_TOKENS);
   for (const prompt of prompts) {

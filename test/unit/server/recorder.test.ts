@@ -35,7 +35,15 @@ describe('GenerationRecorder', () => {
   });
   it('leaves the token that came with the prefill out of the speed', () => {
     const recorder = new GenerationRecorder();
-    const first: VerificationStats = { drafter: 'none', drafted: 0, accepted: 0, nodes: 0, emitted: 1, draftMs: 0, verifyMs: 0 };
+    const first: VerificationStats = {
+      drafter: 'none',
+      drafted: 0,
+      accepted: 0,
+      nodes: 0,
+      emitted: 1,
+      draftMs: 0,
+      verifyMs: 0,
+    };
     recorder.verified({ event: 'verified', id: 1, pass: first, tokens: [{ text: 'a', origin: 'plain' }] });
     expect(recorder.stats(null, CONTEXT)).toMatchObject({ tokens: 1, tau: 1, tokensPerSecond: 0, speedup: null });
     recorder.verified({
