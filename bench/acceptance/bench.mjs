@@ -2,7 +2,7 @@
  * τ of acceptance rules and of trees on the held-out prompts: counts, so that a busy machine does not matter.
  *
  * Usage: node bench/acceptance/bench.mjs [--prompts N --tokens N --seeds N --json FILE]
- * Every arm completes every prompt; with a temperature once a seed. τ is over all passes; its standard error is that of
+ * Every arm completes every prompt; with a temperature once a seed. The result is written after each prompt. τ is over all passes; its standard error is that of
  * the prompts' means.
  */
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
@@ -56,7 +56,7 @@ function prompts(engine, count) {
 }
 
 async function run(engine, arm, prompt, seed) {
-  const sum = { tokens: 0, passes: 0, drafted: 0, nodes: 0, accepted: 0 };
+  const sum = { tokens: 0, passes: 0, nodes: 0 };
   const sampling = { temperature: arm.temperature, topK: 0, topP: 1, minP: 0, repetitionPenalty: 1, seed };
   const job = {
     prompt,
@@ -72,9 +72,7 @@ async function run(engine, arm, prompt, seed) {
     if (pass.verifyMs === 0) return; // its row came with the prefill
     sum.tokens += pass.emitted;
     sum.passes += 1;
-    sum.drafted += pass.drafted;
     sum.nodes += pass.nodes;
-    sum.accepted += pass.accepted;
   };
   await engine.generate(job, () => {}, add);
   return sum;
@@ -97,48 +95,41 @@ const engine = await addon.load({
   treeNodes: MOST_NODES,
 });
 
+/** Figures of every arm over the prompts so far. */
+function figures(results) {
+  const round = (value) => Number(value.toFixed(3));
+  return Object.fromEntries(
+    Object.entries(results).map(([name, rows]) => {
+      const sum = (key) => rows.reduce((total, row) => total + row[key], 0);
+      const passes = sum('passes');
+      const tau = sum('tokens') / passes;
+      // Of a ratio of sums: the spread of its residuals.
+      const error = Math.sqrt(rows.reduce((total, row) => total + (row.tokens - tau * row.passes) ** 2, 0)) / passes;
+      const nodesPerPass = round(sum('nodes') / passes);
+      return [name, { tau: round(tau), standardError: round(error), passes, tokens: sum('tokens'), nodesPerPass }];
+    }),
+  );
+}
+
 const results = Object.fromEntries(Object.keys(ARMS).map((name) => [name, []]));
+mkdirSync(path.dirname(values.json), { recursive: true });
+let done = 0;
 for (const { id, tokens } of prompts(engine, Number(values.prompts))) {
   for (const [name, arm] of Object.entries(ARMS)) {
     const seeds = arm.temperature > 0 ? Number(values.seeds) : 1;
-    const total = { id, tokens: 0, passes: 0, drafted: 0, nodes: 0, accepted: 0 };
+    const total = { tokens: 0, passes: 0, nodes: 0 };
     for (let seed = 1; seed <= seeds; seed += 1) {
       const sum = await run(engine, arm, tokens, seed);
-      for (const key of Object.keys(sum)) total[key] += sum[key];
+      for (const key of Object.keys(total)) total[key] += sum[key];
     }
     if (total.passes > 0) results[name].push(total);
   }
+  done += 1;
+  const settings = { prompts: done, tokens: Number(values.tokens), seeds: Number(values.seeds), gamma: GAMMA };
+  const text = JSON.stringify({ settings, cpuLibrary: library, figures: figures(results) }, null, 2);
+  writeFileSync(values.json, `${text}\n`);
   process.stderr.write(`${id} `);
 }
 await engine.dispose();
 process.stderr.write('\n');
-
-const figures = Object.fromEntries(
-  Object.entries(results).map(([name, rows]) => {
-    const sum = (key) => rows.reduce((total, row) => total + row[key], 0);
-    const tau = sum('tokens') / sum('passes');
-    // Of a ratio of sums: the spread of its residuals.
-    const residuals = rows.map((row) => row.tokens - tau * row.passes);
-    const error = Math.sqrt(residuals.reduce((total, r) => total + r * r, 0)) / sum('passes');
-    const round = (value) => Number(value.toFixed(3));
-    return [
-      name,
-      {
-        tau: round(tau),
-        standardError: round(error),
-        passes: sum('passes'),
-        tokens: sum('tokens'),
-        nodesPerPass: round(sum('nodes') / sum('passes')),
-      },
-    ];
-  }),
-);
-mkdirSync(path.dirname(values.json), { recursive: true });
-const settings = {
-  prompts: Number(values.prompts),
-  tokens: Number(values.tokens),
-  seeds: Number(values.seeds),
-  gamma: GAMMA,
-};
-writeFileSync(values.json, `${JSON.stringify({ settings, cpuLibrary: library, figures }, null, 2)}\n`);
-console.table(figures);
+console.table(figures(results));

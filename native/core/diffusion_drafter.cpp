@@ -43,7 +43,7 @@ class Batch {
 
 /** Guesses kept of a slot: a tree of 256 nodes seldom asks for more. */
 constexpr int SLOT_GUESSES = 16;
-/** With it softmax comes nearest to the chance of being the target's best token. */
+/** A slot's likeliest token is the target's best one more often than its probability says. Chosen, not fitted. */
 constexpr double GREEDY_TEMPERATURE = 0.5;
 
 /** The slot's likeliest tokens with their probabilities at `temperature`, likeliest first. */

@@ -7,7 +7,8 @@ namespace specdiff {
 
 namespace {
 
-/** Chance that the first looked-up token is right, by tokens that matched (1, 2, …), and that each next one is. */
+/** Chance that the first looked-up token is right, by tokens that matched (1, 2, …), and that each next one is. Rough:
+ * they only order branches and nodes. */
 constexpr std::array<double, NgramIndex::LONGEST> FIRST = {0.35, 0.5, 0.6, 0.7, 0.75, 0.8, 0.8, 0.9};
 constexpr std::array<double, NgramIndex::LONGEST> NEXT = {0.7, 0.8, 0.85, 0.9, 0.9, 0.9, 0.9, 0.95};
 
