@@ -16,6 +16,8 @@ import {
 const LENGTH = 3;
 const LEAST_P = 1e-6;
 const TREE_NODES = 6;
+/** Seconds on a quiet machine. */
+const TIMEOUT_MS = 600_000;
 const folder = temporaryFolder();
 const targetPath = writeTinyTarget(folder);
 const { EngineProbe } = testAddon();
@@ -160,7 +162,7 @@ const cases: readonly {
 describe('sampled text follows the plain distribution', () => {
   let total = 0;
   for (const { name, drafter, options, sampling, samples, rule = 'auto', treeNodes } of cases) {
-    it(name, async () => {
+    it(name, { timeout: TIMEOUT_MS }, async () => {
       const engine = probe(name.replace(/\W+/g, '-'), options);
       const exact = engine.exact(job('none', sampling), LENGTH);
       expect(exact.reduce((sum, p) => sum + p, 0)).toBeCloseTo(1, 4);
@@ -185,7 +187,7 @@ describe('sampled text follows the plain distribution', () => {
     expect(total - (cases[0]?.samples ?? 0)).toBeGreaterThanOrEqual(200_000);
   });
 
-  it('and a broken acceptance rule is caught', async () => {
+  it('and a broken acceptance rule is caught', { timeout: TIMEOUT_MS }, async () => {
     const engine = probe('broken', anchored);
     const sampling = { temperature: 1, topK: 6 };
     const exact = engine.exact(job('none', sampling), LENGTH);
