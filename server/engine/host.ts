@@ -6,7 +6,7 @@ import { TokenDecoder } from './token-decoder';
 type Command<Name extends EngineCommand['command']> = Extract<EngineCommand, { command: Name }>;
 
 const VERBOSE = process.env['SPECDIFF_VERBOSE'] !== undefined;
-/** Trees have not paid on a CPU yet (docs/benchmarks.md). */
+/** No trees until a measurement says that they pay on this machine. */
 const CHAINS = 0;
 
 export class EngineHost {
