@@ -35,8 +35,11 @@ export interface EmittedToken {
 /** One target verification pass. */
 export interface VerificationStats {
   readonly drafter: ActiveDrafter;
+  /** Drafted tokens that could be accepted: of a tree those of its longest path. */
   readonly drafted: number;
   readonly accepted: number;
+  /** Drafted tokens that were verified: more than `drafted` for a tree. */
+  readonly nodes: number;
   readonly emitted: number;
   readonly draftMs: number;
   /** 0 for a generation's first pass, whose row came with the prefill (see passes.ts). */

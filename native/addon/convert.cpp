@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <exception>
 #include <filesystem>
 #include <limits>
 
@@ -68,6 +69,15 @@ BackendChoice backend_choice(const Napi::Object& object) {
     if (name == "vulkan") return BackendChoice::vulkan;
     if (name == "metal") return BackendChoice::metal;
     mistyped(object, "backend", "auto, cpu, cuda, vulkan or metal");
+}
+
+RuleChoice acceptance(const Napi::Object& object) {
+    const auto name = text(object, "acceptance");
+    try {
+        return rule_choice(name);
+    } catch (const std::exception& error) {
+        throw Napi::TypeError::New(object.Env(), error.what());
+    }
 }
 
 SamplingOptions sampling(const Napi::Object& object) {
@@ -150,6 +160,7 @@ LoadOptions load_options(const Napi::Object& options) {
     result.threads = std::clamp(integer(options, "threads"), 0, 512);
     result.context_tokens = std::max(integer(options, "contextTokens"), 0);
     result.learned = text_or_null(options, "learned");
+    result.tree_nodes = std::max(integer(options, "treeNodes"), 0);
     return result;
 }
 
@@ -160,6 +171,8 @@ Job job(const Napi::Object& options) {
     result.max_tokens = integer(options, "maxTokens");
     result.drafter = text(options, "drafter");
     result.draft_length = integer(options, "draftLength");
+    result.tree_nodes = integer(options, "treeNodes");
+    result.acceptance = acceptance(options);
     result.sampling = sampling(object_of(options, "sampling"));
     return result;
 }
@@ -267,6 +280,7 @@ Napi::Object to_js(Napi::Env env, const Pass& pass) {
     object.Set("drafter", pass.drafter);
     object.Set("drafted", pass.drafted);
     object.Set("accepted", pass.accepted);
+    object.Set("nodes", pass.nodes);
     object.Set("emitted", static_cast<double>(count));
     object.Set("draftMs", pass.draft_ms);
     object.Set("verifyMs", pass.verify_ms);

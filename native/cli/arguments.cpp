@@ -56,6 +56,8 @@ const std::map<std::string, Setter>& setters() {
          [](Arguments& a, const std::string& v) {
              a.backend.backend_directories.push_back(std::filesystem::u8path(v));
          }},
+        {"--tree-nodes", [](Arguments& a, const std::string& v) { a.load.tree_nodes = a.job.tree_nodes = integer(v); }},
+        {"--acceptance", [](Arguments& a, const std::string& v) { a.job.acceptance = rule_choice(v); }},
         {"--cpu-library", [](Arguments& a, const std::string& v) { a.backend.cpu_library = v; }},
         {"--prompt-file", [](Arguments& a, const std::string& v) { a.prompt_file = v; }},
         {"--drafter", [](Arguments& a, const std::string& v) { a.job.drafter = v; }},
@@ -95,6 +97,7 @@ std::string usage() {
            "Completes the raw prompt and prints the text, then one line of statistics as JSON.\n"
            "  --drafter none|ngram|diffusion|joint|causal|auto   --drafter-model FILE   --draft-length N (0: chosen "
            "while running)\n"
+           "  --tree-nodes N (0: chains)   --acceptance auto|tokens|block|match|hybrid (with a temperature)\n"
            "  --max-tokens N   --temperature X   --top-k N   --top-p X   --min-p X   --repetition-penalty X   --seed "
            "N\n"
            "  --threads N   --context N   --backend auto|cpu|cuda|vulkan|metal   --backend-directory DIR   "

@@ -25,6 +25,7 @@ struct Totals {
     int passes = 0;
     int drafted = 0;
     int accepted = 0;
+    int nodes = 0;
     double draft_ms = 0;
     double verify_ms = 0;
     /** Passes by drafter, γ and reason, as a JSON array's entries. */
@@ -72,6 +73,7 @@ std::string stats_line(const Arguments& arguments, const Totals& totals, const s
     line += ",\"tau\":" + (totals.passes > 0 ? number(static_cast<double>(totals.tokens) / totals.passes) : "null");
     line += ",\"draftAcceptance\":" +
             (totals.drafted > 0 ? number(static_cast<double>(totals.accepted) / totals.drafted) : "null");
+    line += ",\"nodes\":" + std::to_string(totals.nodes);
     line += ",\"tokensPerSecond\":" + (decode_ms > 0 ? number(1000 * decoded / decode_ms) : "null");
     line += ",\"draftMs\":" + number(totals.draft_ms) + ",\"verifyMs\":" + number(totals.verify_ms);
     line += ",\"promptTokens\":" + std::to_string(totals.prefill.prompt_tokens);
@@ -91,6 +93,7 @@ specdiff::JobResult generate(specdiff::Engine& engine, const specdiff::Job& job,
         totals.passes += 1;
         totals.drafted += pass.drafted;
         totals.accepted += pass.accepted;
+        totals.nodes += pass.nodes;
         totals.draft_ms += pass.draft_ms;
         totals.verify_ms += pass.verify_ms;
         totals.plans +=

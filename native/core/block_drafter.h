@@ -27,7 +27,10 @@ class BlockDrafter : public Drafter {
     virtual int vocabulary_size() const = 0;
 };
 
-/** The slot's token: its best in greedy jobs (a point mass), else drawn from its distribution, which becomes its q. */
+/**
+ * The slot's token: its best in greedy jobs and for rules that gain nothing from a drawn one (a point mass), else drawn
+ * from its distribution, which becomes its q.
+ */
 void append_slot(Tree& tree, const DenoisedSlot& slot, int vocabulary_size, const DraftContext& context);
 
 } // namespace specdiff

@@ -140,7 +140,7 @@ class CausalDrafter : public Drafter {
 
     /** As DenoisedSlot's; tokens that only one of the two models has are never drafted. */
     void append(Tree& tree, const TopTwo& top, const float* logits, const DraftContext& context) const {
-        if (context.temperature <= 0) return tree.append(top.best);
+        if (context.temperature <= 0 || !context.drawn) return tree.append(top.best);
         tree.q.emplace_back();
         softmax(logits, std::min(vocabulary_size_, own_vocabulary_), context.temperature, tree.q.back());
         tree.q.back().resize(static_cast<size_t>(vocabulary_size_), 0.0F);

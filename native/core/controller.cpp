@@ -259,8 +259,9 @@ void Controller::learn_places(const PassMeasure& pass) {
 void Controller::observe(const PassMeasure& pass) {
     ++passes_;
     const double slowness = costs_.slowness_ms();
-    const double cost = costs_.cost(pass.drafted + 1, pass.context);
-    costs_.add(pass.drafted + 1, pass.context, pass.target_ms);
+    const int rows = std::max(pass.drafted, pass.nodes) + 1;
+    const double cost = costs_.cost(rows, pass.context);
+    costs_.add(rows, pass.context, pass.target_ms);
     for (const auto token : pass.emitted)
         hindsight_.emitted(token, pass.greedy, survival_);
     emitted_ += static_cast<int>(pass.emitted.size());

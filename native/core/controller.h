@@ -77,8 +77,10 @@ struct PassMeasure {
     int context = 0;
     int drafted = 0;
     int accepted = 0;
+    /** Of a tree, where `drafted` is its longest path; 0 for a chain. */
+    int nodes = 0;
     double draft_ms = 0;
-    /** Time of the target's pass over drafted + 1 rows. */
+    /** Time of the target's pass over all drafted tokens and the root. */
     double target_ms = 0;
     /** Tokens of the pass in order, the target's own last; and what its places were judged by. */
     std::vector<int32_t> emitted;

@@ -1,5 +1,6 @@
 #include "decoder.h"
 
+#include "accept_greedy.h"
 #include "error.h"
 #include "log.h"
 
@@ -22,7 +23,8 @@ class SampledRows : public TargetRows {
     }
 
     const std::vector<float>& probabilities(int row, const std::vector<int32_t>& path) override {
-        sampler_.probabilities(logits(row), history(path), p_);
+        if (row != row_) sampler_.probabilities(logits(row), history(path), p_);
+        row_ = row;
         return p_;
     }
 
@@ -39,6 +41,8 @@ class SampledRows : public TargetRows {
     Sampler& sampler_;
     std::vector<int32_t> history_;
     size_t emitted_;
+    /** The row that `p_` is of: only one path leads to it. */
+    int row_ = NO_NODE;
     std::vector<float> p_;
 };
 
@@ -111,7 +115,10 @@ class Decoder::Run {
         emit(pass, Tree(), outcome);
     }
 
-    AcceptanceRule rule() const { return sampler_.greedy() ? AcceptanceRule(accept_greedy) : decoder_.sampled_rule_; }
+    AcceptanceRule rule() const {
+        if (sampler_.greedy()) return accept_greedy;
+        return decoder_.replaced_rule_ ? decoder_.replaced_rule_ : sampled_rule(job_.acceptance);
+    }
 
     void finish(FinishReason reason) {
         finished_ = true;
@@ -139,14 +146,12 @@ class Decoder::Run {
         SampledRows view(rows, sampler_, tokens_);
         const Outcome outcome = rule()(tree, view, rng_);
 
-        measure.drafted = static_cast<int>(tree.size());
+        measure.drafted = tree.depth();
+        measure.nodes = static_cast<int>(tree.size());
         measure.accepted = static_cast<int>(outcome.path.size());
-        const int kept = accepted_before_end(tree, outcome);
-        TapRows committed = rows.taps;
-        committed.count = kept + 1;
+        const auto committed = target_.commit(before_end(tree, outcome));
         for (auto* drafter : fed_)
             drafter->rows(committed);
-        target_.commit(kept);
         pass.verify_ms = decoder_.clock_() - start;
         for (const int node : outcome.path)
             measure.emitted.push_back(tree.nodes[static_cast<size_t>(node)].token);
@@ -161,7 +166,9 @@ class Decoder::Run {
         active_ = nullptr;
         if (usable_.empty()) return {};
         const double start = decoder_.clock_();
-        const DraftContext context{tokens_, decoder_.lookup_, job_.sampling.temperature, rng_};
+        const DraftContext context{tokens_, decoder_.lookup_, job_.sampling.temperature, rng_,
+                                   wants_drawn_drafts(job_.acceptance)};
+        const int nodes = std::min(job_.tree_nodes, target_.tree_nodes());
         std::vector<Candidate> candidates;
         std::vector<Drafter*> drafters;
         look_round(context, candidates, drafters);
@@ -184,7 +191,9 @@ class Decoder::Run {
             const Controller::Cut cut(decoder_.controller_, {may_be_empty, situation.greedy, situation.context},
                                       candidates[chosen].drafter);
             const double begun = decoder_.clock_();
-            draft = drafted(*drafters[chosen], context, {plan.length, exactly ? nullptr : &cut});
+            // A tree's size is its nodes'; its paths may be as long as they like.
+            if (nodes > 0) plan.length = candidates[chosen].max_length;
+            draft = drafted(*drafters[chosen], context, {plan.length, exactly || nodes > 0 ? nullptr : &cut, nodes});
             measure.draft_ms = decoder_.clock_() - begun;
             measure.drafter = candidates[chosen].drafter;
             measure.outlook = candidates[chosen].outlook;
@@ -227,21 +236,20 @@ class Decoder::Run {
         }
     }
 
-    /** Accepted tokens whose rows stay in the cache: those before an end-of-generation token. */
-    int accepted_before_end(const Tree& tree, const Outcome& outcome) const {
-        int count = 0;
-        for (const int node : outcome.path) {
-            if (target_.vocabulary().ends_generation(tree.nodes[static_cast<size_t>(node)].token)) break;
-            ++count;
-        }
-        return count;
+    /** Accepted nodes whose rows stay in the cache: those before an end-of-generation token. */
+    std::vector<int> before_end(const Tree& tree, const Outcome& outcome) const {
+        const auto end = std::find_if(outcome.path.begin(), outcome.path.end(), [&](int node) {
+            return target_.vocabulary().ends_generation(tree.at(node).token);
+        });
+        return {outcome.path.begin(), end};
     }
 
     void emit(Pass& pass, const Tree& tree, const Outcome& outcome) {
-        pass.drafted = static_cast<int>(tree.size());
-        const bool complete = outcome.path.size() == tree.size();
+        pass.drafted = tree.depth();
+        pass.nodes = static_cast<int>(tree.size());
+        const bool complete = tree.first_child(outcome.path.empty() ? ROOT : outcome.path.back()) == NO_NODE;
         for (const int node : outcome.path)
-            add(pass, tree.nodes[static_cast<size_t>(node)].token, Origin::draft);
+            add(pass, tree.at(node).token, Origin::draft);
         const Origin own = tree.empty() ? Origin::plain : complete ? Origin::bonus : Origin::correction;
         add(pass, outcome.next, own);
         for (const auto& token : pass.tokens)

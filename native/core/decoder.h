@@ -28,7 +28,11 @@ struct Job {
     std::string drafter = NO_DRAFTER;
     /** γ; 0 lets the controller choose; with "auto" the most it may choose. */
     int draft_length = 0;
+    /** Nodes of the trees to draft, at most the target's tree_nodes(); 0 for chains. */
+    int tree_nodes = 0;
     SamplingOptions sampling;
+    /** Acceptance rule with a temperature; greedy jobs have their own. */
+    RuleChoice acceptance = RuleChoice::automatic;
 };
 
 struct PrefillStats {
@@ -56,8 +60,11 @@ struct EmittedToken {
 struct Pass {
     /** The drafter that wrote the draft; "none" for a plain pass. */
     std::string drafter = NO_DRAFTER;
+    /** Tokens that could have been accepted: of a tree those of its longest path. */
     int drafted = 0;
     int accepted = 0;
+    /** Drafted tokens that were verified; more than `drafted` for a tree. */
+    int nodes = 0;
     double draft_ms = 0;
     double verify_ms = 0;
     std::vector<EmittedToken> tokens;
@@ -81,8 +88,8 @@ class Decoder {
   public:
     Decoder(Target& target, std::vector<std::unique_ptr<Drafter>>& drafters, Controller& controller, Clock clock);
 
-    /** Replaces the acceptance rule of sampled jobs (others that are exact, or broken ones in tests). */
-    void set_acceptance_rule(AcceptanceRule rule) { sampled_rule_ = std::move(rule); }
+    /** For tests: replaces the acceptance rule that sampled jobs ask for; nullptr gives it back to them. */
+    void set_acceptance_rule(AcceptanceRule rule) { replaced_rule_ = std::move(rule); }
 
     /** Events come on the calling thread. @throws Error. */
     FinishReason run(const Job& job, const JobEvents& events);
@@ -96,7 +103,7 @@ class Decoder {
     Clock clock_;
     /** The running job's texts. */
     NgramIndex lookup_;
-    AcceptanceRule sampled_rule_ = accept_sampled;
+    AcceptanceRule replaced_rule_;
 };
 
 } // namespace specdiff

@@ -2,6 +2,7 @@
 
 #include "error.h"
 #include "log.h"
+#include "lookup_branches.h"
 #include "outlook.h"
 #include "sampler.h"
 
@@ -39,6 +40,27 @@ class Batch {
   private:
     llama_batch batch_;
 };
+
+/** Guesses kept of a slot: a tree of 256 nodes seldom asks for more. */
+constexpr int SLOT_GUESSES = 16;
+/** A slot's likeliest token is the target's best one more often than its probability says. Chosen, not fitted. */
+constexpr double GREEDY_TEMPERATURE = 0.5;
+
+/** The slot's likeliest tokens with their probabilities at `temperature`, likeliest first. */
+std::vector<Guess> likeliest(const float* logits, int size, double temperature) {
+    std::vector<float> p;
+    softmax(logits, size, temperature, p);
+    std::vector<Guess> guesses;
+    for (int32_t token = 0; token < size; ++token) {
+        const double chance = p[static_cast<size_t>(token)];
+        if (guesses.size() == SLOT_GUESSES && chance <= guesses.back().chance) continue;
+        const auto place = std::find_if(guesses.begin(), guesses.end(),
+                                        [chance](const Guess& guess) { return guess.chance < chance; });
+        guesses.insert(place, {token, chance});
+        if (guesses.size() > SLOT_GUESSES) guesses.pop_back();
+    }
+    return guesses;
+}
 
 class DiffusionDrafter : public BlockDrafter {
   public:
@@ -134,6 +156,7 @@ class DiffusionDrafter : public BlockDrafter {
     Draft propose(const DraftContext& context, const Budget& budget) override {
         const int wanted = std::min(budget.tokens, max_draft_length());
         const auto slots = denoise(context, wanted, context.lookup.copy(match_, wanted));
+        if (budget.nodes > 0) return {grown(slots, budget.nodes, context), {}};
         std::vector<Slot> judged;
         for (const auto& slot : slots) {
             const int place = static_cast<int>(judged.size());
@@ -194,6 +217,18 @@ class DiffusionDrafter : public BlockDrafter {
         }
     }
 
+    /** The likeliest paths through the slots, and the looked-up one: none is drawn, so all are point masses. */
+    Tree grown(const std::vector<DenoisedSlot>& slots, int nodes, const DraftContext& context) const {
+        Guesses guesses;
+        // The chance of being the target's choice: greedy, that of being its best token.
+        const double temperature = context.temperature > 0 ? context.temperature : GREEDY_TEMPERATURE;
+        for (const auto& slot : slots)
+            guesses.slots.push_back(likeliest(slot.logits, vocabulary_size_, temperature));
+        const auto length = static_cast<int>(slots.size());
+        guesses.branches = lookup_branches(context.lookup, match_, length, 1);
+        return tree_of(grow(guesses, length, nodes), nodes);
+    }
+
     std::string name_ = "diffusion";
     Model model_;
     DrafterMetadata metadata_;
@@ -216,7 +251,7 @@ class DiffusionDrafter : public BlockDrafter {
 } // namespace
 
 void append_slot(Tree& tree, const DenoisedSlot& slot, int vocabulary_size, const DraftContext& context) {
-    if (context.temperature <= 0) return tree.append(slot.best);
+    if (context.temperature <= 0 || !context.drawn) return tree.append(slot.best);
     tree.q.emplace_back();
     softmax(slot.logits, vocabulary_size, context.temperature, tree.q.back());
     tree.append(draw(tree.q.back(), context.rng), static_cast<int>(tree.q.size()) - 1);

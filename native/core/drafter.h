@@ -22,6 +22,8 @@ struct DraftContext {
     /** Temperature that the target samples with; 0 is greedy. */
     double temperature;
     Rng& rng;
+    /** The acceptance rule gains from tokens drawn from q; without, each slot's best is drafted, as a point mass. */
+    bool drawn = true;
 };
 
 /**
@@ -48,10 +50,12 @@ class Judge {
 
 /** How much may be drafted. */
 struct Budget {
-    /** γ: the most. */
+    /** γ: the most; of a tree, tokens of its longest path. */
     int tokens = 0;
     /** Null where exactly γ tokens are wanted. */
     const Judge* judge = nullptr;
+    /** Nodes of a tree; 0 for a chain. A drafter that grows no trees drafts a chain. */
+    int nodes = 0;
 };
 
 /** What a place of a draft was judged by. */

@@ -42,8 +42,11 @@ Engine::Engine(const LoadOptions& options) {
     if (!options.drafter_path.empty()) load_drafter(options.drafter_path, file);
 
     pool_ = std::make_unique<ThreadPool>(options.threads);
-    target_ = std::make_unique<Target>(std::move(model), *pool_, options.context_tokens,
-                                       drafter_metadata_ ? drafter_metadata_->taps : std::vector<int32_t>());
+    TargetOptions target_options;
+    target_options.context_tokens = options.context_tokens;
+    if (drafter_metadata_) target_options.taps = drafter_metadata_->taps;
+    target_options.tree_nodes = options.tree_nodes;
+    target_ = std::make_unique<Target>(std::move(model), *pool_, target_options);
     try {
         drafters_ = make_drafters({*target_, *pool_, drafter_model_, drafter_metadata_});
     } catch (const Error& error) {
@@ -139,9 +142,8 @@ void Engine::calibrate_drafts() {
             for (int i = 0; i < WARM_UP_PASSES; ++i) {
                 tokens.assign(1, 0);
                 drafter->truncate(0);
-                const auto& rows = target_->verify(0, Tree(), Want::argmax);
-                drafter->rows(rows.taps);
-                target_->commit(0);
+                target_->verify(0, Tree(), Want::argmax);
+                drafter->rows(target_->commit({}));
                 tokens.push_back(0);
                 const DraftContext context{tokens, lookup, 0, rng};
                 if (!drafter->outlook(context)) break;

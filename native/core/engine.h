@@ -26,6 +26,8 @@ struct LoadOptions {
     int context_tokens = 0;
     /** What an engine with the same files on this machine had learned (Engine::learned()); empty for nothing. */
     std::string learned;
+    /** Most nodes of a tree that jobs may ask for; 0 for chains alone. */
+    int tree_nodes = 0;
 };
 
 struct TargetDescription {

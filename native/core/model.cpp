@@ -41,6 +41,10 @@ bool Model::can_roll_back() const {
     return !llama_model_is_recurrent(model_.get()) && !llama_model_is_hybrid(model_.get());
 }
 
+bool Model::can_branch() const {
+    return can_roll_back() && llama_model_n_swa(model_.get()) == 0;
+}
+
 std::string Model::metadata(const char* key) const {
     std::array<char, 512> value{};
     const auto length = llama_model_meta_val_str(model_.get(), key, value.data(), value.size());

@@ -26,6 +26,8 @@ class Model {
     bool causal() const;
     /** Rows can be taken back after a rejected draft; recurrent state can't. */
     bool can_roll_back() const;
+    /** Several continuations can share a cache; with a sliding window llama.cpp would run out of cells. */
+    bool can_branch() const;
     /** A metadata value as text; empty where it is missing. */
     std::string metadata(const char* key) const;
 

@@ -1,5 +1,6 @@
 #include "ngram_drafter.h"
 
+#include "lookup_branches.h"
 #include "outlook.h"
 
 #include <limits>
@@ -31,6 +32,11 @@ class NgramDrafter : public Drafter {
 
     Draft propose(const DraftContext& context, const Budget& budget) override {
         Draft draft;
+        if (budget.nodes > 0) {
+            const auto branches = lookup_branches(context.lookup, match_, budget.tokens, BRANCHES);
+            draft.tree = tree_of(grow({{}, branches}, budget.tokens, budget.nodes), budget.nodes);
+            return draft;
+        }
         for (const auto token : context.lookup.copy(match_, budget.tokens))
             draft.tree.append(token);
         return draft;
@@ -39,6 +45,7 @@ class NgramDrafter : public Drafter {
   private:
     /** More rows than this no target verifies cheaply enough. */
     static constexpr int LONGEST_DRAFT = 32;
+    static constexpr int BRANCHES = 2;
 
     NgramIndex::Match match_;
     /** Drafts in a row that were accepted whole. */

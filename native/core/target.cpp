@@ -12,16 +12,31 @@
 
 namespace specdiff {
 
-Target::Target(Model model, ThreadPool& threads, int context_tokens, std::vector<int32_t> taps)
-    : model_(std::move(model)), threads_(threads), vocabulary_(model_.get()), taps_(std::move(taps)),
-      context_(nullptr, llama_free) {
+namespace {
+
+/** Cells for rows of rejected branches, in trees: so many trees can leave all their nodes behind. */
+constexpr int TREES_OF_DEAD_CELLS = 8;
+/** A text behind dead cells of at most so many tokens is evaluated anew with the next prompt to be rid of them. */
+constexpr int SHORT_TAIL = 64;
+
+} // namespace
+
+Target::Target(Model model, ThreadPool& threads, const TargetOptions& options)
+    : model_(std::move(model)), threads_(threads), vocabulary_(model_.get()), taps_(options.taps),
+      context_(nullptr, llama_free),
+      tree_nodes_(model_.can_branch() ? std::clamp(options.tree_nodes, 0, MOST_TREE_NODES) : 0) {
     if (!model_.causal())
         throw Error("The target does not write text from left to right: choose a causal language model.");
     auto params = llama_context_default_params();
-    context_tokens_ =
-        context_tokens > 0 ? std::min(context_tokens, model_.trained_context()) : model_.trained_context();
-    params.n_ctx = static_cast<uint32_t>(context_tokens_);
-    params.n_outputs_max = MAX_ROWS; // the default reserves logits for a whole batch: 100 MB for a small model
+    context_tokens_ = options.context_tokens > 0 ? std::min(options.context_tokens, model_.trained_context())
+                                                 : model_.trained_context();
+    params.n_ctx = static_cast<uint32_t>(context_tokens_ + tree_nodes_ * (TREES_OF_DEAD_CELLS + 1));
+    // The default reserves logits for a whole batch: 100 MB for a small model.
+    params.n_outputs_max = static_cast<uint32_t>(std::max(MAX_ROWS, Branches::sequences(tree_nodes_)));
+    if (tree_nodes_ > 0) {
+        params.n_seq_max = static_cast<uint32_t>(Branches::sequences(tree_nodes_));
+        params.kv_unified = true; // all sequences in one row of cells
+    }
     params.n_threads = threads.threads();
     params.n_threads_batch = threads.threads();
     params.abort_callback = [](void* flag) {
@@ -38,7 +53,8 @@ Target::Target(Model model, ThreadPool& threads, int context_tokens, std::vector
     for (const auto layer : taps_)
         llama_set_embeddings_layer_inp(context_.get(), static_cast<uint32_t>(layer), true);
     chunk_ = static_cast<int>(llama_n_ubatch(context_.get()));
-    batch_ = std::make_unique<llama_batch>(llama_batch_init(std::max(chunk_, MAX_ROWS), 0, 1));
+    batch_ = std::make_unique<llama_batch>(
+        llama_batch_init(std::max(chunk_, MAX_ROWS), 0, Branches::sequences(tree_nodes_)));
 }
 
 Target::~Target() {
@@ -56,6 +72,7 @@ int Target::reusable_prefix(const std::vector<int32_t>& tokens) const {
 /** Removes every row from `length` on; a memory that can't give up a part (recurrent state) loses everything. */
 bool Target::truncate(int length) {
     pending_.clear();
+    branches_.truncate(context_.get(), length);
     if (!llama_memory_seq_rm(llama_get_memory(context_.get()), 0, length, -1)) {
         forget();
         return false;
@@ -66,28 +83,51 @@ bool Target::truncate(int length) {
 
 void Target::forget() {
     llama_memory_clear(llama_get_memory(context_.get()), true);
+    branches_.reset();
     cached_.clear();
     pending_.clear();
 }
 
-/** One llama_decode of at most a chunk; rows from `first_output` on get logits. A failure leaves no row of it behind.
- */
+/** One llama_decode of at most a chunk; rows from `first_output` on get logits. */
 void Target::decode(const int32_t* tokens, int count, int position, int first_output) {
-    if (cancelled()) throw Cancelled();
     batch_->n_tokens = count;
     for (int i = 0; i < count; ++i) {
         batch_->token[i] = tokens[i];
         batch_->pos[i] = position + i;
         batch_->n_seq_id[i] = 1;
-        batch_->seq_id[i][0] = 0;
+        batch_->seq_id[i][0] = Branches::TRUNK;
         batch_->logits[i] = i >= first_output ? 1 : 0;
+    }
+    run_batch(position);
+}
+
+/** One llama_decode of the pending root and tree, its root at `position`. */
+void Target::decode_tree(int position) {
+    const auto& sequences = branches_.open(context_.get(), pending_tree_, position);
+    batch_->n_tokens = static_cast<int32_t>(pending_.size());
+    for (size_t i = 0; i < pending_.size(); ++i) {
+        const int parent = i == 0 ? ROOT : pending_tree_.nodes[i - 1].parent;
+        batch_->token[i] = pending_[i];
+        batch_->pos[i] = i == 0 ? position : batch_->pos[parent + 1] + 1;
+        batch_->n_seq_id[i] = static_cast<int32_t>(sequences[i].size());
+        std::copy(sequences[i].begin(), sequences[i].end(), batch_->seq_id[i]);
+        batch_->logits[i] = 1;
+    }
+    run_batch(position);
+}
+
+/** A failure leaves no row of the batch behind. */
+void Target::run_batch(int position) {
+    if (cancelled()) {
+        branches_.truncate(context_.get(), position);
+        throw Cancelled();
     }
     const LogCapture captured;
     const int result = threads_.decode(context_.get(), *batch_);
     if (result == 0) return;
     truncate(cached_tokens());
     if (result == 2) throw Cancelled();
-    throw Error("The target could not evaluate " + std::to_string(count) + " tokens at position " +
+    throw Error("The target could not evaluate " + std::to_string(batch_->n_tokens) + " tokens at position " +
                 std::to_string(position) + " (code " + std::to_string(result) + ", " + captured.reason() +
                 "): shorten the prompt or restart the engine.");
 }
@@ -118,6 +158,10 @@ Prefill Target::prefill(const std::vector<int32_t>& tokens, int reuse_limit, con
     }
     // The last token is evaluated again even when it is cached: its row's logits start the generation.
     int reuse = std::min({reusable_prefix(tokens), reuse_limit, length - 1});
+    if (branches_.dead_cells() > 0 && reuse - branches_.rows_before_dead() <= SHORT_TAIL) {
+        reuse = std::min(reuse, branches_.rows_before_dead());
+        branches_.free_dead(context_.get());
+    }
     if (reuse < cached_tokens() && !truncate(reuse)) reuse = 0;
     on_start(reuse);
 
@@ -134,28 +178,80 @@ Prefill Target::prefill(const std::vector<int32_t>& tokens, int reuse_limit, con
     return result;
 }
 
+/** Frees the dead cells when the next tree might not find enough: the text behind them is evaluated anew. */
+void Target::make_room() {
+    if (branches_.dead_cells() <= tree_nodes_ * (TREES_OF_DEAD_CELLS - 1)) return;
+    const auto first = branches_.rows_before_dead();
+    const std::vector<int32_t> tail(cached_.begin() + first, cached_.end());
+    branches_.free_dead(context_.get());
+    truncate(first);
+    for (size_t done = 0; done < tail.size(); done += static_cast<size_t>(chunk_)) {
+        const int count = std::min(chunk_, static_cast<int>(tail.size() - done));
+        decode(tail.data() + done, count, cached_tokens(), count);
+        const auto start = tail.begin() + static_cast<std::ptrdiff_t>(done);
+        cached_.insert(cached_.end(), start, start + count);
+    }
+}
+
 const PassRows& Target::verify(int32_t root, const Tree& tree, Want /*want*/) {
-    if (!tree.is_chain()) throw Error("Only chains can be verified yet: use a drafter that proposes one.");
+    const bool chain = tree.is_chain();
+    const int most = chain ? MAX_ROWS - 1 : tree_nodes_;
     const int count = static_cast<int>(tree.size()) + 1;
-    if (count > MAX_ROWS) throw Error("A draft may hold at most " + std::to_string(MAX_ROWS - 1) + " tokens.");
+    if (count > most + 1) throw Error("A draft may hold at most " + std::to_string(most) + " tokens here.");
+    if (!chain) make_room();
     pending_.assign(1, root);
     for (const auto& node : tree.nodes)
         pending_.push_back(node.token);
     const int position = cached_tokens();
-    decode(pending_.data(), count, position, 0);
+    if (chain) {
+        pending_tree_.nodes.clear();
+        decode(pending_.data(), count, position, 0);
+    } else {
+        pending_tree_.nodes = tree.nodes;
+        decode_tree(position);
+    }
     rows_.logits.clear();
     for (int i = 0; i < count; ++i)
         rows_.logits.push_back(llama_get_logits_ith(context_.get(), i));
-    rows_.taps = taps_.empty() ? TapRows{position, count, {}} : taps_of(position, count);
     return rows_;
 }
 
-void Target::commit(int accepted) {
-    const auto kept = std::min(static_cast<size_t>(accepted) + 1, pending_.size());
-    cached_.insert(cached_.end(), pending_.begin(), pending_.begin() + static_cast<std::ptrdiff_t>(kept));
-    const bool complete = kept == pending_.size();
-    pending_.clear();
-    if (!complete) truncate(cached_tokens());
+/** Taps of the root and of a path through the last verify(), in order. */
+TapRows Target::gathered_taps(const std::vector<int>& path) {
+    const int position = cached_tokens();
+    const auto count = static_cast<int>(path.size()) + 1;
+    if (taps_.empty()) return {position, count, {}};
+    auto rows = taps_of(position, count);
+    if (path.empty() || path.back() == count - 2) return rows; // they lie beside each other
+    const auto width = static_cast<size_t>(model_.width());
+    gathered_.resize(taps_.size());
+    for (size_t tap = 0; tap < taps_.size(); ++tap) {
+        auto& values = gathered_[tap];
+        values.assign(rows.taps[tap], rows.taps[tap] + width);
+        for (const int node : path) {
+            const float* row = rows.taps[tap] + (static_cast<size_t>(node) + 1) * width;
+            values.insert(values.end(), row, row + width);
+        }
+        rows.taps[tap] = values.data();
+    }
+    return rows;
+}
+
+TapRows Target::commit(const std::vector<int>& path) {
+    auto taps = gathered_taps(path);
+    cached_.push_back(pending_.front());
+    for (const int node : path)
+        cached_.push_back(pending_[static_cast<size_t>(node) + 1]);
+    const bool complete = path.size() + 1 == pending_.size();
+    if (!pending_tree_.empty()) {
+        branches_.commit(context_.get(), pending_tree_, path);
+        pending_tree_.nodes.clear();
+        pending_.clear();
+    } else {
+        pending_.clear();
+        if (!complete) truncate(cached_tokens());
+    }
+    return taps;
 }
 
 } // namespace specdiff

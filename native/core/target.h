@@ -1,5 +1,6 @@
 #pragma once
 
+#include "branches.h"
 #include "model.h"
 #include "threads.h"
 #include "tree.h"
@@ -18,7 +19,7 @@ namespace specdiff {
 /** What the caller will read of each row. `argmax` may let a backend skip the logits; here both come from them. */
 enum class Want { argmax, logits };
 
-/** Tapped hidden states of consecutive evaluated rows, in the target's own buffers: read them before the next pass. */
+/** Tapped hidden states of rows of text in order, in the target's own buffers: read them before the next pass. */
 struct TapRows {
     /** Position of the first row. */
     int position = 0;
@@ -30,7 +31,6 @@ struct TapRows {
 /** Rows of one verify(): row 0 follows the root, row i + 1 follows node i. Valid until the next pass. */
 struct PassRows {
     std::vector<const float*> logits;
-    TapRows taps;
 };
 
 struct Prefill {
@@ -40,14 +40,26 @@ struct Prefill {
     const float* logits = nullptr;
 };
 
-/** The target model: a context with one sequence, its prefix cache and its tapped hidden states. */
+/** What a target's context is made for. */
+struct TargetOptions {
+    /** 0 takes the model's own. */
+    int context_tokens = 0;
+    /** Layers whose input is read with each pass; empty for none. */
+    std::vector<int32_t> taps;
+    /** Most nodes of a tree; 0 for chains alone, which then cost what they cost without trees. */
+    int tree_nodes = 0;
+};
+
+/** The target model: a context with one text, its prefix cache and its tapped hidden states. */
 class Target {
   public:
-    /** Most rows of one pass, root included. */
+    /** Most rows of a chain's pass, root included. */
     static constexpr int MAX_ROWS = 64;
+    /** Most nodes of a tree: llama.cpp knows 256 sequences. */
+    static constexpr int MOST_TREE_NODES = 254;
 
-    /** `taps`: layers whose input is read with each pass; empty for none. @throws Error where memory is short. */
-    Target(Model model, ThreadPool& threads, int context_tokens, std::vector<int32_t> taps);
+    /** @throws Error where memory is short. */
+    Target(Model model, ThreadPool& threads, const TargetOptions& options);
     ~Target();
     Target(const Target&) = delete;
     Target& operator=(const Target&) = delete;
@@ -57,6 +69,10 @@ class Target {
     llama_context* context() const { return context_.get(); }
     int context_tokens() const { return context_tokens_; }
     int cached_tokens() const { return static_cast<int>(cached_.size()); }
+    /** Most nodes of a tree; 0 where only chains can be verified. */
+    int tree_nodes() const { return tree_nodes_; }
+    /** Cells that rejected rows of trees hold. */
+    int dead_cells() const { return branches_.dead_cells(); }
 
     /** Ends the running pass; every pass throws Cancelled until clear_cancel(). May be called from any thread. */
     void cancel() { cancelled_.store(true, std::memory_order_relaxed); }
@@ -74,17 +90,25 @@ class Target {
     Prefill prefill(const std::vector<int32_t>& tokens, int reuse_limit, const std::function<void(int)>& on_start,
                     const std::function<void(const TapRows&)>& on_rows);
 
-    /** Evaluates the root and a chain in one pass. @throws Cancelled (nothing is kept), Error. */
+    /** Evaluates the root and a chain or tree in one pass. @throws Cancelled (nothing is kept), Error. */
     const PassRows& verify(int32_t root, const Tree& tree, Want want);
-    /** Keeps the root's row and the first `accepted` nodes' of the last verify(), removes the others. */
-    void commit(int accepted);
+    /**
+     * Keeps the rows of the root and of `path`, nodes of the last verify() from the root on, and removes the others.
+     * Later rows are then what they are after the same tokens evaluated as a chain. Returns the kept rows' taps.
+     * @throws Cancelled, Error where dead cells have to be freed and the text behind them evaluated anew.
+     */
+    TapRows commit(const std::vector<int>& path);
     /** Empties the cache. */
     void forget();
 
   private:
     void decode(const int32_t* tokens, int count, int position, int first_output);
+    void decode_tree(int position);
+    void run_batch(int position);
     TapRows taps_of(int position, int count) const;
+    TapRows gathered_taps(const std::vector<int>& path);
     bool truncate(int length);
+    void make_room();
 
     Model model_;
     ThreadPool& threads_;
@@ -95,11 +119,17 @@ class Target {
     std::unique_ptr<llama_batch> batch_;
     int context_tokens_ = 0;
     int chunk_ = 0;
+    int tree_nodes_ = 0;
+    Branches branches_;
     /** Tokens whose rows are in the cache and committed. */
     std::vector<int32_t> cached_;
-    /** Tokens of the last verify(), not committed yet. */
+    /** Tokens of the last verify(), not committed yet, root first. */
     std::vector<int32_t> pending_;
+    /** Their tree, where it is no chain. */
+    Tree pending_tree_;
     PassRows rows_;
+    /** For each tap: rows of a path that do not lie beside each other. */
+    std::vector<std::vector<float>> gathered_;
 };
 
 } // namespace specdiff

@@ -1,69 +1,55 @@
 #include "verifier.h"
 
+#include "accept_block.h"
+#include "accept_hybrid.h"
+#include "accept_match.h"
+#include "accept_tokens.h"
 #include "error.h"
-#include "sampler.h"
 
-#include <algorithm>
+#include <map>
 
 namespace specdiff {
 
 namespace {
 
-void require_chain(const Tree& tree) {
-    if (!tree.is_chain()) throw Error("Only chains can be verified yet: use a drafter that proposes one.");
-}
-
-/** norm(max(p − q, 0)) up to its norm; p itself where rounding leaves nothing. */
-std::vector<float> residual(const std::vector<float>& p, const Tree& tree, const Node& node) {
-    std::vector<float> rest = p;
-    if (node.q == POINT_MASS) {
-        rest[static_cast<size_t>(node.token)] = 0;
-    } else {
-        const auto& q = tree.q[static_cast<size_t>(node.q)];
-        for (size_t i = 0; i < rest.size(); ++i)
-            rest[i] = std::max(rest[i] - q[i], 0.0F);
-    }
-    const bool empty = std::none_of(rest.begin(), rest.end(), [](float value) { return value > 0; });
-    return empty ? p : rest;
+/** Which of two exact rules judges may depend on the kinds of q: those are no samples. */
+Outcome accept_automatic(const Tree& tree, TargetRows& rows, Rng& rng) {
+    return tree.q.empty() ? accept_tokens(tree, rows, rng) : accept_block(tree, rows, rng);
 }
 
 } // namespace
 
-Outcome accept_greedy(const Tree& tree, TargetRows& rows, Rng& /*rng*/) {
-    require_chain(tree);
-    Outcome outcome;
-    std::vector<int32_t> path;
-    outcome.next = rows.best(ROOT, path);
-    for (int i = 0; i < static_cast<int>(tree.size()); ++i) {
-        const auto token = tree.nodes[static_cast<size_t>(i)].token;
-        if (token != outcome.next) break;
-        outcome.path.push_back(i);
-        path.push_back(token);
-        outcome.next = rows.best(i, path);
+RuleChoice rule_choice(const std::string& name) {
+    static const std::map<std::string, RuleChoice> choices = {{"auto", RuleChoice::automatic},
+                                                              {"tokens", RuleChoice::tokens},
+                                                              {"block", RuleChoice::block},
+                                                              {"match", RuleChoice::match},
+                                                              {"hybrid", RuleChoice::hybrid}};
+    const auto found = choices.find(name);
+    if (found == choices.end()) {
+        throw Error("The acceptance rule must be auto, tokens, block, match or hybrid, not " + name + ".");
     }
-    return outcome;
+    return found->second;
 }
 
-Outcome accept_sampled(const Tree& tree, TargetRows& rows, Rng& rng) {
-    require_chain(tree);
-    Outcome outcome;
-    std::vector<int32_t> path;
-    int row = ROOT;
-    for (int i = 0; i < static_cast<int>(tree.size()); ++i) {
-        const Node& node = tree.nodes[static_cast<size_t>(i)];
-        const auto token = static_cast<size_t>(node.token);
-        const auto& p = rows.probabilities(row, path);
-        const double q = node.q == POINT_MASS ? 1.0 : tree.q[static_cast<size_t>(node.q)][token];
-        if (rng.uniform() * q >= p[token]) {
-            outcome.next = draw(residual(p, tree, node), rng);
-            return outcome;
-        }
-        outcome.path.push_back(i);
-        path.push_back(node.token);
-        row = i;
+AcceptanceRule sampled_rule(RuleChoice choice) {
+    switch (choice) {
+    case RuleChoice::tokens:
+        return accept_tokens;
+    case RuleChoice::block:
+        return accept_block;
+    case RuleChoice::match:
+        return accept_match;
+    case RuleChoice::hybrid:
+        return accept_hybrid;
+    case RuleChoice::automatic:
+        break;
     }
-    outcome.next = draw(rows.probabilities(row, path), rng);
-    return outcome;
+    return accept_automatic;
+}
+
+bool wants_drawn_drafts(RuleChoice choice) {
+    return choice != RuleChoice::match;
 }
 
 } // namespace specdiff

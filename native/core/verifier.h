@@ -1,50 +1,24 @@
 #pragma once
 
-#include "rng.h"
-#include "tree.h"
+#include "acceptance.h"
 
-#include <cstdint>
-#include <functional>
-#include <vector>
+#include <string>
 
 namespace specdiff {
 
-/** The target's answer for one pass: row ROOT follows the root, row i follows node i. */
-class TargetRows {
-  public:
-    TargetRows() = default;
-    virtual ~TargetRows() = default;
-    TargetRows(const TargetRows&) = delete;
-    TargetRows& operator=(const TargetRows&) = delete;
+/** Rules for sampled jobs, by what a job may ask for. */
+enum class RuleChoice { automatic, tokens, block, match, hybrid };
 
-    /** Greedy choice after `path`, the drafted tokens accepted so far (penalties depend on them). */
-    virtual int32_t best(int row, const std::vector<int32_t>& path) = 0;
-    /** p [V] after `path`; valid until the next call. */
-    virtual const std::vector<float>& probabilities(int row, const std::vector<int32_t>& path) = 0;
-};
-
-/** What one verification decided. */
-struct Outcome {
-    /** Accepted nodes, from the root on. */
-    std::vector<int> path;
-    /** The target's own token after them: a correction, or a bonus where the whole draft was accepted. */
-    int32_t next = 0;
-};
-
-/** Turns a draft and the target's rows into emitted tokens; exact rules keep the target's distribution. */
-using AcceptanceRule = std::function<Outcome(const Tree&, TargetRows&, Rng&)>;
-
-/** Greedy: a node is accepted when it is the target's own choice. Draws nothing. @throws Error for trees that are no
- * chains. */
-Outcome accept_greedy(const Tree& tree, TargetRows& rows, Rng& rng);
+/** "auto", "tokens", "block", "match" or "hybrid". @throws Error for another name. */
+RuleChoice rule_choice(const std::string& name);
 
 /**
- * Speculative sampling on a chain (Leviathan et al. 2023, arXiv 2211.17192, Algorithm 1): x is accepted with
- * probability min(1, p(x)/q(x)); a rejected one is replaced by a draw from norm(max(p − q, 0)). With q a point mass
- * that is: accept with p(x), else draw from p without x. Draws one uniform number a tested node and one for the token
- * after the last.
- * @throws Error for trees that are no chains.
+ * `automatic`: block verification where a draft has drawn tokens, which accepts the most; token-level where it has
+ * none, since both then accept alike and this one needs only the rows it comes to.
  */
-Outcome accept_sampled(const Tree& tree, TargetRows& rows, Rng& rng);
+AcceptanceRule sampled_rule(RuleChoice choice);
+
+/** The rule gains from drawn drafts; sample-and-match accepts each slot's best token more often. */
+bool wants_drawn_drafts(RuleChoice choice);
 
 } // namespace specdiff

@@ -54,7 +54,8 @@ template <class V> struct AttentionKernel {
     }
 
     /** Converts `count` cells of one head to floats; with CHECK, false when one of them isn't finite. */
-    template <CacheType T, bool CHECK> static bool load_cells(const char* from, size_t stride, int count, int dim, float* to) {
+    template <CacheType T, bool CHECK>
+    static bool load_cells(const char* from, size_t stride, int count, int dim, float* to) {
         Vec check = V::zero();
         for (int cell = 0; cell < count; ++cell, from += stride, to += dim) {
             // A head's cells lie a cache line or more apart, which the hardware's own prefetch follows badly.

@@ -2,6 +2,7 @@
 #include "broken_rules.h"
 #include "distribution.h"
 #include "simulation.h"
+#include "tree_bits.h"
 
 #include "../addon/convert.h"
 #include "../core/backend.h"
@@ -10,6 +11,7 @@
 #include "../core/ngram_index.h"
 #include "../core/sampler.h"
 #include "../core/thread_governor.h"
+#include "../core/tree_growth.h"
 
 #include <napi.h>
 
@@ -56,21 +58,85 @@ template <typename Array, typename Vector> Array typed(Napi::Env env, const Vect
     return array;
 }
 
-/** simulate({vocabulary, length, p, q | guesses, draftLength, rule, samples, seed}) → Uint32Array */
+/** {vocabulary, length, logits, q, job}; `job` only for its sampling settings */
+Language language_of(const Napi::Object& options) {
+    Language language;
+    language.vocabulary = integer(options, "vocabulary");
+    language.length = integer(options, "length");
+    language.logits = floats(options.Get("logits"));
+    language.sampling = addon::job(options.Get("job").As<Napi::Object>()).sampling;
+    language.q = floats(options.Get("q"));
+    return language;
+}
+
+/** distributions(language) → Float32Array */
+Napi::Value distributions_js(const Napi::CallbackInfo& info) {
+    return guarded(info.Env(), [&] {
+        return typed<Napi::Float32Array>(info.Env(), distributions(language_of(info[0].As<Napi::Object>())));
+    });
+}
+
+/** simulate({…language, kind, tree, draftLength, rule, samples, seed}) → {counts, accepted} */
 Napi::Value simulate_js(const Napi::CallbackInfo& info) {
     const auto options = info[0].As<Napi::Object>();
     return guarded(info.Env(), [&] {
-        Language language;
-        language.vocabulary = integer(options, "vocabulary");
-        language.length = integer(options, "length");
-        language.p = floats(options.Get("p"));
-        language.q = floats(options.Get("q"));
-        language.guesses = integers(options.Get("guesses"));
+        const DraftKind kind{options.Get("kind").As<Napi::String>(), options.Get("tree").ToBoolean(),
+                             integer(options, "draftLength")};
         const auto rule = rule_named(options.Get("rule").As<Napi::String>());
-        return typed<Napi::Uint32Array>(info.Env(), simulate(language, integer(options, "draftLength"), rule,
-                                                             integer(options, "samples"),
-                                                             static_cast<uint64_t>(integer(options, "seed"))));
+        const auto simulated = simulate(language_of(options), kind, rule, integer(options, "samples"),
+                                        static_cast<uint64_t>(integer(options, "seed")));
+        auto result = Napi::Object::New(info.Env());
+        result.Set("counts", typed<Napi::Uint32Array>(info.Env(), simulated.counts));
+        result.Set("accepted", static_cast<double>(simulated.accepted));
+        return result;
     });
+}
+
+template <typename Value> std::vector<Value> list(const Napi::Value& values, Value (*convert)(const Napi::Value&)) {
+    const auto array = values.As<Napi::Array>();
+    std::vector<Value> result;
+    for (uint32_t i = 0; i < array.Length(); ++i)
+        result.push_back(convert(array.Get(i)));
+    return result;
+}
+
+double number_of(const Napi::Value& value) {
+    return value.As<Napi::Number>().DoubleValue();
+}
+
+Guess guess_of(const Napi::Value& value) {
+    const auto pair = value.As<Napi::Array>();
+    return {pair.Get(0U).As<Napi::Number>().Int32Value(), number_of(pair.Get(1U))};
+}
+
+std::vector<Guess> guesses_of(const Napi::Value& value) {
+    return list<Guess>(value, guess_of);
+}
+
+/** grow(slots, branches, depth, nodes) → {chances, tokens, parents} */
+Napi::Value grow_js(const Napi::CallbackInfo& info) {
+    const Guesses guesses{list<std::vector<Guess>>(info[0], guesses_of), list<std::vector<Guess>>(info[1], guesses_of)};
+    const auto growth = grow(guesses, static_cast<int>(number_of(info[2])), static_cast<int>(number_of(info[3])));
+    auto chances = Napi::Array::New(info.Env());
+    auto tokens = Napi::Array::New(info.Env());
+    auto parents = Napi::Array::New(info.Env());
+    for (uint32_t i = 0; i < growth.nodes.size(); ++i) {
+        chances.Set(i, growth.chances[i]);
+        tokens.Set(i, growth.nodes[i].token);
+        parents.Set(i, growth.nodes[i].parent);
+    }
+    auto result = Napi::Object::New(info.Env());
+    result.Set("chances", chances);
+    result.Set("tokens", tokens);
+    result.Set("parents", parents);
+    return result;
+}
+
+/** nodesThatPay(chances, passMs, draftMs) → number; passMs[n]: time of a pass of n rows */
+Napi::Value nodes_that_pay_js(const Napi::CallbackInfo& info) {
+    const auto pass_ms = list<double>(info[1], number_of);
+    const auto time = [&](int rows) { return pass_ms.at(static_cast<size_t>(rows)); };
+    return Napi::Number::New(info.Env(), nodes_that_pay(list<double>(info[0], number_of), time, number_of(info[2])));
 }
 
 /** probabilities(logits, history, job) → Float32Array; `job` only for its sampling settings */
@@ -109,18 +175,15 @@ Napi::Value lookup_js(const Napi::CallbackInfo& info) {
 class ControllerObject : public Napi::ObjectWrap<ControllerObject> {
   public:
     static Napi::Function define(Napi::Env env) {
-        return DefineClass(env, "Controller",
-                           {InstanceMethod<&ControllerObject::next>("next"),
-                            InstanceMethod<&ControllerObject::foresee>("foresee"),
-                            InstanceMethod<&ControllerObject::cut>("cut"),
-                            InstanceMethod<&ControllerObject::observe>("observe"),
-                            InstanceMethod<&ControllerObject::calibrate>("calibrate"),
-                            InstanceMethod<&ControllerObject::begin_job>("beginJob"),
-                            InstanceMethod<&ControllerObject::end_job>("endJob"),
-                            InstanceMethod<&ControllerObject::cost>("cost"),
-                            InstanceMethod<&ControllerObject::plain_ms>("plainMs"),
-                            InstanceMethod<&ControllerObject::state>("state"),
-                            InstanceMethod<&ControllerObject::restore>("restore")});
+        return DefineClass(
+            env, "Controller",
+            {InstanceMethod<&ControllerObject::next>("next"), InstanceMethod<&ControllerObject::foresee>("foresee"),
+             InstanceMethod<&ControllerObject::cut>("cut"), InstanceMethod<&ControllerObject::observe>("observe"),
+             InstanceMethod<&ControllerObject::calibrate>("calibrate"),
+             InstanceMethod<&ControllerObject::begin_job>("beginJob"),
+             InstanceMethod<&ControllerObject::end_job>("endJob"), InstanceMethod<&ControllerObject::cost>("cost"),
+             InstanceMethod<&ControllerObject::plain_ms>("plainMs"), InstanceMethod<&ControllerObject::state>("state"),
+             InstanceMethod<&ControllerObject::restore>("restore")});
     }
     explicit ControllerObject(const Napi::CallbackInfo& info) : Napi::ObjectWrap<ControllerObject>(info) {}
 
@@ -217,9 +280,7 @@ class ControllerObject : public Napi::ObjectWrap<ControllerObject> {
                                                                       info[1].As<Napi::Number>().Int32Value()));
     }
 
-    Napi::Value state(const Napi::CallbackInfo& info) {
-        return Napi::String::New(info.Env(), controller_.state());
-    }
+    Napi::Value state(const Napi::CallbackInfo& info) { return Napi::String::New(info.Env(), controller_.state()); }
 
     /** restore(state) → whether it could be read */
     Napi::Value restore(const Napi::CallbackInfo& info) {
@@ -265,6 +326,7 @@ class EngineProbe : public Napi::ObjectWrap<EngineProbe> {
         return DefineClass(env, "EngineProbe",
                            {InstanceMethod<&EngineProbe::exact>("exact"),
                             InstanceMethod<&EngineProbe::sample>("sample"),
+                            InstanceMethod<&EngineProbe::tree_bits_js>("treeBits"),
                             InstanceMethod<&EngineProbe::passes_after_cancel_js>("passesAfterCancel")});
     }
     /** new EngineProbe(nativeDirectory, loadOptions, cpuLibrary?) */
@@ -308,6 +370,20 @@ class EngineProbe : public Napi::ObjectWrap<EngineProbe> {
         });
     }
 
+    /** treeBits(prompt, passes, seed) → {rows, different, deadCells} */
+    Napi::Value tree_bits_js(const Napi::CallbackInfo& info) {
+        return guarded(info.Env(), [&] {
+            const auto bits = tree_bits(*engine_, integers(info[0]), info[1].As<Napi::Number>().Int32Value(),
+                                        static_cast<uint64_t>(info[2].As<Napi::Number>().Int64Value()));
+            auto result = Napi::Object::New(info.Env());
+            result.Set("rows", bits.rows);
+            result.Set("different", bits.different);
+            result.Set("greatest", bits.greatest);
+            result.Set("deadCells", bits.dead_cells);
+            return result;
+        });
+    }
+
     /** passesAfterCancel(job, pass) → number */
     Napi::Value passes_after_cancel_js(const Napi::CallbackInfo& info) {
         return guarded(info.Env(), [&] {
@@ -321,6 +397,9 @@ class EngineProbe : public Napi::ObjectWrap<EngineProbe> {
 };
 
 Napi::Object init(Napi::Env env, Napi::Object exports) {
+    exports.Set("grow", Napi::Function::New(env, grow_js));
+    exports.Set("nodesThatPay", Napi::Function::New(env, nodes_that_pay_js));
+    exports.Set("distributions", Napi::Function::New(env, distributions_js));
     exports.Set("simulate", Napi::Function::New(env, simulate_js));
     exports.Set("probabilities", Napi::Function::New(env, probabilities_js));
     exports.Set("best", Napi::Function::New(env, best_js));

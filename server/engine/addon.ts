@@ -37,7 +37,12 @@ export interface LoadOptions {
   readonly contextTokens: number;
   /** NativeEngine.learned() of an engine with the same files on this machine; null for nothing. */
   readonly learned: string | null;
+  /** Most nodes of a tree that jobs may ask for; 0 for chains alone. */
+  readonly treeNodes: number;
 }
+
+/** How a sampled job's drafts are judged (docs/exactness.md); all are exact, `auto` accepts the most. */
+export type AcceptanceRule = 'auto' | 'tokens' | 'block' | 'match' | 'hybrid';
 
 export interface GenerateJob {
   readonly prompt: Int32Array;
@@ -46,6 +51,9 @@ export interface GenerateJob {
   readonly drafter: DrafterName;
   /** γ; 0 lets the controller choose. */
   readonly draftLength: number;
+  /** Nodes of the trees to draft; 0 for chains. */
+  readonly treeNodes: number;
+  readonly acceptance: AcceptanceRule;
   readonly sampling: SamplingSettings;
 }
 

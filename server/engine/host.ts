@@ -9,6 +9,8 @@ type Command<Name extends EngineCommand['command']> = Extract<EngineCommand, { c
 const LEARNED_EVERY_MS = 20_000;
 
 const VERBOSE = process.env['SPECDIFF_VERBOSE'] !== undefined;
+/** No trees until a measurement says that they pay on this machine. */
+const CHAINS = 0;
 
 export class EngineHost {
   private engine: NativeEngine | null = null;
@@ -89,7 +91,7 @@ export class EngineHost {
     });
     const { kernelsNote } = options;
     if (kernelsNote !== null) this.send({ event: 'log', level: 'info', text: `backend ${kernelsNote}` });
-    const engine = await addon.load(options);
+    const engine = await addon.load({ ...options, treeNodes: CHAINS });
     this.engine = engine;
     const notes = [...backend.notes, kernelsNote, engine.weightsNote].filter((note) => note !== null);
     this.send({
@@ -120,13 +122,19 @@ export class EngineHost {
     this.cancelled = false;
     try {
       const result = await engine.generate(
-        { ...options, prompt: Int32Array.from(prompt), lookup: Int32Array.from(lookup) },
+        {
+          ...options,
+          prompt: Int32Array.from(prompt),
+          lookup: Int32Array.from(lookup),
+          treeNodes: CHAINS,
+          acceptance: 'auto',
+        },
         (prefill) => this.send({ event: 'prefilled', id, ...prefill }),
-        ({ bytes, origins, drafter, drafted, accepted, emitted, draftMs, verifyMs, reason, expectedTokens }) =>
+        ({ bytes, origins, drafter, drafted, accepted, nodes, emitted, draftMs, verifyMs, reason, expectedTokens }) =>
           this.send({
             event: 'verified',
             id,
-            pass: { drafter, drafted, accepted, emitted, draftMs, verifyMs, reason, expectedTokens },
+            pass: { drafter, drafted, accepted, nodes, emitted, draftMs, verifyMs, reason, expectedTokens },
             tokens: bytes.map((piece, index) => ({
               text: decoder.push(piece),
               origin: origins[index] ?? 'plain',

@@ -2,7 +2,7 @@
 import { rmSync } from 'node:fs';
 import { setImmediate } from 'node:timers/promises';
 import { afterAll, describe, expect, it } from 'vitest';
-import type { GenerateJob, LoadOptions } from '../../server/engine/addon';
+import type { AcceptanceRule, GenerateJob, LoadOptions } from '../../server/engine/addon';
 import { chiSquare } from '../support/chiSquare';
 import { type EngineProbe, NATIVE_DIRECTORY, jobOf, temporaryFolder, testAddon } from '../support/native';
 import {
@@ -15,6 +15,9 @@ import {
 
 const LENGTH = 3;
 const LEAST_P = 1e-6;
+const TREE_NODES = 6;
+/** Seconds on a quiet machine. */
+const TIMEOUT_MS = 600_000;
 const folder = temporaryFolder();
 const targetPath = writeTinyTarget(folder);
 const { EngineProbe } = testAddon();
@@ -30,7 +33,14 @@ function drafterFile(name: string, options: DrafterFile): string | null {
 
 function probe(name: string, options: DrafterFile): EngineProbe {
   const drafterPath = drafterFile(name, options);
-  const load: LoadOptions = { targetPath, drafterPath, threads: 1, contextTokens: TINY_CONTEXT, learned: null };
+  const load: LoadOptions = {
+    targetPath,
+    drafterPath,
+    threads: 1,
+    contextTokens: TINY_CONTEXT,
+    treeNodes: TREE_NODES,
+    learned: null,
+  };
   return new EngineProbe(NATIVE_DIRECTORY, load);
 }
 
@@ -39,7 +49,8 @@ const job = (
   drafter: GenerateJob['drafter'],
   sampling: Partial<GenerateJob['sampling']>,
   lookup: Int32Array = new Int32Array(0),
-) => jobOf(PROMPT, { drafter, draftLength: LENGTH, sampling, lookup });
+  treeNodes = 0,
+) => jobOf(PROMPT, { drafter, draftLength: LENGTH, sampling, lookup, treeNodes });
 
 /** The model's likeliest continuations after the prompt's end: what the lookup copies from is then often right. */
 function likelyText(exact: Float64Array): Int32Array {
@@ -87,6 +98,9 @@ const cases: readonly {
   readonly draftLength?: number;
   readonly sampling: Partial<GenerateJob['sampling']>;
   readonly samples: number;
+  /** Without one: the product's choice. */
+  readonly rule?: AcceptanceRule;
+  readonly treeNodes?: number;
 }[] = [
   { name: 'plain', drafter: 'none', options: null, sampling: { temperature: 1, topK: 6 }, samples: 40_000 },
   { name: 'ngram', drafter: 'ngram', options: null, sampling: { temperature: 1, topK: 6 }, samples: 50_000 },
@@ -148,6 +162,47 @@ const cases: readonly {
     draftLength: 0,
     samples: 20_000,
   },
+  {
+    name: 'diffusion, token-level rejection',
+    drafter: 'diffusion',
+    options: anchored,
+    sampling: { temperature: 1, topP: 0.9 },
+    samples: 20_000,
+    rule: 'tokens',
+  },
+  {
+    name: 'diffusion, sample and match',
+    drafter: 'diffusion',
+    options: anchored,
+    sampling: { temperature: 1.5, topK: 5 },
+    samples: 20_000,
+    rule: 'match',
+  },
+  {
+    name: 'diffusion, hybrid',
+    drafter: 'diffusion',
+    options: anchored,
+    sampling: { temperature: 0.5 },
+    samples: 20_000,
+    rule: 'hybrid',
+  },
+  {
+    name: 'diffusion, trees with a looked-up branch',
+    drafter: 'diffusion',
+    options: { ...anchored, slotInit: 'lookup' },
+    sampling: { temperature: 1, topK: 6 },
+    samples: 20_000,
+    treeNodes: TREE_NODES,
+  },
+  {
+    name: 'ngram, trees of two branches, penalty',
+    drafter: 'ngram',
+    options: null,
+    sampling: { temperature: 1, topK: 6, repetitionPenalty: 1.3 },
+    samples: 20_000,
+    rule: 'match',
+    treeNodes: TREE_NODES,
+  },
   { name: 'auto', drafter: 'auto', options: anchored, sampling: { temperature: 1, topK: 6 }, samples: 20_000 },
   {
     name: 'auto, joint among its arms',
@@ -161,16 +216,16 @@ const cases: readonly {
 
 describe('sampled text follows the plain distribution', () => {
   let total = 0;
-  for (const { name, drafter, options, sampling, samples, draftLength = LENGTH } of cases) {
-    it(name, async () => {
+  for (const { name, drafter, options, sampling, samples, draftLength = LENGTH, rule = 'auto', treeNodes } of cases) {
+    it(name, { timeout: TIMEOUT_MS }, async () => {
       const engine = probe(name.replace(/\W+/g, '-'), options);
       const exact = engine.exact(job('none', sampling), LENGTH);
       expect(exact.reduce((sum, p) => sum + p, 0)).toBeCloseTo(1, 4);
       const { counts, drafted, accepted } = await sample(
         engine,
-        { ...job(drafter, sampling, likelyText(exact)), draftLength },
+        { ...job(drafter, sampling, likelyText(exact), treeNodes), draftLength },
         samples,
-        'exact',
+        rule,
       );
       const result = chiSquare(counts, exact);
       total += samples;
@@ -187,7 +242,7 @@ describe('sampled text follows the plain distribution', () => {
     expect(total - (cases[0]?.samples ?? 0)).toBeGreaterThanOrEqual(200_000);
   });
 
-  it('and a broken acceptance rule is caught', async () => {
+  it('and a broken acceptance rule is caught', { timeout: TIMEOUT_MS }, async () => {
     const engine = probe('broken', anchored);
     const sampling = { temperature: 1, topK: 6 };
     const exact = engine.exact(job('none', sampling), LENGTH);
@@ -197,8 +252,16 @@ describe('sampled text follows the plain distribution', () => {
       ['diffusion', 'residualForgotten', LENGTH],
       ['diffusion', 'qMissingInTest', LENGTH],
       ['diffusion', 'staleRow', 1],
+      ['diffusion', 'secondChance', LENGTH],
+      ['diffusion', 'blockStopsEarly', LENGTH],
+      ['diffusion', 'drawnAgain', LENGTH],
+      ['diffusion tree', 'secondChance', LENGTH],
     ] as const) {
-      const wanted = { ...job(drafter, sampling, likelyText(exact)), draftLength };
+      const tree = drafter === 'diffusion tree';
+      const wanted = {
+        ...job(tree ? 'diffusion' : drafter, sampling, likelyText(exact), tree ? TREE_NODES : 0),
+        draftLength,
+      };
       const { counts } = await sample(engine, wanted, 10_000, rule);
       expect(chiSquare(counts, exact).p, `${drafter} with ${rule}`).toBeLessThan(LEAST_P);
     }

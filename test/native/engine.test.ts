@@ -34,7 +34,7 @@ const uniform = seeded(9);
 const randomPrompt = (length: number) =>
   Array.from({ length }, () => 4 + Math.floor(uniform() * (TINY_VOCABULARY.length - 4)));
 const load = (drafterPath: string | null, targetPath = writeTinyTarget(folder), threads = 1) =>
-  addon.load({ targetPath, drafterPath, threads, contextTokens: TINY_CONTEXT, learned: null });
+  addon.load({ targetPath, drafterPath, threads, contextTokens: TINY_CONTEXT, treeNodes: 0, learned: null });
 
 beforeAll(async () => {
   addon = nativeAddon();
@@ -52,6 +52,7 @@ describe('what an engine says about itself', () => {
       architecture: 'llama',
       vocabularySize: TINY_VOCABULARY.length,
       contextTokens: TINY_CONTEXT,
+      treeNodes: 0,
       fillInTheMiddle: false,
       chatTemplate: false,
     });
@@ -295,6 +296,7 @@ describe('a generation ends', () => {
       threads: 1,
       contextTokens: TINY_CONTEXT,
       learned: null,
+      treeNodes: 0,
     });
     let cancelled = 0;
     for (const drafter of ['none', ...DRAFTERS] as const) {

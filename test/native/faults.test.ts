@@ -22,7 +22,7 @@ let addon: NativeAddon;
 let targetPath: string;
 
 const load = (target: string, drafterPath: string | null = null) =>
-  addon.load({ targetPath: target, drafterPath, threads: 1, contextTokens: TINY_CONTEXT, learned: null });
+  addon.load({ targetPath: target, drafterPath, threads: 1, contextTokens: TINY_CONTEXT, treeNodes: 0, learned: null });
 
 function write(name: string, bytes: Uint8Array): string {
   const file = path.join(folder, name);

@@ -6,7 +6,13 @@ import { createRequire } from 'node:module';
 
 const [addon, nativeDirectory, cpuLibrary, targetPath, threads, contextTokens, cases] = process.argv.slice(2);
 const { EngineProbe } = createRequire(import.meta.url)(addon);
-const options = { targetPath, drafterPath: null, threads: Number(threads), contextTokens: Number(contextTokens) };
+const options = {
+  targetPath,
+  drafterPath: null,
+  threads: Number(threads),
+  contextTokens: Number(contextTokens),
+  treeNodes: 0,
+};
 const probe = new EngineProbe(nativeDirectory, options, cpuLibrary);
 const sampling = { temperature: 1, topK: 0, topP: 1, minP: 0, repetitionPenalty: 1, seed: 1 };
 const gaps = JSON.parse(readFileSync(cases, 'utf8')).map(({ prompt, token }) => {
@@ -16,6 +22,8 @@ const gaps = JSON.parse(readFileSync(cases, 'utf8')).map(({ prompt, token }) => 
     maxTokens: 1,
     drafter: 'none',
     draftLength: 0,
+    treeNodes: 0,
+    acceptance: 'auto',
     sampling,
   };
   const p = probe.exact(job, 1);

@@ -51,6 +51,7 @@ beforeAll(async () => {
     threads: THREADS,
     contextTokens: CONTEXT,
     learned: null,
+    treeNodes: 0,
   });
   prompts = promptsOf(engine, heldOut, PROMPT_TOKENS);
   for (const prompt of prompts) {

@@ -43,6 +43,7 @@ describe.skipIf(missing !== null).each([
         threads,
         contextTokens: CONTEXT,
         learned: null,
+        treeNodes: 0,
       });
       prompts = promptsOf(engine, heldOut, promptTokens);
       expect(prompts.length).toBeGreaterThanOrEqual(count - 1);

@@ -89,22 +89,53 @@ export interface EngineProbe {
     samples: number,
     rule: string,
   ): { readonly counts: Uint32Array; readonly drafted: number; readonly accepted: number };
+  /**
+   * Verifies `passes` random trees and chains after the prompt and keeps a random path of each; how many of the kept
+   * rows' logits are not bit for bit those of the same text evaluated row by row, their greatest difference, and how many
+   * cells were dead at most.
+   */
+  treeBits(
+    prompt: Int32Array,
+    passes: number,
+    seed: number,
+  ): { readonly rows: number; readonly different: number; readonly greatest: number; readonly deadCells: number };
   /** Passes after cancel() was called within pass number `pass` (0: before the job); -1 where the job did not end as cancelled. */
   passesAfterCancel(job: GenerateJob, pass: number): number;
 }
 
+/** Contexts are numbered by length, then in base V. */
+export interface TableLanguage {
+  readonly vocabulary: number;
+  readonly length: number;
+  /** [contexts, V] */
+  readonly logits: Float32Array;
+  readonly q: Float32Array;
+  /** Only for its sampling settings. */
+  readonly job: GenerateJob;
+}
+
 export interface TestAddon {
-  simulate(options: {
-    readonly vocabulary: number;
-    readonly length: number;
-    readonly p: Float32Array;
-    readonly q?: Float32Array;
-    readonly guesses?: Int32Array;
-    readonly draftLength: number;
-    readonly rule: string;
-    readonly samples: number;
-    readonly seed: number;
-  }): Uint32Array;
+  /** p of every context in turn, [contexts, V], as the job's sampler makes it of the logits. */
+  distributions(language: TableLanguage): Float32Array;
+  simulate(
+    options: TableLanguage & {
+      readonly kind: 'dense' | 'point' | 'mixed' | 'steps' | 'steps undeclared';
+      readonly tree: boolean;
+      readonly draftLength: number;
+      readonly rule: string;
+      readonly samples: number;
+      readonly seed: number;
+    },
+  ): { readonly counts: Uint32Array; readonly accepted: number };
+  /** Grows a tree from slots of [token, chance] and branches of the same; nodes in the order in which they grew. */
+  grow(
+    slots: readonly (readonly (readonly [number, number])[])[],
+    branches: readonly (readonly (readonly [number, number])[])[],
+    depth: number,
+    nodes: number,
+  ): { readonly chances: number[]; readonly tokens: number[]; readonly parents: number[] };
+  /** `passMs[n]`: time of a pass of n rows. */
+  nodesThatPay(chances: readonly number[], passMs: readonly number[], draftMs: number): number;
   probabilities(logits: Float32Array, history: Int32Array, job: GenerateJob): Float32Array;
   best(logits: Float32Array, history: Int32Array, job: GenerateJob): number;
   lookup(tokens: Int32Array, longest: number, count: number): { readonly length: number; readonly tokens: Int32Array };
@@ -154,6 +185,8 @@ export function jobOf(
     maxTokens: 32,
     drafter: 'none',
     draftLength: 0,
+    treeNodes: 0,
+    acceptance: 'auto',
     ...rest,
     sampling: { temperature: 0, topK: 0, topP: 1, minP: 0, repetitionPenalty: 1, seed: 1, ...sampling },
   };

@@ -11,6 +11,7 @@ function recorded(): GenerationRecorder {
       drafter: 'ngram',
       drafted,
       accepted,
+      nodes: drafted,
       emitted: texts.length,
       draftMs: 1,
       verifyMs: 9,
@@ -37,7 +38,7 @@ describe('GenerationRecorder', () => {
   it('leaves the token that came with the prefill out of the speed', () => {
     const recorder = new GenerationRecorder();
     const first: VerificationStats = {
-      ...{ drafter: 'none', drafted: 0, accepted: 0, emitted: 1, draftMs: 0, verifyMs: 0 },
+      ...{ drafter: 'none', drafted: 0, accepted: 0, nodes: 0, emitted: 1, draftMs: 0, verifyMs: 0 },
       ...{ reason: 'nothing', expectedTokens: 1 },
     };
     recorder.verified({ event: 'verified', id: 1, pass: first, tokens: [{ text: 'a', origin: 'plain' }] });

@@ -1,0 +1,63 @@
+/** Trees on the default model with our CPU kernels: the same bits as chains, and the greedy text of plain decoding. */
+import { existsSync } from 'node:fs';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { LoadOptions, NativeEngine } from '../../server/engine/addon';
+import {
+  NATIVE_DIRECTORY,
+  cpuLibrary,
+  generate,
+  jobOf,
+  kernelsMissing,
+  nativeAddon,
+  testAddon,
+} from '../support/native';
+import { DRAFTER, TARGET, promptsOf, someHeldOut } from '../support/prompts';
+
+const NODES = 24;
+const PROMPTS = 4;
+const MAX_TOKENS = 64;
+const TIMEOUT_MS = 600_000;
+const missing = kernelsMissing();
+const load: LoadOptions = {
+  targetPath: TARGET,
+  drafterPath: existsSync(DRAFTER) ? DRAFTER : null,
+  threads: 1,
+  contextTokens: 1024,
+  treeNodes: NODES,
+  learned: null,
+};
+
+describe.skipIf(missing !== null)(`trees with our kernels${missing === null ? '' : ` [SKIP: ${missing}]`}`, () => {
+  let engine: NativeEngine;
+  beforeAll(async () => {
+    engine = await nativeAddon().load(load);
+  }, TIMEOUT_MS);
+  afterAll(() => engine.dispose());
+
+  it('a kept path has the bits of a chain, and so has what follows', { timeout: TIMEOUT_MS }, () => {
+    const probe = new (testAddon().EngineProbe)(NATIVE_DIRECTORY, { ...load, drafterPath: null }, cpuLibrary('auto'));
+    const prompt = Int32Array.from({ length: 150 }, (_, i) => (1000 + 3701 * i) % engine.target.vocabularySize);
+    const { rows, different, deadCells } = probe.treeBits(prompt, 70, 1);
+    expect(rows).toBeGreaterThan(60);
+    // Nearly as many as there may be: they were freed once between the passes.
+    expect(deadCells).toBeGreaterThan(6 * NODES);
+    expect(different).toBe(0);
+  });
+
+  it('greedy text equals plain decoding, token for token', { timeout: TIMEOUT_MS }, async () => {
+    let branched = 0;
+    for (const prompt of promptsOf(engine, someHeldOut(PROMPTS), 200)) {
+      const plain = await generate(engine, jobOf(prompt, { maxTokens: MAX_TOKENS }));
+      for (const drafter of engine.drafter === null ? (['ngram'] as const) : (['ngram', 'diffusion'] as const)) {
+        const tree = await generate(engine, jobOf(prompt, { maxTokens: MAX_TOKENS, drafter, treeNodes: NODES }));
+        expect(tree.tokens, drafter).toEqual(plain.tokens);
+        branched += tree.passes.filter(({ nodes, drafted }) => nodes > drafted).length;
+        // The next prompt goes on in this text: dead cells may lie in what it keeps.
+        const next = [...prompt, ...tree.tokens.slice(0, -3)];
+        const on = await generate(engine, jobOf(next, { maxTokens: 12, drafter, treeNodes: NODES }));
+        expect(on.tokens.slice(0, 3)).toEqual(plain.tokens.slice(-3));
+      }
+    }
+    expect(branched).toBeGreaterThan(20);
+  });
+});
