@@ -52,7 +52,6 @@ describe('what an engine says about itself', () => {
       architecture: 'llama',
       vocabularySize: TINY_VOCABULARY.length,
       contextTokens: TINY_CONTEXT,
-      treeNodes: 0,
       fillInTheMiddle: false,
       chatTemplate: false,
     });
