@@ -1,6 +1,6 @@
 """The target's own answers, written by the project's engine under the product's prompts and stop rules.
 
-Output: WORK/answers/{split}_{index}.jsonl, one answer a line: prompt, answer and lookup tokens, where it comes from, and
+Output: WORK/answers/{split}_{index}.jsonl, one answer a line: prompt, answer and lookup tokens, where it comes from and
 which rule ended it. A shard that exists is complete. Only tokens are stored: hidden states are computed while training.
 """
 

@@ -45,9 +45,7 @@ def all_places(shard: Shard, group: range) -> list[Place]:
     return [Place(s, anchor) for s in group for anchor in shard.sequences[s].anchors]
 
 
-def drawn_places(
-    shard: Shard, features: Features, group: range, count: int, rng: np.random.Generator
-) -> list[Place]:
+def drawn_places(shard: Shard, features: Features, group: range, count: int, rng: np.random.Generator) -> list[Place]:
     """`count` anchors of a group, mostly such as the drafter is asked at; repeated where there are too few."""
     places = all_places(shard, group)
     weights = np.array(
@@ -63,9 +61,7 @@ def position(shard: Shard, features: Features, place: Place) -> int:
     return features.starts[place.sequence] + place.anchor - shard.sequences[place.sequence].prompt_tokens
 
 
-def make_batch(
-    shard: Shard, features: Features, groups: list[range], places: list[list[Place]], block: int
-) -> Batch:
+def make_batch(shard: Shard, features: Features, groups: list[range], places: list[list[Place]], block: int) -> Batch:
     """The tensors for `places` of each group; all groups have the same number of places."""
     unique = [np.unique(np.concatenate([features.rows[s] for s in group])) for group in groups]
     length, count = max(map(len, unique)), len(places[0])

@@ -1,4 +1,4 @@
-"""Checkpoints: model, optimizer and place in the schedule, written atomically; and the drafter that training starts from."""
+"""Checkpoints: model, optimizer and place in the schedule, written atomically; and what training starts from."""
 
 from pathlib import Path
 from typing import Any

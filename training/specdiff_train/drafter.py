@@ -51,7 +51,7 @@ class DrafterLayer(nn.Module):
         k = self.turned(k.view(batch, rows, self.kv_heads, self.head_width), self.k_norm, rope.rows)
         v = v.view(batch, rows, self.kv_heads, self.head_width)
         own_v = own_v.view(batch, anchors, slots, self.kv_heads, self.head_width)
-        # A block sees the rows and its own slots, so the scores are two products side by side: [B, kv, A, S·share, C + S].
+        # A block sees the rows and its own slots, so scores are two products side by side: [B, kv, A, S·share, C + S].
         q = q.view(batch, anchors, slots, self.kv_heads, share, self.head_width).permute(0, 3, 1, 2, 4, 5)
         q = q.reshape(batch, self.kv_heads, anchors, slots * share, self.head_width) / math.sqrt(self.head_width)
         flat = q.reshape(batch, self.kv_heads, anchors * slots * share, self.head_width)

@@ -1,4 +1,4 @@
-"""The project's own engine, as the pipeline runs it: programs of native/training, and the bundle of training/answers."""
+"""The project's own engine as the pipeline runs it: the programs of native/training, the bundle of training/answers."""
 
 import os
 import subprocess

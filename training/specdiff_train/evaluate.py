@@ -10,7 +10,7 @@ from .batches import all_places, make_batch, position
 from .checkpoint import make, new_drafter, trained_drafter
 from .config import Config
 from .drafter import Drafter
-from .features import JOIN_MATCH, FeatureStore, Features
+from .features import JOIN_MATCH, Features, FeatureStore
 from .identity import check_target
 from .import_gguf import read_vocabulary, read_weights
 from .shards import Shard, load_split
@@ -88,7 +88,7 @@ def measure(
 ) -> Figures:
     """τ by arm and group over the shards' first `limit` groups (chains of at most `block` tokens).
 
-    The target's choice after each prefix is known from its answer, so a pass is simulated: exact for greedy answers, and
+    The target's choice after each prefix is known from its answer, so a pass is simulated: exact for greedy answers,
     for sampled ones what a drafter that proposes its best token would have seen.
     """
     end_token = Vocabulary(config.target).end

@@ -169,7 +169,7 @@ Computed = Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]
 
 
 def engine_rows(config: Config, target: Target, shard: Shard) -> Computed:
-    """Each sequence's new rows [n, taps·d] fp16, and top tokens and probabilities [anchors, SOFT_TOP], by the engine."""
+    """Each sequence's new rows [n, taps·d] fp16, and top tokens and probabilities [anchors, SOFT_TOP]: the engine's."""
     command = [
         str(engine.program("taps")), "--target", str(config.target), "--native", str(engine.libraries()),
         "--layers", ",".join(map(str, config.taps)), "--top", str(SOFT_TOP), "--context", str(CONTEXT_TOKENS),

@@ -27,7 +27,7 @@ def compare(stored: dict[str, str], own: dict[str, str], place: str, config: Con
     """One clear error where what is stored belongs to another target."""
     if stored["tokenizer"] != own["tokenizer"]:
         raise SystemExit(
-            f"{place} was made for a target with another tokenizer than {config.target.name}'s; use another --work folder."
+            f"{place} was made for a target with another tokenizer than {config.target.name}'s; use another --work."
         )
     if stored["target"] != own["target"]:
         raise SystemExit(f"{place} was made for another target than {config.target.name}; use another --work folder.")

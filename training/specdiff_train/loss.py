@@ -8,7 +8,9 @@ SMOOTHING = 0.5
 SOFT_SHARE = 0.5
 
 
-def drafting_loss(logits: Tensor, labels: Tensor, soft_index: Tensor, soft_p: Tensor, decay: float, kind: str) -> Tensor:
+def drafting_loss(
+    logits: Tensor, labels: Tensor, soft_index: Tensor, soft_p: Tensor, decay: float, kind: str
+) -> Tensor:
     """Mean over N blocks of S slots; soft and hard parts half each (VAT, arXiv 2608.30135).
 
     logits [N, S, W] over the draft vocabulary; labels [N, S] rows of it, negative where the target's token isn't in it
@@ -40,7 +42,7 @@ def vat_weights(accepted: Tensor, decay: float) -> Tensor:
 
 
 def dpace_weights(q: Tensor, decay: float, smoothing: float = SMOOTHING) -> Tensor:
-    """D-PACE (arXiv 2605.18810): w_j = sum over m >= j of prod_{i <= m} ((1-a) q_i + a), times exp(-j/decay) of DFlash."""
+    """D-PACE (arXiv 2605.18810): w_j = sum over m >= j of prod_{i <= m} ((1-a) q_i + a), times exp(-j/decay)."""
     path = ((1 - smoothing) * q + smoothing).cumprod(-1)
     weight = path.flip(-1).cumsum(-1).flip(-1)
     return weight * torch.exp(-torch.arange(q.shape[1], device=q.device) / decay)

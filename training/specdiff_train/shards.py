@@ -87,7 +87,7 @@ def load_split(folder: Path, split: str) -> list[Shard]:
 
 
 def shared_rows(before: Sequence, sequence: Sequence) -> int:
-    """Common leading tokens of two sequences; rows of an answer are never shared, since its distributions are wanted."""
+    """Common leading tokens of two sequences; an answer's rows are never shared, since its distributions are wanted."""
     limit = min(before.rows, sequence.prompt_tokens)
     for index in range(limit):
         if before.tokens[index] != sequence.tokens[index]:

@@ -1,4 +1,6 @@
-"""The target in plain PyTorch: a llama-architecture GGUF, dequantized to fp32: what the drafter shares with it, and its hidden states on a GPU."""
+"""The target in plain PyTorch, a llama-architecture GGUF dequantized to fp32: what the drafter shares with it, and its
+hidden states where a GPU computes them.
+"""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -76,7 +78,7 @@ class Target:
 
     @torch.no_grad()
     def hidden(self, ids: Tensor, taps: tuple[int, ...]) -> tuple[Tensor, Tensor]:
-        """Of ids [B, T]: the last layer's output [B, T, d] and the inputs of the tapped layers [B, T, taps·d] (fp16)."""
+        """Of ids [B, T]: last layer's output [B, T, d] and the inputs of the tapped layers [B, T, taps·d] (fp16)."""
         batch, length = ids.shape
         x = self.embedding[ids]
         tapped = []

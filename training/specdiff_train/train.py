@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from .batches import Batch, drawn_places, make_batch
 from .checkpoint import best_path, checkpoint_path, drafter_of, load, new_drafter, save
 from .config import Config
 from .evaluate import measure
-from .features import FeatureStore
+from .features import Features, FeatureStore
 from .identity import check_target, identity
 from .loss import drafting_loss
 from .pause import wait_while_paused
@@ -26,12 +26,13 @@ FINAL_RATE = 0.03
 
 
 class Trainer:
-    """Model, optimizer and place in the schedule. Every batch depends only on the seed, the step's number and the shards."""
+    """Model, optimizer, place in the schedule. Every batch depends only on the seed, the step and the shards."""
 
     def __init__(self, config: Config, target: Target, shards: list[Shard], store: FeatureStore) -> None:
         self.config, self.target, self.shards, self.store = config, target, shards, store
         self.path = checkpoint_path(config)
         self.step, self.elapsed, self.best = 0, 0.0, 0.0
+        self.open: tuple[Shard, Features] | None = None
         # What the batches depend on: answers that come later are for the next run.
         self.names = [shard.path.name for shard in shards]
         self.identity = identity(config.target)
@@ -94,14 +95,15 @@ class Trainer:
         steps = [max(1, len(shard.groups) // size) for shard in self.shards]
         epoch, place = divmod(self.step, sum(steps))
         order = self.order(epoch)
-        for at, index in enumerate(order):
-            if place < steps[index]:
-                break
-            place -= steps[index]
+        at = 0
+        while place >= steps[order[at]]:
+            place -= steps[order[at]]
+            at += 1
+        index = order[at]
         shard = self.shards[index]
         following = order[at + 1] if at + 1 < len(order) else self.order(epoch + 1)[0]
         if place == 0 and self.shards[following] is not shard:
-            self.store.get(shard)
+            self.current(shard)
             self.store.prefetch(self.shards[following])
         mixed = list(shard.groups)
         random.Random(f"{self.config.seed}/epoch {epoch}/{index}").shuffle(mixed)
@@ -119,11 +121,11 @@ class Trainer:
         batch.seeds[torch.from_numpy(rng.random(batch.anchors.shape) < config.mask_probability)] = -1
         return batch
 
-    def current(self, shard: Shard) -> Any:
+    def current(self, shard: Shard) -> Features:
         """Features of the step's shard, opened once."""
-        if getattr(self, "_open", (None,))[0] is not shard:
-            self._open = (shard, self.store.get(shard))
-        return self._open[1]
+        if self.open is None or self.open[0] is not shard:
+            self.open = (shard, self.store.get(shard))
+        return self.open[1]
 
     def train_step(self) -> float:
         """One optimizer step; returns the loss."""
@@ -197,7 +199,9 @@ def validate(config: Config, trainer: Trainer, validation: list[Shard], losses: 
     """Append τ on validation to the training log; keep the weights where the joined drafter is the best so far."""
     if not validation:
         return
-    figures = measure({"": trainer.drafter}, validation, trainer.store, config, limit=config.validation_groups).overall()
+    figures = measure(
+        {"": trainer.drafter}, validation, trainer.store, config, limit=config.validation_groups
+    ).overall()
     entry = {
         "step": trainer.step,
         "seconds": round(trainer.elapsed),

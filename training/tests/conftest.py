@@ -44,6 +44,8 @@ def write_target(path: Path) -> None:
 
     def matrix(name: str, rows: int, columns: int) -> None:
         data = rng.normal(0, 1.5 / np.sqrt(columns), (rows, columns)).astype(np.float32)
+        if name == "token_embd.weight":
+            data[tokens.index("Ċ")] *= 2  # line ends, so that the product's stop rules have something to stop at
         writer.add_tensor(name, quantize(data, Type.Q8_0), raw_dtype=Type.Q8_0)
 
     matrix("token_embd.weight", len(tokens), WIDTH)
