@@ -15,11 +15,16 @@ export async function buildTraining() {
   await buildNative(ROOT, { jobs: os.availableParallelism() });
   await installKernels(ROOT, { all: false });
   const outfile = path.join(ROOT, 'build/training/answers.js');
-  const ran = await onlyWhenChanged(path.join(ROOT, 'build/training.stamp'), hashFiles(ROOT, INPUTS), [outfile], async () => {
-    const { build } = await import('esbuild');
-    const node = { bundle: true, platform: 'node', format: 'cjs', target: 'node20', logLevel: 'warning' };
-    await build({ ...node, absWorkingDir: ROOT, entryPoints: [ENTRY], outfile });
-  });
+  const ran = await onlyWhenChanged(
+    path.join(ROOT, 'build/training.stamp'),
+    hashFiles(ROOT, INPUTS),
+    [outfile],
+    async () => {
+      const { build } = await import('esbuild');
+      const node = { bundle: true, platform: 'node', format: 'cjs', target: 'node20', logLevel: 'warning' };
+      await build({ ...node, absWorkingDir: ROOT, entryPoints: [ENTRY], outfile });
+    },
+  );
   console.log(ran ? 'Bundled the answers of training/.' : "The answers' bundle is up to date.");
 }
 

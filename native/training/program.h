@@ -8,7 +8,8 @@
 
 namespace specdiff::training {
 
-/** Options, backends and target for a program that reads requests from its input; the exit code. Errors go to stderr. */
+/** Options, backends and target for a program that reads requests from its input; the exit code. Errors go to stderr.
+ */
 int run_program(int count, char** values, const std::function<void(const Options&, Model)>& work);
 
 } // namespace specdiff::training

@@ -1,8 +1,8 @@
 // specdiff-taps: the target's hidden states and most probable tokens as serving computes them.
-// Reads lines: SHARED FIRST TOKEN…  where the first SHARED tokens are those of the line before, already evaluated, and FIRST is
-// the first position whose distribution is wanted.
-// Writes for each line, little-endian: the inputs of the tapped layers at positions SHARED.. as fp16 [rows, layers, width]; then for
-// positions FIRST.. the most probable next tokens, int32 [rows, top], and their probabilities, fp32 [rows, top].
+// Reads lines: SHARED FIRST TOKEN…  where the first SHARED tokens are those of the line before, already evaluated, and
+// FIRST is the first position whose distribution is wanted. Writes for each line, little-endian: the inputs of the
+// tapped layers at positions SHARED.. as fp16 [rows, layers, width]; then for positions FIRST.. the most probable next
+// tokens, int32 [rows, top], and their probabilities, fp32 [rows, top].
 #include "batch_context.h"
 #include "program.h"
 
@@ -41,7 +41,8 @@ class Top {
         const auto better = [logits](int32_t a, int32_t b) {
             return logits[a] > logits[b] || (logits[a] == logits[b] && a < b);
         };
-        std::nth_element(order_.begin(), order_.begin() + static_cast<std::ptrdiff_t>(count_ - 1), order_.end(), better);
+        std::nth_element(order_.begin(), order_.begin() + static_cast<std::ptrdiff_t>(count_ - 1), order_.end(),
+                         better);
         std::sort(order_.begin(), order_.begin() + static_cast<std::ptrdiff_t>(count_), better);
         const float most = logits[order_[0]];
         float sum = 0;

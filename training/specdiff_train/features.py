@@ -16,6 +16,7 @@ import torch
 from . import engine
 from .config import Config
 from .lookup import NgramIndex
+from .pause import wait_while_paused
 from .shards import Sequence, Shard
 from .storage import write_atomic
 from .target import Target
@@ -115,6 +116,7 @@ class FeatureStore:
             compute = engine_rows if self.config.device == "cpu" else torch_rows
             place = 0
             for taps, ids, p in compute(self.config, self.target, shard):
+                wait_while_paused()  # the engine then waits for a reader
                 out[place : place + len(taps)] = taps
                 place += len(taps)
                 soft.append((ids, p))
