@@ -2,7 +2,19 @@ import js from '@eslint/js';
 import tseslint from 'typescript-eslint';
 
 export default tseslint.config(
-  { ignores: ['node_modules', 'dist', 'build', 'training', 'test/output', 'models', 'test/fixtures', 'test/golden'] },
+  {
+    ignores: [
+      'node_modules',
+      'dist',
+      'build',
+      'training/.venv',
+      'training/work',
+      'test/output',
+      'models',
+      'test/fixtures',
+      'test/golden',
+    ],
+  },
   js.configs.recommended,
   {
     files: ['**/*.ts'],

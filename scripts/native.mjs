@@ -9,7 +9,7 @@ import { isMain, run, runMain } from './process.mjs';
 import { hashFiles, onlyWhenChanged } from './stamp.mjs';
 
 /** Not native/kernels: they are a library of their own (kernels.mjs). */
-const ENGINE_SOURCES = ['CMakeLists.txt', 'package.json', 'core', 'addon', 'cli', 'test'].map(
+const ENGINE_SOURCES = ['CMakeLists.txt', 'package.json', 'core', 'addon', 'cli', 'training', 'test'].map(
   (name) => `native/${name}`,
 );
 

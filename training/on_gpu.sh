@@ -1,14 +1,15 @@
 #!/usr/bin/env bash
-# Trains the drafter on a machine with a GPU, Python 3 and PyTorch with CUDA, and no network.
+# Trains the drafter on a machine with a GPU, Python 3 and PyTorch with CUDA, and no network. The answers are written before,
+# by the engine and the product's rules; there PyTorch computes the target's hidden states, from its dequantized weights.
 #
-#   training/on_gpu.sh pack FOLDER TARGET.gguf   where the corpus stage has run: packs what the other machine needs into
-#                                                FOLDER: wheels, corpus, the target in parts of at most 30 MiB
+#   training/on_gpu.sh pack FOLDER TARGET.gguf   where the answers stage has run: packs what the other machine needs into
+#                                                FOLDER: wheels, answers, the target in parts of at most 30 MiB
 #   training/on_gpu.sh run FOLDER                there, again and again until it prints "finished": each call goes on where
 #                                                the last one stopped and ends within LIMIT seconds
 #
 # FOLDER may arrive in several pieces, one part of the target a call. Results: FOLDER/drafter.gguf and FOLDER/evaluation.md.
-# Environment: LIMIT (540), DEVICE (cuda), TOKENS of answers (2000000; about 12 kB of disk a token), BATCH (512),
-# SECONDS_OF_TRAINING (600), TAPS (2,9,15,21,28), TAG of the wheels' Python (3.12).
+# Environment: LIMIT (540), DEVICE (cuda), SECONDS_OF_TRAINING (600), TAPS (2,9,15,21,28), START (a drafter's GGUF to go on
+# from), TAG of the wheels' Python (3.12).
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 verb=${1:-} folder=$(realpath -m "${2:?usage: on_gpu.sh pack FOLDER TARGET.gguf, or on_gpu.sh run FOLDER}")
@@ -18,8 +19,8 @@ pack() {
   mkdir -p "$folder/wheels"
   python3 -m pip download -q --no-deps --only-binary=:all: --python-version "${TAG:-3.12}" --implementation cp \
     --platform manylinux_2_17_x86_64 --platform manylinux2014_x86_64 --dest "$folder/wheels" \
-    tokenizers==0.23.3 gguf==0.19.0 PyYAML==6.0.3 tqdm==4.70.1
-  tar -C "$here/work" -cJf "$folder/corpus.tar.xz" corpus
+    gguf==0.19.0 PyYAML==6.0.3 tqdm==4.70.1
+  tar -C "$here/work" -cJf "$folder/answers.tar.xz" answers
   sha256sum "$target" | cut -d' ' -f1 > "$folder/target.sha256"
   split -b 30M "$target" "$folder/target.part-"
   ls "$folder"/target.part-* | wc -l > "$folder/target.parts"
@@ -39,17 +40,17 @@ run() {
     mv "$folder/target.gguf.part" "$folder/target.gguf"
     rm "$folder"/target.part-*
   fi
-  [ -d "$work/corpus" ] || tar -C "$work" -xJf "$folder/corpus.tar.xz"
+  [ -d "$work/answers" ] || tar -C "$work" -xJf "$folder/answers.tar.xz"
   if [ ! -d "$folder/site" ]; then
     python3 -m pip install -q --no-index --no-deps --no-compile --target "$folder/site.part" "$folder"/wheels/*.whl
     mv "$folder/site.part" "$folder/site"
   fi
   export PYTHONPATH=$folder/site:$here PYTHONUNBUFFERED=1
   local options=(--target "$folder/target.gguf" --work "$work" --device "${DEVICE:-cuda}" --output "$folder/drafter.gguf"
-    --answer-tokens "${TOKENS:-2000000}" --answer-batch "${BATCH:-512}" --seconds "${SECONDS_OF_TRAINING:-600}"
-    --taps "${TAPS:-2,9,15,21,28}" --sequences 32 --anchors 32 --threads 4)
+    --seconds "${SECONDS_OF_TRAINING:-600}" --taps "${TAPS:-2,9,15,21,28}" --groups 16 --anchors 64 --threads 4)
+  [ -z "${START:-}" ] || options+=(--start "$START")
   local stage left status
-  for stage in answers train evaluate export; do
+  for stage in train evaluate export; do
     [ -f "$work/$stage.done" ] && continue
     left=$((limit - (SECONDS - begun)))
     status=0

@@ -13,16 +13,19 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from specdiff_train import data
+from specdiff_train.batches import Batch, Place, make_batch
 from specdiff_train.checkpoint import drafter_of
 from specdiff_train.checkpoint import load as load_checkpoint
 from specdiff_train.config import Config
 from specdiff_train.drafter import Drafter
 from specdiff_train.export import write_gguf
+from specdiff_train.features import FeatureStore
+from specdiff_train.shards import load_split
 from specdiff_train.target import Target
 
 CASES = 12
-Case = tuple[torch.Tensor, np.ndarray, int, torch.Tensor]
+# Tokens before the anchor, the anchor's token, and the drafter's input.
+Case = tuple[list[int], int, Batch]
 
 
 def main() -> None:
@@ -38,18 +41,22 @@ def main() -> None:
 
     torch.set_num_threads(1)
     target = Target(config.target)
-    state = load_checkpoint(args.checkpoint, "cpu")
-    drafter = drafter_of(config, target, state.get("model", state))
-    shard = data.load(config.work / "answers", "validation", target, config.taps, config.block)[0]
+    drafter = drafter_of(config, target, load_checkpoint(args.checkpoint, config)["model"])
+    shard = load_split(config.work / "answers", "validation")[0]
+    features = FeatureStore(config, target).get(shard)
     cases: list[Case] = []
-    for b in range(min(CASES, len(shard.tokens))):
-        anchor = shard.prompt_tokens + 3 * b
-        seeds = shard.seeds[b, anchor] if b % 2 == 0 else torch.full((config.block,), -1)
-        cases.append((shard.tokens[b], shard.taps[b, :anchor], anchor, seeds))
+    for index, sequence in enumerate(shard.sequences):
+        if len(cases) == CASES or not sequence.anchors:
+            break
+        place = Place(index, sequence.anchors[-1])
+        batch = make_batch(shard, features, [range(index, index + 1)], [[place]], config.block)
+        if index % 2:
+            batch.seeds[:] = -1
+        cases.append((sequence.tokens[: place.anchor], sequence.tokens[place.anchor], batch))
     lines = []
-    for tokens, _, anchor, seeds in cases:
-        slots = [int(tokens[anchor]), *(int(s) if s >= 0 else drafter.mask_id for s in seeds[: config.block - 1])]
-        lines.append(" ".join(map(str, [anchor, *tokens[:anchor].tolist(), len(slots), *slots])))
+    for before, anchor, batch in cases:
+        slots = [anchor, *(s if s >= 0 else drafter.mask_id for s in batch.seeds[0, 0, : config.block - 1].tolist())]
+        lines.append(" ".join(map(str, [len(before), *before, len(slots), *slots])))
     (folder / "cases.txt").write_text("\n".join(lines) + "\n")
     agree = True
     for quantized in (False, True):
@@ -60,8 +67,8 @@ def main() -> None:
         subprocess.run([program, args.libraries, args.target, exported, folder / "cases.txt", out], check=True)
         errors, taps_errors, same = compare(config, target, drafter, cases, np.fromfile(out, dtype=np.float32))
         print(
-            f"check: {label}: taps served/PyTorch differ by up to {max(taps_errors):.4f} (the target's quantized "
-            f"arithmetic); logits on the served taps by {np.median(errors):.4f} (median), {max(errors):.4f} (worst); "
+            f"check: {label}: taps of our engine and of stock llama.cpp differ by up to {max(taps_errors):.4f}; "
+            f"logits on the served taps by {np.median(errors):.4f} (median), {max(errors):.4f} (worst); "
             f"same argmax in {same} of {len(cases) * config.block} slots"
         )
         agree = agree and (quantized or (np.median(errors) < 0.02 and same > 0.9 * len(cases) * config.block))
@@ -75,15 +82,18 @@ def compare(
     """Relative differences of logits and of taps case by case, and the number of slots with the same argmax."""
     row, vocabulary = len(config.taps) * target.width, target.head.shape[0]
     errors, taps_errors, same, place = [], [], 0, 0
-    for tokens, torch_taps, anchor, seeds in cases:
+    for before, _, batch in cases:
+        anchor = len(before)
         taps = out[place : place + anchor * row].reshape(anchor, row)
         place += anchor * row
         logits = out[place : place + config.block * vocabulary].reshape(config.block, vocabulary)
         place += config.block * vocabulary
-        taps_errors.append(relative(taps, torch_taps.astype(np.float32)))
-        served = torch.from_numpy(taps.copy())[None]
+        seen = batch.visible[0, 0].numpy()
+        taps_errors.append(relative(taps, batch.taps[0].numpy()[seen].astype(np.float32)))
+        batch.taps = batch.taps.float()
+        batch.taps[0, batch.visible[0, 0]] = torch.from_numpy(taps.copy())
         with torch.no_grad():
-            ours = drafter(tokens[None], served, torch.tensor([[anchor]]), seeds[None, None])[0, 0].numpy()
+            ours = drafter(batch)[0, 0].numpy()
         theirs = logits[:, drafter.vocab.numpy()]
         errors.append(relative(theirs, ours))
         same += int((theirs.argmax(-1) == ours.argmax(-1)).sum())

@@ -1,6 +1,7 @@
 """Command line: `python -m specdiff_train STAGE [options]`, stages corpus, answers, train, evaluate, export, all."""
 
 import argparse
+import errno
 from collections.abc import Callable
 from dataclasses import fields, replace
 from pathlib import Path
@@ -48,17 +49,25 @@ def parse() -> tuple[str, Config]:
     parser.add_argument("--threads", type=int)
     parser.add_argument("--seed", type=int)
     parser.add_argument("--answer-tokens", type=int)
-    parser.add_argument("--answer-batch", type=int)
-    parser.add_argument("--answer-new", type=int)
-    parser.add_argument("--evaluation-batches", type=int)
-    parser.add_argument("--backwards", action="store_true", help="answers from the last shard on: for a second process")
+    parser.add_argument("--answer-sequences", type=int, help="answers written at once")
+    parser.add_argument("--shard-prompts", type=int)
+    parser.add_argument("--validation-shards", type=int)
+    parser.add_argument("--test-shards", type=int)
+    parser.add_argument("--engine-threads", type=int)
+    parser.add_argument("--feature-gigabytes", type=float, help="hidden states kept on the disk")
+    parser.add_argument("--start", type=Path, help="a drafter's GGUF to go on from")
+    parser.add_argument("--loss", choices=("vat", "dpace"))
+    parser.add_argument("--learning-rate", type=float)
     parser.add_argument("--seconds", type=float, dest="train_seconds", help="training time; the schedule follows it")
     parser.add_argument("--steps", type=int, dest="train_steps", help="training steps, in place of --seconds")
-    parser.add_argument("--untrained", action="store_true", help="export the initialization, a baseline for bench/")
     parser.add_argument("--taps", type=lambda text: tuple(map(int, text.split(","))), help="layers, e.g. 2,9,15,21,28")
-    parser.add_argument("--sequences", type=int)
+    parser.add_argument("--layers", type=int)
+    parser.add_argument("--groups", type=int)
     parser.add_argument("--anchors", type=int)
     parser.add_argument("--draft-vocab", type=int)
+    parser.add_argument("--mask-token")
+    parser.add_argument("--validation-seconds", type=float)
+    parser.add_argument("--validation-groups", type=int)
     given = vars(parser.parse_args())
     stage = given.pop("stage")
     known = {field.name for field in fields(Config)}
@@ -74,7 +83,14 @@ def main() -> None:
     """Run one stage, or all in order; each continues where it was stopped."""
     stage, config = parse()
     for name in STAGES if stage == "all" else (stage,):
-        stage_function(name)(config)
+        try:
+            stage_function(name)(config)
+        except OSError as error:
+            if error.errno != errno.ENOSPC:
+                raise
+            raise SystemExit(f"{name}: the disk is full ({config.work}); what is complete stays, run again.") from None
+        except KeyboardInterrupt:
+            raise SystemExit(f"{name}: stopped; run it again to go on.") from None
 
 
 if __name__ == "__main__":

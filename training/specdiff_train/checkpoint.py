@@ -1,4 +1,4 @@
-"""Checkpoints: model, optimizer and place in the schedule, written atomically; and the drafter they hold."""
+"""Checkpoints: model, optimizer and place in the schedule, written atomically; and what training starts from."""
 
 from pathlib import Path
 from typing import Any
@@ -7,11 +7,15 @@ import numpy as np
 import torch
 
 from .config import Config
-from .data import Shard
 from .drafter import Drafter
+from .identity import compare, identity
+from .import_gguf import read_weights
+from .shards import Shard
 from .storage import write_atomic
 from .target import Target
-from .tokenizer import TargetTokenizer
+from .vocabulary import Vocabulary
+
+SCALE_ROWS = 4096
 
 
 def checkpoint_path(config: Config) -> Path:
@@ -19,54 +23,59 @@ def checkpoint_path(config: Config) -> Path:
     return config.work / "train" / "checkpoint.pt"
 
 
+def best_path(config: Config) -> Path:
+    """Where training keeps the state with the best τ on validation."""
+    return config.work / "train" / "best.pt"
+
+
 def save(path: Path, state: dict[str, Any]) -> None:
     """Write a checkpoint atomically."""
     write_atomic(path, lambda part: torch.save(state, part))
 
 
-def load(path: Path, device: str) -> dict[str, Any]:
-    """Read a checkpoint (tensors and plain values only)."""
-    return torch.load(path, map_location=device, weights_only=True)
+def load(path: Path, config: Config) -> dict[str, Any]:
+    """Read a checkpoint of this target (tensors and plain values only)."""
+    state = torch.load(path, map_location=config.device, weights_only=True)
+    compare(state["identity"], identity(config.target), str(path), config)
+    return state
 
 
-def new_drafter(config: Config, target: Target, shards: list[Shard]) -> Drafter:
-    """The untrained drafter: draft vocabulary and tap scales from the training shards, weights from the target."""
-    tokenizer = TargetTokenizer(config.target)
+def new_drafter(config: Config, target: Target, shards: list[Shard], taps: np.ndarray) -> Drafter:
+    """What training starts from: draft vocabulary from the answers, tap scales from `taps` [R, taps·d], weights from
+    `config.start` or, without one, from the target's last layers."""
+    vocabulary = Vocabulary(config.target)
     counts = torch.zeros(target.head.shape[0])
     for shard in shards:
-        counts += torch.bincount(shard.tokens.flatten(), minlength=len(counts)) * 0.25
-        counts += torch.bincount(shard.tokens[:, shard.prompt_tokens :].flatten(), minlength=len(counts))
-    counts[tokenizer.eos] += 1  # an answer's end can always be drafted
+        for sequence in shard.sequences:
+            tokens = torch.tensor(sequence.tokens)
+            counts += torch.bincount(tokens, minlength=len(counts)) * 0.25
+            counts += torch.bincount(tokens[sequence.prompt_tokens :], minlength=len(counts))
+    counts[vocabulary.end] += 1e6  # an answer's end can always be drafted
     vocab = counts.topk(min(config.draft_vocab, len(counts))).indices.sort().values
-    scales = []
-    for shard in shards[:8]:
-        sample = torch.from_numpy(shard.taps[::8, 1::5].astype(np.float32))
-        scales.append(sample.view(-1, len(config.taps), target.width).pow(2).mean(-1).sqrt())
-    scale = torch.cat(scales).median(0).values
-    return Drafter(
-        target,
-        config.layers,
-        config.block,
-        len(config.taps),
-        tokenizer.special[config.mask_token],
-        vocab.to(config.device),
-        scale.to(config.device),
-    ).to(config.device)
+    sample = torch.from_numpy(np.array(taps[:: max(1, len(taps) // SCALE_ROWS)], np.float32))
+    scale = sample.view(-1, len(config.taps), target.width).pow(2).mean(-1).sqrt().median(0).values
+    drafter = make(config, target, vocab.to(config.device), scale.to(config.device))
+    if config.start:
+        drafter.load_state_dict(read_weights(config.start, drafter, config.taps), strict=False)
+    return drafter
 
 
-def restored_drafter(config: Config, target: Target) -> Drafter:
-    """The drafter of the latest checkpoint."""
-    path = checkpoint_path(config)
-    if not path.exists():
-        raise SystemExit(f"no checkpoint at {path}; run the train stage first")
-    return drafter_of(config, target, load(path, config.device)["model"])
+def trained_drafter(config: Config, target: Target) -> Drafter:
+    """The drafter with the best τ on validation, or the latest."""
+    for path in (best_path(config), checkpoint_path(config)):
+        if path.exists():
+            return drafter_of(config, target, load(path, config)["model"])
+    raise SystemExit(f"no checkpoint in {checkpoint_path(config).parent}; run the train stage first")
 
 
 def drafter_of(config: Config, target: Target, state: dict[str, torch.Tensor]) -> Drafter:
     """A drafter with the given weights."""
-    mask_id = TargetTokenizer(config.target).special[config.mask_token]
-    drafter = Drafter(
-        target, config.layers, config.block, len(config.taps), mask_id, state["vocab"], state["tap_scale"]
-    ).to(config.device)
+    drafter = make(config, target, state["vocab"], state["tap_scale"])
     drafter.load_state_dict(state)
     return drafter
+
+
+def make(config: Config, target: Target, vocab: torch.Tensor, scale: torch.Tensor) -> Drafter:
+    """An untrained drafter on the configuration's device."""
+    mask_id = Vocabulary(config.target).id_of(config.mask_token)
+    return Drafter(target, config.layers, config.block, len(config.taps), mask_id, vocab, scale).to(config.device)

@@ -19,12 +19,15 @@ class Config:
     seed: int = 1
 
     # answers
-    answer_tokens: int = 150_000
-    answer_batch: int = 64
-    answer_new: int = 80
-    evaluation_batches: int = 3
-    backwards: bool = False
-    untrained: bool = False
+    answer_tokens: int = 1_000_000
+    shard_prompts: int = 256
+    validation_shards: int = 1
+    test_shards: int = 3
+    answer_sequences: int = 24
+    engine_threads: int = 0  # the engine's own choice: the free cores
+
+    # hidden states kept on the disk; the oldest are computed again beyond
+    feature_gigabytes: float = 20.0
 
     # drafter: llama.cpp's `dflash` architecture, anchor-first (the anchor's slot predicts the first drafted token)
     layers: int = 2
@@ -34,16 +37,19 @@ class Config:
     mask_token: str = "<empty_output>"
 
     # training
+    start: Path | None = None  # a drafter's GGUF to go on from
+    loss: str = "vat"
     train_seconds: float = 1500.0
     train_steps: int = 0  # where not 0, the budget instead of the seconds
     learning_rate: float = 6e-4
     warmup_steps: int = 60
-    sequences: int = 8
-    anchors: int = 16
+    groups: int = 3
+    anchors: int = 40
     decay: float = 4.0
-    mask_probability: float = 0.3
+    mask_probability: float = 0.2
     checkpoint_seconds: float = 60.0
-    validation_seconds: float = 480.0
+    validation_seconds: float = 300.0
+    validation_groups: int = 48
 
     # Attribution written into the exported file.
     name: str = "SmolLM2-135M-Instruct block-diffusion drafter"
@@ -51,5 +57,5 @@ class Config:
 
     def recipe(self) -> dict[str, object]:
         """What is written into the exported file: everything but paths."""
-        skip = {"target", "work", "output", "name", "licence", "device", "threads", "backwards", "untrained"}
+        skip = {"target", "work", "output", "start", "name", "licence", "device", "threads", "engine_threads"}
         return {key: value for key, value in asdict(self).items() if key not in skip}

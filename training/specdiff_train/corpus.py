@@ -13,6 +13,7 @@ import sys
 import tarfile
 import zipfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,7 @@ MIN_BYTES = 800
 MAX_BYTES = 200_000
 MAX_LINE = 300
 MAX_FILES_PER_PACKAGE = 400
+DOWNLOADS = 6
 
 
 def package_list() -> list[dict[str, Any]]:
@@ -57,12 +59,12 @@ def build(config: Config) -> None:
     rows: dict[str, list[dict[str, Any]]] = {"train": [], "validation": [], "test": []}
     seen: set[bytes] = set()
     packages = package_list()
+    with ThreadPoolExecutor(DOWNLOADS) as pool:
+        folders = dict(zip([p["name"] for p in packages], pool.map(lambda p: fetch(p, config), packages), strict=True))
     # Test and validation first: a file that stands in several packages must not be trained on.
     order = {"test": 0, "validation": 1, "train": 2}
-    for index, package in enumerate(sorted(packages, key=lambda p: order[p["split"]])):
-        print(f"corpus: {index + 1}/{len(packages)} {package['name']} {package['version']}", flush=True)
-        folder = fetch(package, config.work / "packages")
-        files = list(source_files(folder, package, seen))
+    for package in sorted(packages, key=lambda p: order[p["split"]]):
+        files = list(source_files(folders[package["name"]], package, seen))
         rows[package["split"]] += files[:MAX_FILES_PER_PACKAGE]
     for split, files in rows.items():
         write_jsonl(corpus / f"{split}.jsonl", files)
@@ -72,9 +74,9 @@ def build(config: Config) -> None:
         print(f"corpus: {split}: {len(files)} files {counts}")
 
 
-def fetch(package: dict[str, Any], packages: Path) -> Path:
+def fetch(package: dict[str, Any], config: Config) -> Path:
     """Download one package with its ordinary client and unpack it; returns its folder."""
-    folder = packages / f"{package['client']}-{package['name'].replace('/', '-').replace('@', '')}"
+    folder = config.work / "packages" / f"{package['client']}-{package['name'].replace('/', '-').replace('@', '')}"
     if (folder / ".complete").exists():
         return folder
     shutil.rmtree(folder, ignore_errors=True)
@@ -97,6 +99,7 @@ def fetch(package: dict[str, Any], packages: Path) -> Path:
         unpack(archive, folder)
     shutil.rmtree(archives)
     write_text(folder / ".complete", version)
+    print(f"corpus: {name} {version}", flush=True)
     return folder
 
 

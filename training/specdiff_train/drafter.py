@@ -7,11 +7,13 @@ own place. Slots 1.. hold looked-up tokens where prompt lookup has a match, the 
 """
 
 import math
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from .batches import Batch
 from .target import Target, TargetLayer, rotate
 
 
@@ -35,23 +37,49 @@ class DrafterLayer(nn.Module):
         self.q_norm = nn.Parameter(ones * row_energy[: self.width].mean().sqrt())
         self.k_norm = nn.Parameter(ones * row_energy[self.width : self.width + kv_width].mean().sqrt())
 
-    def forward(self, x: Tensor, context: Tensor, rope: dict[str, tuple[Tensor, Tensor]], mask: Tensor) -> Tensor:
-        """x [B, Q, d] slots, context [B, C, d] fused taps, mask [B, 1, Q, C+Q] -> [B, Q, d]."""
-        batch, slots, _ = x.shape
-        length = context.shape[1] + slots
-        h = F.rms_norm(x, (self.width,), self.attn_norm, self.eps)
-        q = F.linear(h, self.qkv[: self.width]).view(batch, slots, self.heads, self.head_width).transpose(1, 2)
-        kv = F.linear(torch.cat([context, h], 1), self.qkv[self.width :])
-        k, v = kv.view(batch, length, 2 * self.kv_heads, self.head_width).transpose(1, 2).chunk(2, 1)
-        q = rotate(F.rms_norm(q, (self.head_width,), self.q_norm, self.eps), *rope["q"])
-        k = rotate(F.rms_norm(k, (self.head_width,), self.k_norm, self.eps), *rope["k"])
+    def forward(self, x: Tensor, context: Tensor, rope: "Rope", visible: Tensor) -> Tensor:
+        """x [B, A, S, d] slots, context [B, C, d] fused taps, visible [B, A, C] -> [B, A, S, d]."""
+        batch, anchors, slots, _ = x.shape
+        rows = context.shape[1]
         share = self.heads // self.kv_heads
-        o = F.scaled_dot_product_attention(
-            q, k.repeat_interleave(share, 1), v.repeat_interleave(share, 1), attn_mask=mask
-        )
-        x = x + F.linear(o.transpose(1, 2).reshape(batch, slots, self.width), self.attn_output)
+        kv_width = self.kv_heads * self.head_width
+        h = F.rms_norm(x, (self.width,), self.attn_norm, self.eps)
+        q, own_k, own_v = F.linear(h, self.qkv).split([self.width, kv_width, kv_width], -1)
+        k, v = F.linear(context, self.qkv[self.width :]).chunk(2, -1)
+        q = self.turned(q.view(batch, anchors, slots, self.heads, self.head_width), self.q_norm, rope.slots)
+        own_k = self.turned(own_k.view(batch, anchors, slots, self.kv_heads, self.head_width), self.k_norm, rope.slots)
+        k = self.turned(k.view(batch, rows, self.kv_heads, self.head_width), self.k_norm, rope.rows)
+        v = v.view(batch, rows, self.kv_heads, self.head_width)
+        own_v = own_v.view(batch, anchors, slots, self.kv_heads, self.head_width)
+        # A block sees the rows and its own slots, so scores are two products side by side: [B, kv, A, S·share, C + S].
+        q = q.view(batch, anchors, slots, self.kv_heads, share, self.head_width).permute(0, 3, 1, 2, 4, 5)
+        q = q.reshape(batch, self.kv_heads, anchors, slots * share, self.head_width) / math.sqrt(self.head_width)
+        flat = q.reshape(batch, self.kv_heads, anchors * slots * share, self.head_width)
+        of_rows = (flat @ k.permute(0, 2, 3, 1)).view(batch, self.kv_heads, anchors, slots * share, rows)
+        of_rows = of_rows.masked_fill(~visible[:, None, :, None, :], -math.inf)
+        of_block = q @ own_k.permute(0, 3, 1, 4, 2)
+        weights = torch.softmax(torch.cat([of_rows, of_block], -1), -1)
+        on_rows = weights[..., :rows].reshape(batch, self.kv_heads, anchors * slots * share, rows)
+        o = (on_rows @ v.transpose(1, 2)).view(batch, self.kv_heads, anchors, slots * share, self.head_width)
+        o = o + weights[..., rows:] @ own_v.permute(0, 3, 1, 2, 4)
+        o = o.view(batch, self.kv_heads, anchors, slots, share, self.head_width).permute(0, 2, 3, 1, 4, 5)
+        x = x + F.linear(o.reshape(batch, anchors, slots, self.width), self.attn_output)
         gate, up = F.linear(F.rms_norm(x, (self.width,), self.ffn_norm, self.eps), self.gate_up).chunk(2, -1)
         return x + F.linear(F.silu(gate) * up, self.down)
+
+    def turned(self, x: Tensor, norm: Tensor, angles: tuple[Tensor, Tensor]) -> Tensor:
+        """Per-head norm and rotation of x [..., heads, head_width]; angles [..., head_width/2]."""
+        return rotate(
+            F.rms_norm(x, (self.head_width,), norm, self.eps), angles[0].unsqueeze(-2), angles[1].unsqueeze(-2)
+        )
+
+
+@dataclass
+class Rope:
+    """Cosines and sines [..., head_width/2] of the rows' and of the slots' positions."""
+
+    rows: tuple[Tensor, Tensor]
+    slots: tuple[Tensor, Tensor]
 
 
 class Drafter(nn.Module):
@@ -76,39 +104,23 @@ class Drafter(nn.Module):
         self.register_buffer("tap_scale", tap_scale)
         self.register_buffer("head", target.head[vocab].clone(), persistent=False)
 
-    def forward(self, tokens: Tensor, taps: Tensor, anchors: Tensor, seeds: Tensor) -> Tensor:
-        """Logits [B, A, S, W] over the draft vocabulary.
-
-        tokens [B, T]; taps [B, C, taps·d]; anchors [B, A] positions; seeds [B, A, S] looked-up tokens after each
-        anchor, -1 for a mask. Only rows of taps strictly before the anchor are attended to: serving has none
-        for the anchor yet.
-        """
-        batch, count = anchors.shape
-        rows, slots = taps.shape[1], self.block
-        device = tokens.device
-        scaled = taps.float().view(batch, rows, -1, self.width) / self.tap_scale[:, None]
-        context = F.rms_norm(F.linear(scaled.view(batch, rows, -1), self.fc), (self.width,), self.hidden_norm, self.eps)
-        inner = seeds[:, :, : slots - 1]
-        ids = torch.cat([tokens.gather(1, anchors).unsqueeze(2), torch.where(inner >= 0, inner, self.mask_id)], 2)
-        x = self.target.embedding[ids].view(batch, count * slots, self.width)
-        offsets = torch.arange(slots, device=device)
-        slot_position = (anchors.unsqueeze(2) + offsets).view(batch, -1)
-        context_position = torch.arange(rows, device=device).expand(batch, rows)
-        of_block = torch.arange(count, device=device).repeat_interleave(slots)
-        before = context_position[:, None, :] < anchors.repeat_interleave(slots, 1)[:, :, None]
-        same = (of_block[:, None] == of_block).expand(batch, -1, -1)
-        mask = torch.cat([before, same], 2).unsqueeze(1)
-        key_position = torch.cat([context_position, slot_position], 1)
-        rope = {
-            "q": (self.target.cos[slot_position].unsqueeze(1), self.target.sin[slot_position].unsqueeze(1)),
-            "k": (self.target.cos[key_position].unsqueeze(1), self.target.sin[key_position].unsqueeze(1)),
-        }
+    def forward(self, batch: Batch) -> Tensor:
+        """Logits [B, A, S, W] over the draft vocabulary: slot i predicts the token after its own place."""
+        groups, rows, _ = batch.taps.shape
+        scaled = batch.taps.float().view(groups, rows, -1, self.width) / self.tap_scale[:, None]
+        fused = F.linear(scaled.view(groups, rows, -1), self.fc)
+        context = F.rms_norm(fused, (self.width,), self.hidden_norm, self.eps)
+        inner = batch.seeds[:, :, : self.block - 1]
+        ids = torch.cat([batch.anchor_tokens.unsqueeze(2), torch.where(inner >= 0, inner, self.mask_id)], 2)
+        x = self.target.embedding[ids]
+        places = batch.anchors.unsqueeze(2) + torch.arange(self.block, device=ids.device)
+        cos, sin = self.target.cos, self.target.sin
+        rope = Rope((cos[batch.row_positions], sin[batch.row_positions]), (cos[places], sin[places]))
         for layer in self.layers:
-            x = layer(x, context, rope, mask)
-        hidden = F.rms_norm(x, (self.width,), self.norm, self.eps)
-        return F.linear(hidden, self.head).view(batch, count, slots, -1)
+            x = layer(x, context, rope, batch.visible)
+        return F.linear(F.rms_norm(x, (self.width,), self.norm, self.eps), self.head)
 
     @torch.no_grad()
-    def draft(self, tokens: Tensor, taps: Tensor, anchors: Tensor, seeds: Tensor) -> Tensor:
+    def draft(self, batch: Batch) -> Tensor:
         """Drafted target ids [B, A, S]: each slot's best, in one pass."""
-        return self.vocab[self.forward(tokens, taps, anchors, seeds).argmax(-1)]
+        return self.vocab[self.forward(batch).argmax(-1)]

@@ -1,26 +1,27 @@
-"""τ on held-out packages: of the drafter, of cyclic lookup, of both joined, and of the untrained drafter."""
+"""τ on held-out packages under the product's stop rules: of the drafter, of cyclic lookup, and of both joined."""
 
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import torch
-from torch import Tensor
 
-from . import data
-from .checkpoint import new_drafter, restored_drafter
+from .batches import all_places, make_batch, position
+from .checkpoint import make, new_drafter, trained_drafter
 from .config import Config
 from .drafter import Drafter
-from .lookup import lookup
+from .features import JOIN_MATCH, Features, FeatureStore
+from .identity import check_target
+from .import_gguf import read_vocabulary, read_weights
+from .shards import Shard, load_split
 from .storage import write_text
 from .target import Target
+from .vocabulary import Vocabulary
 
-SEQUENCES = 8
-ANCHORS = 20
-SHORT = 32
-JOIN_MATCH = 2
+ANCHORS = 64
+SHORT = 16
 
-Propose = Callable[[int, list[int]], list[int]]
+Propose = Callable[[int], list[int]]
 
 
 @dataclass
@@ -48,24 +49,24 @@ class Figures:
         return self.counts.setdefault((arm, group), Count())
 
     def overall(self) -> dict[str, float]:
-        """τ of each arm over everything."""
-        return {arm: count.tau() for (arm, group), count in self.counts.items() if group == "all"}
+        """τ of each arm over everything greedy."""
+        return {arm: count.tau() for (arm, group), count in self.counts.items() if group == "greedy"}
 
 
 def evaluate(config: Config) -> None:
     """Print and keep (WORK/train/evaluation.json, .md) the table of τ on the test packages."""
     torch.set_num_threads(config.threads)
-    target = Target(config.target, config.device)
     folder = config.work / "answers"
-    shards = data.load(folder, "test", target, config.taps, config.block)
+    shards = load_split(folder, "test")
     if not shards:
         raise SystemExit(f"evaluate: no test answers in {folder}; run the answers stage first")
-    figures = measure(restored_drafter(config, target), shards)
-    train = data.load(folder, "train", target, config.taps, config.block)
-    untrained = measure(new_drafter(config, target, train), shards)
-    for (arm, group), count in untrained.counts.items():
-        if arm != "lookup":
-            figures.counts[f"untrained: {arm}", group] = count
+    check_target(config, folder)
+    target = Target(config.target, config.device)
+    store = FeatureStore(config, target)
+    drafters = {"": trained_drafter(config, target)}
+    if config.start:
+        drafters["start: "] = read_drafter(config, target, shards[0], store)
+    figures = measure(drafters, shards, store, config)
     table = markdown(figures)
     write_text(config.work / "train" / "evaluation.md", table)
     flat = {f"{arm} / {group}": {**vars(c), "tau": round(c.tau(), 4)} for (arm, group), c in figures.counts.items()}
@@ -73,41 +74,80 @@ def evaluate(config: Config) -> None:
     print(table)
 
 
-def measure(drafter: Drafter, shards: list[data.Shard], limit: int | None = None) -> Figures:
-    """τ by arm and group over the shards' first `limit` sequences (greedy, chains of at most `block` tokens)."""
+def read_drafter(config: Config, target: Target, shard: Shard, store: FeatureStore) -> Drafter:
+    """The drafter that training started from, with its own draft vocabulary."""
+    assert config.start
+    scale = new_drafter(config, target, [shard], store.get(shard).taps).tap_scale
+    drafter = make(config, target, read_vocabulary(config.start).to(config.device), scale)
+    drafter.load_state_dict(read_weights(config.start, drafter, config.taps), strict=False)
+    return drafter
+
+
+def measure(
+    drafters: dict[str, Drafter], shards: list[Shard], store: FeatureStore, config: Config, limit: int | None = None
+) -> Figures:
+    """τ by arm and group over the shards' first `limit` groups (chains of at most `block` tokens).
+
+    The target's choice after each prefix is known from its answer, so a pass is simulated: exact for greedy answers,
+    for sampled ones what a drafter that proposes its best token would have seen.
+    """
+    end_token = Vocabulary(config.target).end
     figures = Figures()
     for shard in shards:
-        rows = range(min(limit or len(shard.tokens), len(shard.tokens)))
-        from_masks = drafts(drafter, shard, rows, masks=True)
-        from_lookup = drafts(drafter, shard, rows, masks=False)
-        for b in rows:
-            tokens = shard.tokens[b].tolist()
-            start, end = shard.prompt_tokens, int(shard.ends[b])
-            groups = ["all", f"language {shard.language[b]}", f"kind {shard.kind}"]
-            for arm, propose in arms(shard, b, from_masks[b].tolist(), from_lookup[b].tolist()).items():
-                simulate(tokens, start, end, propose, [figures.count(arm, group) for group in groups])
-                short_end = min(end, start + SHORT)
-                simulate(tokens, start, short_end, propose, [figures.count(arm, f"first {SHORT} tokens")])
+        features = store.get(shard)
+        for group in shard.groups[:limit]:
+            drafted = {name: drafts(drafter, shard, features, group) for name, drafter in drafters.items()}
+            for s in group:
+                sequence = shard.sequences[s]
+                groups = ["greedy" if sequence.temperature == 0 else "sampled"]
+                if sequence.temperature == 0:
+                    groups += [sequence.kind, sequence.language]
+                    if sequence.kind != "summary":
+                        groups.append("completions")
+                # The product's engine does not count the end token.
+                end = len(sequence.tokens) - (sequence.tokens[-1] == end_token)
+                for arm, propose in arms(shard, features, s, drafted, config.block).items():
+                    counts = [figures.count(arm, name) for name in groups]
+                    simulate(sequence.tokens, sequence.prompt_tokens, end, propose, counts)
+                    if sequence.temperature == 0:
+                        short = min(end, sequence.prompt_tokens + SHORT)
+                        count = figures.count(arm, f"first {SHORT} tokens")
+                        simulate(sequence.tokens, sequence.prompt_tokens, short, propose, [count])
     return figures
 
 
-def arms(shard: data.Shard, b: int, from_masks: list[list[int]], from_lookup: list[list[int]]) -> dict[str, Propose]:
-    """What is compared on sequence b: each maps (anchor, tokens up to it) to a draft."""
-    start, block = shard.prompt_tokens, shard.seeds.shape[2]
-    seeds = [[t for t in row if t >= 0] for row in shard.seeds[b].tolist()]
-    return {
-        "drafter from masks": lambda anchor, known: from_masks[anchor - start],
-        "drafter from looked-up tokens": lambda anchor, known: from_lookup[anchor - start],
-        "lookup": lambda anchor, known: seeds[anchor],
-        "joined": lambda anchor, known: lookup(known, block, shortest=JOIN_MATCH) or from_lookup[anchor - start],
-    }
+def arms(
+    shard: Shard, features: Features, s: int, drafted: dict[str, dict[tuple[int, bool], list[int]]], block: int
+) -> dict[str, Propose]:
+    """What is compared on sequence s: each maps an anchor to a draft."""
+    first = features.starts[s] - shard.sequences[s].prompt_tokens
+    base = shard.sequences[s].prompt_tokens
+    offset = features.starts[s]
+
+    def looked_up(anchor: int) -> list[int]:
+        return [token for token in features.seeds[first + anchor].tolist() if token >= 0]
+
+    result: dict[str, Propose] = {"lookup": looked_up}
+    for name, table in drafted.items():
+
+        def alone(anchor: int, table: dict[tuple[int, bool], list[int]] = table) -> list[int]:
+            return table[offset + anchor - base, False]
+
+        def masks(anchor: int, table: dict[tuple[int, bool], list[int]] = table) -> list[int]:
+            return table[offset + anchor - base, True]
+
+        def joined(anchor: int, alone: Propose = alone) -> list[int]:
+            return looked_up(anchor) if features.matches[first + anchor] >= JOIN_MATCH else alone(anchor)
+
+        result |= {f"{name}joined": joined, f"{name}drafter": alone, f"{name}drafter from masks": masks}
+    return result
 
 
 def simulate(tokens: list[int], start: int, end: int, propose: Propose, counts: list[Count]) -> None:
-    """Speculative decoding against a known greedy answer tokens[start:end]; tokens[start] came from the prefill."""
+    """Speculative decoding against a known answer tokens[start:end]; tokens[start] came from the prefill."""
     anchor = start
     while anchor + 1 < end:
-        draft = propose(anchor, tokens[: anchor + 1])
+        draft = propose(anchor)
         accepted = 0
         while (
             accepted < len(draft) and anchor + 1 + accepted < end and draft[accepted] == tokens[anchor + 1 + accepted]
@@ -122,32 +162,27 @@ def simulate(tokens: list[int], start: int, end: int, propose: Propose, counts: 
         anchor += emitted
 
 
-def drafts(drafter: Drafter, shard: data.Shard, rows: range, masks: bool) -> Tensor:
-    """Drafts [rows, T-1-prompt, block] after every anchor of the answers."""
-    device = drafter.fc.device
-    anchors = torch.arange(shard.prompt_tokens, shard.tokens.shape[1] - 1)
-    result = []
-    for first in range(0, len(rows), SEQUENCES):
-        part = torch.tensor(list(rows)[first : first + SEQUENCES])
-        taps = torch.from_numpy(shard.taps[part.numpy()]).to(device)
-        tokens = shard.tokens[part].to(device)
-        pieces = []
-        for some in anchors.split(ANCHORS):
-            place = some.expand(len(part), -1)
-            seeds = shard.seeds[part][:, some]
+def drafts(drafter: Drafter, shard: Shard, features: Features, group: range) -> dict[tuple[int, bool], list[int]]:
+    """Drafts after every anchor of a group, by answer position and whether the slots start from masks alone."""
+    places = all_places(shard, group)
+    result: dict[tuple[int, bool], list[int]] = {}
+    for first in range(0, len(places), ANCHORS):
+        some = places[first : first + ANCHORS]
+        batch = make_batch(shard, features, [group], [some], drafter.block).to(str(drafter.fc.device))
+        for masks in (False, True):
             if masks:
-                seeds = torch.full_like(seeds, -1)
-            pieces.append(drafter.draft(tokens, taps, place.to(device), seeds.to(device)).cpu())
-        result.append(torch.cat(pieces, 1))
-    return torch.cat(result)
+                batch.seeds[:] = -1
+            for place, draft in zip(some, drafter.draft(batch)[0].tolist(), strict=True):
+                result[position(shard, features, place), masks] = draft
+    return result
 
 
 def markdown(figures: Figures) -> str:
     """A table: one line an arm, one column a group."""
     groups = list(dict.fromkeys(group for _, group in figures.counts))
-    arms = list(dict.fromkeys(arm for arm, _ in figures.counts))
+    names = list(dict.fromkeys(arm for arm, _ in figures.counts))
     lines = [f"| τ | {' | '.join(groups)} |", "|---" * (len(groups) + 1) + "|"]
-    for arm in arms:
+    for arm in names:
         cells = [f"{figures.counts[arm, group].tau():.2f}" for group in groups]
         lines.append(f"| {arm} | {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"

@@ -4,7 +4,6 @@ Tensor names, shapes and keys: llama.cpp v0.5.0, src/models/dflash.cpp. Slots th
 engine that does so (`specdiff.slot_init`); stock llama.cpp starts them from masks, which this drafter has seen too.
 """
 
-import hashlib
 import json
 from pathlib import Path
 
@@ -14,14 +13,13 @@ import torch
 from gguf import GGMLQuantizationType as Type
 from gguf.quants import quantize
 
-from . import data
-from .checkpoint import checkpoint_path, load, new_drafter, restored_drafter
+from .checkpoint import best_path, checkpoint_path, load, trained_drafter
 from .config import Config
 from .corpus import package_list
 from .drafter import Drafter
-from .storage import write_atomic
+from .storage import file_sha256, write_atomic
 from .target import Target
-from .tokenizer import TargetTokenizer
+from .vocabulary import Vocabulary
 
 ARCHITECTURE = "dflash"
 # What quantizing costs is measured in docs/training.md: Q8_0 nothing, Q4_0 in the feed-forward matrices 0.7 % of τ.
@@ -31,14 +29,11 @@ TOKENIZER_PREFIX = "tokenizer."
 
 
 def export(config: Config) -> None:
-    """Write the latest checkpoint, or the initialization it started from, to `config.output`."""
+    """Write the trained drafter to `config.output`."""
     target = Target(config.target, config.device)
-    if config.untrained:
-        shards = data.load(config.work / "answers", "train", target, config.taps, config.block)
-        drafter, recipe = new_drafter(config, target, shards), {**config.recipe(), "train_steps": 0, "train_seconds": 0}
-    else:
-        drafter, recipe = restored_drafter(config, target), load(checkpoint_path(config), config.device)["recipe"]
-    write_gguf(config, target, drafter, config.output, recipe)
+    drafter = trained_drafter(config, target)
+    path = best_path(config) if best_path(config).exists() else checkpoint_path(config)
+    write_gguf(config, target, drafter, config.output, load(path, config)["recipe"])
 
 
 def write_gguf(
@@ -93,7 +88,7 @@ def add_metadata(writer: gguf.GGUFWriter, config: Config, target: Target, recipe
     licences = sorted({package["licence"] for package in package_list() if package["split"] == "train"})
     writer.add_string("specdiff.slot_init", "lookup")
     writer.add_string("specdiff.target.sha256", file_sha256(config.target))
-    writer.add_string("specdiff.tokenizer.sha256", TargetTokenizer(config.target).sha256())
+    writer.add_string("specdiff.tokenizer.sha256", Vocabulary(config.target).sha256())
     writer.add_string("specdiff.recipe", json.dumps(recipe, sort_keys=True))
     writer.add_string("specdiff.licences", ", ".join(licences))
 
@@ -153,12 +148,3 @@ def tensors(drafter: Drafter, target: Target, quantized: bool) -> dict[str, tupl
         for name, value in norms.items():
             put(f"blk.{i}.{name}.weight", value, Type.F32)
     return result
-
-
-def file_sha256(path: Path) -> str:
-    """SHA-256 of a file, hexadecimal."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while chunk := file.read(1 << 20):
-            digest.update(chunk)
-    return digest.hexdigest()

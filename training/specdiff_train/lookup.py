@@ -1,23 +1,54 @@
-"""Cyclic prompt lookup: the n-gram drafter, and what a lookup-initialised drafter starts its slots from."""
+"""Cyclic prompt lookup: the n-gram drafter, and what a lookup-initialised drafter starts its slots from.
 
+The same rule as native/core/ngram_index: the longest suffix of LONGEST..1 tokens that occurred before, its newest
+occurrence; what followed is copied, and where the copy reaches the end it wraps round.
+"""
+
+# Longest suffix that a drafter's slots are looked up by (`specdiff.lookup.longest` of native/core's metadata).
 LONGEST = 3
-SHORTEST = 1
+SEPARATOR = -1
 
 
-def lookup(tokens: list[int], count: int, longest: int = LONGEST, shortest: int = SHORTEST) -> list[int] | None:
-    """Propose `count` tokens after `tokens`, or None where nothing matches.
+class NgramIndex:
+    """A growing text and the newest place of each of its n-grams."""
 
-    The longest suffix of `longest`..`shortest` tokens that occurred before, newest occurrence first; what followed
-    it is copied, and where the copy reaches the end it wraps round (prompt lookup decoding, made cyclic).
-    """
-    size = len(tokens)
-    for n in range(min(longest, size - 1), shortest - 1, -1):
-        last = tokens[-1]
-        for end in range(size - 2, n - 2, -1):
-            # `end` is the index of the match's last token; comparing it first skips most places cheaply.
-            if tokens[end] == last and tokens[end - n + 1 : end + 1] == tokens[size - n :]:
-                cycle = tokens[end + 1 : end + 1 + count]
-                while len(cycle) < count:
-                    cycle = cycle + cycle[: count - len(cycle)]
-                return cycle
-    return None
+    def __init__(self, longest: int = LONGEST) -> None:
+        self.longest = longest
+        self.tokens: list[int] = []
+        self.places: dict[tuple[int, ...], int] = {}
+
+    def append(self, token: int) -> None:
+        """Add a token; the n-grams before it have a continuation only now."""
+        end = len(self.tokens)
+        self.tokens.append(token)
+        if token == SEPARATOR:
+            return
+        for n in range(1, min(self.longest, end) + 1):
+            gram = tuple(self.tokens[end - n : end])
+            if gram[0] == SEPARATOR:
+                return
+            self.places[gram] = end
+
+    def extend(self, tokens: list[int]) -> None:
+        """Add tokens."""
+        for token in tokens:
+            self.append(token)
+
+    def separate(self) -> None:
+        """The next tokens are another text: no match and no copy goes across."""
+        self.append(SEPARATOR)
+
+    def find(self, count: int, shortest: int = 1) -> tuple[int, list[int]]:
+        """Length of the match and `count` tokens copied from after it; 0 and none where nothing matches."""
+        size = len(self.tokens)
+        for n in range(min(self.longest, size), shortest - 1, -1):
+            place = self.places.get(tuple(self.tokens[size - n :]))
+            if place is None:
+                continue
+            copied: list[int] = []
+            at = place
+            while len(copied) < count and self.tokens[at] != SEPARATOR:
+                copied.append(self.tokens[at])
+                at = at + 1 if at + 1 < size else place
+            return n, copied
+        return 0, []

@@ -1,4 +1,4 @@
-"""The training loss."""
+"""The training loss: hard and soft cross-entropy, each slot weighted by what it adds to the accepted length."""
 
 import torch
 import torch.nn.functional as F
@@ -9,17 +9,14 @@ SOFT_SHARE = 0.5
 
 
 def drafting_loss(
-    logits: Tensor, labels: Tensor, soft_index: Tensor, soft_p: Tensor, decay: float, smoothing: float = SMOOTHING
+    logits: Tensor, labels: Tensor, soft_index: Tensor, soft_p: Tensor, decay: float, kind: str
 ) -> Tensor:
-    """Hard and soft cross-entropy, each slot weighted by what it adds to the accepted length.
+    """Mean over N blocks of S slots; soft and hard parts half each (VAT, arXiv 2608.30135).
 
     logits [N, S, W] over the draft vocabulary; labels [N, S] rows of it, negative where the target's token isn't in it
     or lies beyond the answer; soft_index [N, S, K] rows of it (-1 outside) and soft_p [N, S, K] the target's
-    probabilities.
-    Weights: D-PACE (arXiv 2605.18810), w_j = sum over m >= j of prod_{i <= m} ((1-a) q_i + a), detached, times
-    exp(-j/decay) of DFlash (arXiv 2602.06036); soft and hard parts as in VAT (arXiv 2608.30135).
+    probabilities. `kind`: "vat" or "dpace", see the weights.
     """
-    slots = logits.shape[1]
     log_q = F.log_softmax(logits, -1)
     known = labels >= 0
     hard = log_q.gather(-1, labels.clamp(min=0).unsqueeze(-1)).squeeze(-1)
@@ -29,9 +26,23 @@ def drafting_loss(
     p = p / p.sum(-1, keepdim=True).clamp(min=1e-6)
     soft = (p * log_q.gather(-1, soft_index.clamp(min=0))).sum(-1)
     with torch.no_grad():
-        q = torch.where(known, hard.exp(), torch.zeros_like(hard))
-        path = ((1 - smoothing) * q + smoothing).cumprod(-1)
-        weight = path.flip(-1).cumsum(-1).flip(-1)
-        weight = weight * torch.exp(-torch.arange(slots, device=logits.device) / decay) * known
+        if kind == "vat":
+            weight = vat_weights(logits.argmax(-1) == labels, decay) * known
+        else:
+            weight = dpace_weights(torch.where(known, hard.exp(), 0.0), decay) * known
     each = -((1 - SOFT_SHARE) * hard + SOFT_SHARE * soft)
     return (each * weight).sum() / weight.sum().clamp(min=1e-6)
+
+
+def vat_weights(accepted: Tensor, decay: float) -> Tensor:
+    """VAT (arXiv 2608.30135): 1 up to the first rejected slot of [N, S], from there on DFlash's decay starts anew."""
+    slots = torch.arange(accepted.shape[1], device=accepted.device)
+    rejection = accepted.long().cumprod(-1).sum(-1, keepdim=True)
+    return torch.exp(-(slots - rejection).clamp(min=0) / decay)
+
+
+def dpace_weights(q: Tensor, decay: float, smoothing: float = SMOOTHING) -> Tensor:
+    """D-PACE (arXiv 2605.18810): w_j = sum over m >= j of prod_{i <= m} ((1-a) q_i + a), times exp(-j/decay)."""
+    path = ((1 - smoothing) * q + smoothing).cumprod(-1)
+    weight = path.flip(-1).cumsum(-1).flip(-1)
+    return weight * torch.exp(-torch.arange(q.shape[1], device=q.device) / decay)

@@ -7,9 +7,14 @@ from pathlib import Path
 from .config import TRAINING
 
 
+def pause_file() -> Path:
+    """SPECDIFF_TRAIN_PAUSE, else training/work/PAUSE."""
+    return Path(os.environ.get("SPECDIFF_TRAIN_PAUSE") or TRAINING / "work" / "PAUSE")
+
+
 def wait_while_paused() -> float:
-    """Wait while the pause file exists (SPECDIFF_TRAIN_PAUSE, else training/work/PAUSE); returns the seconds waited."""
-    path = Path(os.environ.get("SPECDIFF_TRAIN_PAUSE") or TRAINING / "work" / "PAUSE")
+    """Wait while the pause file exists; returns the seconds waited."""
+    path = pause_file()
     begun = time.monotonic()
     told = False
     while path.exists():

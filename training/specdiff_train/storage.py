@@ -1,12 +1,11 @@
 """Files that are either complete or absent: written beside their place, then renamed."""
 
+import hashlib
 import json
 import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 
 def write_atomic(path: Path, write: Callable[[Path], None]) -> None:
@@ -33,14 +32,13 @@ def read_jsonl(path: Path) -> list[dict[str, Any]]:
         return [json.loads(line) for line in file if line.strip()]
 
 
-def write_array(path: Path, array: np.ndarray) -> None:
-    """Write a .npy file atomically (so that it can be memory-mapped later)."""
-
-    def put(part: Path) -> None:
-        with part.open("wb") as file:
-            np.save(file, array)
-
-    write_atomic(path, put)
+def file_sha256(path: Path) -> str:
+    """SHA-256 of a file, hexadecimal."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(1 << 20):
+            digest.update(chunk)
+    return digest.hexdigest()
 
 
 def _put_text(part: Path, text: str) -> None:

@@ -1,4 +1,6 @@
-"""The target in plain PyTorch: a llama-architecture GGUF, dequantized to fp32, with KV cache and hidden-state taps."""
+"""The target in plain PyTorch, a llama-architecture GGUF dequantized to fp32: what the drafter shares with it, and its
+hidden states where a GPU computes them.
+"""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -75,81 +77,33 @@ class Target:
         return weight.reshape(heads, self.head_width // 2, 2, -1).transpose(1, 2).reshape(weight.shape).contiguous()
 
     @torch.no_grad()
-    def step(
-        self, ids: Tensor, cache: list[list[Tensor]], position: int, taps: tuple[int, ...]
-    ) -> tuple[Tensor, Tensor | None]:
-        """Append ids [B, T] at `position`; returns hidden [B, T, d] and layer inputs [B, T, len(taps)·d] (fp16)."""
+    def hidden(self, ids: Tensor, taps: tuple[int, ...]) -> tuple[Tensor, Tensor]:
+        """Of ids [B, T]: last layer's output [B, T, d] and the inputs of the tapped layers [B, T, taps·d] (fp16)."""
         batch, length = ids.shape
         x = self.embedding[ids]
         tapped = []
-        cos, sin = self.cos[position : position + length], self.sin[position : position + length]
+        cos, sin = self.cos[:length], self.sin[:length]
         share = self.heads // self.kv_heads
-        end = position + length
+        kv_width = self.kv_heads * self.head_width
         for i, layer in enumerate(self.layers):
             if i in taps:
                 tapped.append(x.half())
             h = F.rms_norm(x, (self.width,), layer.attn_norm, self.eps)
-            kv_width = self.kv_heads * self.head_width
             q, k, v = F.linear(h, layer.qkv).split([self.width, kv_width, kv_width], -1)
             q = rotate(q.view(batch, length, self.heads, self.head_width).transpose(1, 2), cos, sin)
-            keys, values = cache[i]
-            keys[:, :, position:end] = rotate(
-                k.view(batch, length, self.kv_heads, self.head_width).transpose(1, 2), cos, sin
+            k = rotate(k.view(batch, length, self.kv_heads, self.head_width).transpose(1, 2), cos, sin)
+            v = v.view(batch, length, self.kv_heads, self.head_width).transpose(1, 2)
+            o = F.scaled_dot_product_attention(
+                q, k.repeat_interleave(share, 1), v.repeat_interleave(share, 1), is_causal=True
             )
-            values[:, :, position:end] = v.view(batch, length, self.kv_heads, self.head_width).transpose(1, 2)
-            keys, values = keys[:, :, :end], values[:, :, :end]
-            if length == 1:
-                grouped = q.reshape(batch, self.kv_heads, share, self.head_width)
-                o = F.scaled_dot_product_attention(grouped, keys, values).reshape(batch, self.heads, 1, self.head_width)
-            else:
-                if position != 0:
-                    raise ValueError("prefill of several tokens is only written for an empty cache")
-                wide = keys.repeat_interleave(share, 1), values.repeat_interleave(share, 1)
-                o = F.scaled_dot_product_attention(q, *wide, is_causal=True)
             x = x + F.linear(o.transpose(1, 2).reshape(batch, length, self.width), layer.attn_output)
             gate, up = F.linear(F.rms_norm(x, (self.width,), layer.ffn_norm, self.eps), layer.gate_up).chunk(2, -1)
             x = x + F.linear(F.silu(gate) * up, layer.down)
-        return x, torch.cat(tapped, -1) if tapped else None
+        return x, torch.cat(tapped, -1)
 
     def logits(self, hidden: Tensor) -> Tensor:
         """Logits [..., V] of hidden states [..., d]."""
         return F.linear(F.rms_norm(hidden, (self.width,), self.norm, self.eps), self.head)
-
-    @torch.no_grad()
-    def generate(
-        self,
-        ids: Tensor,
-        new: int,
-        taps: tuple[int, ...],
-        temperature: float = 0.0,
-        generator: torch.Generator | None = None,
-    ) -> tuple[Tensor, Tensor]:
-        """Continue prompts ids [B, L] by `new` tokens, greedily or sampled.
-
-        Returns tokens [B, L+new] and taps fp16 [B, L+new-1, len(taps)·d]; row p holds the inputs of the tapped layers
-        at the token of position p (the last token has none yet, as when serving).
-        """
-        batch, length = ids.shape
-        shape = (batch, self.kv_heads, length + new, self.head_width)
-        cache = [[torch.zeros(shape, device=self.device) for _ in range(2)] for _ in range(self.layer_count)]
-        tokens = torch.zeros(batch, length + new, dtype=torch.long, device=self.device)
-        tokens[:, :length] = ids
-        rows = torch.zeros(batch, length + new - 1, len(taps) * self.width, dtype=torch.float16)
-        hidden, tapped = self.step(tokens[:, :length], cache, 0, taps)
-        position = length
-        rows[:, :length] = tapped.cpu()
-        while True:
-            logits = self.logits(hidden[:, -1])
-            if temperature > 0:
-                chosen = torch.multinomial(torch.softmax(logits / temperature, -1), 1, generator=generator)[:, 0]
-            else:
-                chosen = logits.argmax(-1)
-            tokens[:, position] = chosen
-            if position + 1 == length + new:
-                return tokens.cpu(), rows
-            hidden, tapped = self.step(tokens[:, position : position + 1], cache, position, taps)
-            rows[:, position] = tapped[:, 0].cpu()
-            position += 1
 
 
 def rope_tables(head_width: int, base: float, length: int, device: str) -> tuple[Tensor, Tensor]:

@@ -1,4 +1,4 @@
-"""Training: seeded, resumable at any step, by a budget of seconds or steps; validation τ on the way."""
+"""Training: seeded, resumable at any step, by a budget of seconds or steps; τ on validation picks the weights kept."""
 
 import json
 import math
@@ -8,14 +8,17 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from . import data
-from .checkpoint import checkpoint_path, drafter_of, load, new_drafter, save
+from .batches import Batch, drawn_places, make_batch
+from .checkpoint import best_path, checkpoint_path, drafter_of, load, new_drafter, save
 from .config import Config
 from .evaluate import measure
+from .features import Features, FeatureStore
+from .identity import check_target, identity
 from .loss import drafting_loss
 from .pause import wait_while_paused
+from .shards import Shard, load_split
 from .target import Target
 
 LOG_EVERY = 25
@@ -23,18 +26,25 @@ FINAL_RATE = 0.03
 
 
 class Trainer:
-    """Model, optimizer and place in the schedule. Every batch depends only on the seed and the step's number."""
+    """Model, optimizer, place in the schedule. Every batch depends only on the seed, the step and the shards."""
 
-    def __init__(self, config: Config, target: Target, shards: list[data.Shard]) -> None:
-        self.config, self.target, self.shards = config, target, shards
+    def __init__(self, config: Config, target: Target, shards: list[Shard], store: FeatureStore) -> None:
+        self.config, self.target, self.shards, self.store = config, target, shards, store
         self.path = checkpoint_path(config)
-        self.step, self.elapsed = 0, 0.0
-        state: dict[str, Any] | None = load(self.path, config.device) if self.path.exists() else None
+        self.step, self.elapsed, self.best = 0, 0.0, 0.0
+        self.open: tuple[Shard, Features] | None = None
+        # What the batches depend on: answers that come later are for the next run.
+        self.names = [shard.path.name for shard in shards]
+        self.identity = identity(config.target)
+        state: dict[str, Any] | None = load(self.path, config) if self.path.exists() else None
         if state:
             self.drafter = drafter_of(config, target, state["model"])
-            self.step, self.elapsed = state["step"], state["elapsed"]
+            self.step, self.elapsed, self.best = state["step"], state["elapsed"], state["best"]
+            by_name = {shard.path.name: shard for shard in shards}
+            self.names = [name for name in state["shards"] if name in by_name]
+            self.shards = [by_name[name] for name in self.names]
         else:
-            self.drafter = new_drafter(config, target, shards)
+            self.drafter = new_drafter(config, target, shards, store.get(shards[0]).taps)
         self.optimizer = torch.optim.AdamW(
             self.drafter.parameters(), config.learning_rate, betas=(0.9, 0.95), weight_decay=0.01, fused=True
         )
@@ -44,22 +54,28 @@ class Trainer:
         row_of[self.drafter.vocab.cpu()] = torch.arange(len(self.drafter.vocab))
         self.row_of = row_of
 
-    def save(self) -> None:
-        """Write the checkpoint. The only random state is (seed, step), see `batch`."""
-        state = {
+    def state(self) -> dict[str, Any]:
+        """All that a checkpoint holds. The only random state is (seed, step), see `groups`."""
+        return {
             "model": self.drafter.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "step": self.step,
             "elapsed": self.elapsed,
+            "best": self.best,
+            "shards": self.names,
+            "identity": self.identity,
             # What was really done, not what was asked for: it goes into the exported file.
             "recipe": {
                 **self.config.recipe(),
                 "train_steps": self.step,
                 "train_seconds": round(self.elapsed),
-                "answer_tokens": sum(int((shard.ends - shard.prompt_tokens).sum()) for shard in self.shards),
+                "answer_tokens": sum(shard.answer_tokens for shard in self.shards),
             },
         }
-        save(self.path, state)
+
+    def save(self) -> None:
+        """Write the checkpoint."""
+        save(self.path, self.state())
 
     def progress(self) -> float:
         """Share of the budget used, 0..1."""
@@ -67,44 +83,66 @@ class Trainer:
             return self.step / self.config.train_steps
         return self.elapsed / self.config.train_seconds
 
-    def batch(self) -> tuple[data.Shard, Tensor]:
-        """This step's shard and rows: every epoch goes through all sequences in a new seeded order."""
-        size = self.config.sequences
-        per_epoch = sum(math.ceil(len(shard.tokens) / size) for shard in self.shards)
-        epoch, place = divmod(self.step, per_epoch)
-        rng = random.Random(f"{self.config.seed}/epoch {epoch}")
-        batches = []
-        for index, shard in enumerate(self.shards):
-            rows = list(range(len(shard.tokens)))
-            rng.shuffle(rows)
-            batches += [(index, rows[i : i + size]) for i in range(0, len(rows), size)]
-        rng.shuffle(batches)
-        index, rows = batches[place]
-        return self.shards[index], torch.tensor(rows)
+    def order(self, epoch: int) -> list[int]:
+        """An epoch's seeded order of the shards."""
+        order = list(range(len(self.shards)))
+        random.Random(f"{self.config.seed}/epoch {epoch}").shuffle(order)
+        return order
+
+    def groups(self) -> tuple[Shard, list[range]]:
+        """This step's shard and groups: every epoch goes through all groups, shard by shard, in a new seeded order."""
+        size = self.config.groups
+        steps = [max(1, len(shard.groups) // size) for shard in self.shards]
+        epoch, place = divmod(self.step, sum(steps))
+        order = self.order(epoch)
+        at = 0
+        while place >= steps[order[at]]:
+            place -= steps[order[at]]
+            at += 1
+        index = order[at]
+        shard = self.shards[index]
+        following = order[at + 1] if at + 1 < len(order) else self.order(epoch + 1)[0]
+        if place == 0 and self.shards[following] is not shard:
+            self.current(shard)
+            self.store.prefetch(self.shards[following])
+        mixed = list(shard.groups)
+        random.Random(f"{self.config.seed}/epoch {epoch}/{index}").shuffle(mixed)
+        return shard, mixed[place * size : (place + 1) * size]
+
+    def batch(self) -> Batch:
+        """This step's tensors."""
+        config = self.config
+        shard, groups = self.groups()
+        features = self.current(shard)
+        rng = np.random.default_rng([config.seed, self.step])
+        places = [drawn_places(shard, features, group, config.anchors, rng) for group in groups]
+        batch = make_batch(shard, features, groups, places, config.block)
+        # Some blocks start from masks alone: so they do where nothing matches, and in stock llama.cpp.
+        batch.seeds[torch.from_numpy(rng.random(batch.anchors.shape) < config.mask_probability)] = -1
+        return batch
+
+    def current(self, shard: Shard) -> Features:
+        """Features of the step's shard, opened once."""
+        if self.open is None or self.open[0] is not shard:
+            self.open = (shard, self.store.get(shard))
+        return self.open[1]
 
     def train_step(self) -> float:
         """One optimizer step; returns the loss."""
         config = self.config
-        shard, rows = self.batch()
-        rng = torch.Generator().manual_seed(config.seed * 1_000_003 + self.step)
-        tokens, ends = shard.tokens[rows], shard.ends[rows]
-        anchors = sample_anchors(shard.prompt_tokens, ends, config.anchors, rng)
-        seeds = shard.seeds[rows].gather(1, anchors.unsqueeze(2).expand(-1, -1, config.block)).clone()
-        # Some blocks start from masks alone: so they do where nothing matches, and in stock llama.cpp.
-        seeds[torch.rand(anchors.shape, generator=rng) < config.mask_probability] = -1
-        labels, soft_index, soft_p = self.targets(shard, rows, tokens, anchors, ends)
-        taps = torch.from_numpy(shard.taps[rows.numpy()])
-        logits = self.drafter(*(value.to(config.device) for value in (tokens, taps, anchors, seeds)))
-        loss = drafting_loss(
-            logits.flatten(0, 1), *(value.to(config.device) for value in (labels, soft_index, soft_p)), config.decay
-        )
+        batch = self.batch()
+        labels = torch.where(batch.labels >= 0, self.row_of[batch.labels.clamp(min=0)], -1)
+        soft_index = torch.where(batch.soft_ids >= 0, self.row_of[batch.soft_ids.clamp(min=0)], -1)
+        targets = [value.flatten(0, 1).to(config.device) for value in (labels, soft_index, batch.soft_p)]
+        logits = self.drafter(batch.to(config.device)).flatten(0, 1)
+        loss = drafting_loss(logits, *targets, config.decay, config.loss)
         value = float(loss.detach())
         if not math.isfinite(value):
-            raise SystemExit(f"train: the loss is {value} at step {self.step}; lower the learning rate and run again.")
-        rate = config.learning_rate * min(1.0, (self.step + 1) / config.warmup_steps)
-        rate *= FINAL_RATE + (1 - FINAL_RATE) * 0.5 * (1 + math.cos(math.pi * min(1.0, self.progress())))
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
+            raise SystemExit(
+                f"train: the loss is {value} at step {self.step}; the last checkpoint is kept. "
+                "Lower --learning-rate and run again."
+            )
+        self.set_rate()
         self.optimizer.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(self.drafter.parameters(), 1.0)
@@ -112,46 +150,33 @@ class Trainer:
         self.step += 1
         return value
 
-    def targets(
-        self, shard: data.Shard, rows: Tensor, tokens: Tensor, anchors: Tensor, ends: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """Labels [N, S] and soft targets [N, S, K] as rows of the draft vocabulary, N = sequences · anchors."""
-        slots = self.config.block
-        place = anchors.unsqueeze(2) + torch.arange(slots)  # slot i reads the target's distribution at its own place
-        inside = place + 1 < ends[:, None, None]
-        flat = place.clamp(max=tokens.shape[1] - 2).flatten(1)
-        labels = self.row_of[tokens.gather(1, flat + 1)].view(place.shape)
-        labels = torch.where(inside, labels, -100).flatten(0, 1)
-        wide = flat.unsqueeze(2).expand(-1, -1, data.SOFT_TOP)
-        soft_index = self.row_of[shard.soft_ids[rows].gather(1, wide)].view(-1, slots, data.SOFT_TOP)
-        soft_p = shard.soft_p[rows].gather(1, wide).float().view(-1, slots, data.SOFT_TOP)
-        return labels, soft_index, soft_p
-
-
-def sample_anchors(prompt_tokens: int, ends: Tensor, count: int, rng: torch.Generator) -> Tensor:
-    """Anchor positions [B, count] in the answers, at least one token before each end; repeated where too few exist."""
-    room = (ends - 1 - prompt_tokens).clamp(min=1)
-    order = torch.rand(len(ends), int(room.max()), generator=rng)
-    order[torch.arange(order.shape[1]) >= room[:, None]] = 2.0
-    picks = order.argsort(1)
-    index = torch.arange(count)[None, :] % room[:, None]
-    return picks.gather(1, index) + prompt_tokens
+    def set_rate(self) -> None:
+        """Warm-up, then a cosine over the budget."""
+        config = self.config
+        rate = config.learning_rate * min(1.0, (self.step + 1) / config.warmup_steps)
+        rate *= FINAL_RATE + (1 - FINAL_RATE) * 0.5 * (1 + math.cos(math.pi * min(1.0, self.progress())))
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
 
 
 def train(config: Config) -> None:
     """Train until the budget is used; a killed run goes on from its last checkpoint."""
     torch.set_num_threads(config.threads)
-    target = Target(config.target, config.device)
     folder = config.work / "answers"
-    shards = data.load(folder, "train", target, config.taps, config.block)
+    shards = load_split(folder, "train")
     if not shards:
         raise SystemExit(f"train: no answers in {folder}; run the answers stage first")
-    validation = data.load(folder, "validation", target, config.taps, config.block)
-    trainer = Trainer(config, target, shards)
-    tokens = sum(int((s.ends - s.prompt_tokens).sum()) for s in shards)
-    print(f"train: {len(shards)} shards, {tokens} answer tokens, begins at step {trainer.step}", flush=True)
+    check_target(config, folder)
+    target = Target(config.target, config.device)
+    store = FeatureStore(config, target)
+    validation = load_split(folder, "validation")
+    trainer = Trainer(config, target, shards, store)
+    tokens = sum(shard.answer_tokens for shard in trainer.shards)
+    print(f"train: {len(trainer.shards)} shards, {tokens} answer tokens, begins at step {trainer.step}", flush=True)
     losses: list[float] = []
     saved = validated = trainer.elapsed
+    if trainer.step == 0:
+        validate(config, trainer, validation, losses)
     while trainer.progress() < 1:
         wait_while_paused()
         begun = time.monotonic()
@@ -165,22 +190,29 @@ def train(config: Config) -> None:
             trainer.save()
         if trainer.elapsed - validated >= config.validation_seconds:
             validated = trainer.elapsed
-            log_validation(config, trainer, validation, losses)
+            validate(config, trainer, validation, losses)
+    validate(config, trainer, validation, losses)
     trainer.save()
-    log_validation(config, trainer, validation, losses)
 
 
-def log_validation(config: Config, trainer: Trainer, validation: list[data.Shard], losses: list[float]) -> None:
-    """Append validation τ to the training log."""
+def validate(config: Config, trainer: Trainer, validation: list[Shard], losses: list[float]) -> None:
+    """Append τ on validation to the training log; keep the weights where the joined drafter is the best so far."""
     if not validation:
         return
-    figures = measure(trainer.drafter, validation[:1], limit=16)
+    figures = measure(
+        {"": trainer.drafter}, validation, trainer.store, config, limit=config.validation_groups
+    ).overall()
     entry = {
         "step": trainer.step,
         "seconds": round(trainer.elapsed),
         "loss": round(float(np.mean(losses[-100:])), 4) if losses else None,
-        **{name: round(tau, 3) for name, tau in figures.overall().items()},
+        **{name: round(tau, 3) for name, tau in figures.items()},
     }
     print(f"train: validation {entry}", flush=True)
-    with (config.work / "train" / "log.jsonl").open("a") as file:
+    log = config.work / "train" / "log.jsonl"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("a") as file:
         file.write(json.dumps(entry) + "\n")
+    if trainer.step and figures["joined"] > trainer.best:
+        trainer.best = figures["joined"]
+        save(best_path(config), {**trainer.state(), "optimizer": {}})

@@ -28,7 +28,7 @@ def write_target(path: Path) -> None:
     tokens = specials + byte_symbols() + ["he", "th", "in"]
     writer = gguf.GGUFWriter(path, "llama")
     writer.add_block_count(LAYERS)
-    writer.add_context_length(512)
+    writer.add_context_length(2048)
     writer.add_embedding_length(WIDTH)
     writer.add_feed_forward_length(FFN)
     writer.add_head_count(HEADS)
@@ -44,6 +44,8 @@ def write_target(path: Path) -> None:
 
     def matrix(name: str, rows: int, columns: int) -> None:
         data = rng.normal(0, 1.5 / np.sqrt(columns), (rows, columns)).astype(np.float32)
+        if name == "token_embd.weight":
+            data[tokens.index("Ċ")] *= 2  # line ends, so that the product's stop rules have something to stop at
         writer.add_tensor(name, quantize(data, Type.Q8_0), raw_dtype=Type.Q8_0)
 
     matrix("token_embd.weight", len(tokens), WIDTH)
@@ -68,33 +70,64 @@ def write_target(path: Path) -> None:
     writer.close()
 
 
+TEXT = "def thing(the, other):\n    return the + other\n\n# in the end\n" * 40
+
+
+def write_corpus(work: Path) -> None:
+    row = {"language": "python", "package": "toy", "licence": "MIT", "path": "toy.py", "text": TEXT}
+    (work / "corpus").mkdir(parents=True)
+    for split in ("train", "validation", "test"):
+        (work / "corpus" / f"{split}.jsonl").write_text(json.dumps(row) + "\n")
+
+
 @pytest.fixture(scope="session")
 def config(tmp_path_factory: pytest.TempPathFactory) -> Config:
-    """A toy configuration whose corpus and answers exist."""
+    """A toy configuration whose corpus and answers exist; the answers are the engine's."""
     from specdiff_train.answers import generate
 
     folder = tmp_path_factory.mktemp("specdiff")
     target = folder / "tiny.gguf"
     write_target(target)
-    text = "def thing(the, other):\n    return the + other\n\n# in the end\n" * 40
-    row = {"language": "python", "package": "toy", "licence": "MIT", "path": "toy.py", "text": text}
-    (folder / "work" / "corpus").mkdir(parents=True)
-    for split in ("train", "validation", "test"):
-        (folder / "work" / "corpus" / f"{split}.jsonl").write_text(json.dumps(row) + "\n")
+    write_corpus(folder / "work")
     config = replace(
         Config(target=target),
         work=folder / "work",
         output=folder / "drafter.gguf",
-        answer_tokens=128,
-        answer_batch=4,
-        answer_new=24,
-        evaluation_batches=1,
+        answer_tokens=600,
+        answer_sequences=4,
+        shard_prompts=12,
+        test_shards=1,
+        engine_threads=1,
         taps=(1, 2, 3),
         draft_vocab=128,
-        sequences=2,
+        groups=2,
         anchors=4,
         train_steps=6,
         warmup_steps=2,
     )
     generate(config)
     return config
+
+
+@pytest.fixture(scope="session")
+def target(config: Config):
+    """The toy target in PyTorch."""
+    from specdiff_train.target import Target
+
+    return Target(config.target)
+
+
+@pytest.fixture(scope="session")
+def store(config: Config, target):
+    """Features of the toy answers, by the engine."""
+    from specdiff_train.features import FeatureStore
+
+    return FeatureStore(config, target)
+
+
+@pytest.fixture(scope="session")
+def shards(config: Config):
+    """The toy training shards."""
+    from specdiff_train.shards import load_split
+
+    return load_split(config.work / "answers", "train")

@@ -1,21 +1,21 @@
 import hashlib
 import json
+from dataclasses import replace
 
 import gguf
 import numpy as np
+import pytest
 import torch
 from gguf.quants import dequantize
 
-from specdiff_train import data
 from specdiff_train.checkpoint import new_drafter
 from specdiff_train.export import write_gguf
-from specdiff_train.target import Target
+from specdiff_train.import_gguf import read_vocabulary, read_weights
 
 
-def test_round_trip(config):
-    target = Target(config.target)
-    shards = data.load(config.work / "answers", "train", target, config.taps, config.block)
-    drafter = new_drafter(config, target, shards)
+def test_round_trip(config, target, shards, store):
+    features = store.get(shards[0])
+    drafter = new_drafter(config, target, shards, features.taps)
     write_gguf(config, target, drafter, config.output, config.recipe())
     reader = gguf.GGUFReader(config.output)
     fields = {name: field.contents() for name, field in reader.fields.items()}
@@ -46,6 +46,18 @@ def test_round_trip(config):
     )
     assert close(value("output.weight"), target.head[drafter.vocab])
     # The taps' scale is folded into fc: raw taps through the stored matrix give what scaled taps give in training.
-    taps = torch.from_numpy(np.array(shards[0].taps[0, :5], dtype=np.float32))
+    taps = torch.from_numpy(np.array(features.taps[:5], dtype=np.float32))
     scaled = taps.view(5, -1, target.width) / drafter.tap_scale[:, None]
     assert close(taps @ value("fc.weight").T, (scaled.view(5, -1) @ drafter.fc.T).detach(), 0.03)
+
+    # Training can go on from the file.
+    state = read_weights(config.output, drafter, config.taps)
+    own = drafter.state_dict()
+    assert set(state) == set(own) - {"vocab", "tap_scale"}
+    for name, value in state.items():
+        assert close(value, own[name], 0.12), name
+    assert torch.equal(read_vocabulary(config.output), drafter.vocab)
+    started = new_drafter(replace(config, start=config.output), target, shards, features.taps)
+    assert close(started.fc.detach(), drafter.fc.detach(), 0.03)
+    with pytest.raises(SystemExit, match="other layers or taps"):
+        read_weights(config.output, drafter, (0, 1))

@@ -1,0 +1,84 @@
+#include "batch_context.h"
+
+#include "../core/error.h"
+#include "../core/log.h"
+
+#include <llama-ext.h>
+#include <llama.h>
+
+#include <algorithm>
+#include <string>
+#include <utility>
+
+namespace specdiff::training {
+
+BatchContext::BatchContext(Model model, ThreadPool& threads, int sequences, int tokens_each,
+                           const std::vector<int32_t>& layers)
+    : model_(std::move(model)), threads_(threads), context_(nullptr, llama_free),
+      tokens_each_(std::min(tokens_each, model_.trained_context())) {
+    if (!model_.causal() || !model_.can_roll_back())
+        throw Error("The target can't be used for training: choose a causal language model without recurrent state.");
+    for (const auto layer : layers) {
+        if (layer >= model_.layers())
+            throw Error("The target has " + std::to_string(model_.layers()) + " layers: choose taps below that.");
+    }
+    auto params = llama_context_default_params();
+    params.n_ctx = static_cast<uint32_t>(tokens_each_ * sequences);
+    params.n_seq_max = static_cast<uint32_t>(sequences);
+    params.kv_unified = false;
+    params.n_batch = MOST_ROWS;
+    params.n_ubatch = MOST_ROWS;
+    params.n_outputs_max = MOST_ROWS;
+    params.n_threads = threads.threads();
+    params.n_threads_batch = threads.threads();
+    const LogCapture captured;
+    context_.reset(llama_init_from_model(model_.get(), params));
+    if (context_ == nullptr) {
+        throw Error("No context for " + std::to_string(sequences) + " sequences of " + std::to_string(tokens_each_) +
+                    " tokens can be made (" + captured.reason() + "): lower --sequences or --context.");
+    }
+    threads.attach(context_.get());
+    for (const auto layer : layers)
+        llama_set_embeddings_layer_inp(context_.get(), static_cast<uint32_t>(layer), true);
+    batch_ = std::make_unique<llama_batch>(llama_batch_init(MOST_ROWS, 0, 1));
+}
+
+BatchContext::~BatchContext() {
+    if (batch_ != nullptr) llama_batch_free(*batch_);
+}
+
+void BatchContext::evaluate(const std::vector<Row>& rows) {
+    batch_->n_tokens = static_cast<int32_t>(rows.size());
+    for (size_t i = 0; i < rows.size(); ++i) {
+        batch_->token[i] = rows[i].token;
+        batch_->pos[i] = rows[i].position;
+        batch_->n_seq_id[i] = 1;
+        batch_->seq_id[i][0] = rows[i].sequence;
+        batch_->logits[i] = rows[i].output ? 1 : 0;
+    }
+    const LogCapture captured;
+    const int result = threads_.decode(context_.get(), *batch_);
+    if (result != 0) {
+        throw Error("The target could not evaluate " + std::to_string(rows.size()) + " tokens (code " +
+                    std::to_string(result) + ", " + captured.reason() + "): lower --sequences or --context.");
+    }
+}
+
+const float* BatchContext::logits(int row) const {
+    return llama_get_logits_ith(context_.get(), row);
+}
+
+const float* BatchContext::layer_input(int32_t layer) const {
+    return llama_get_embeddings_layer_inp(context_.get(), static_cast<uint32_t>(layer));
+}
+
+void BatchContext::truncate(int sequence, int length) {
+    llama_memory_seq_rm(llama_get_memory(context_.get()), sequence, length, -1);
+}
+
+void BatchContext::copy(int from, int to) {
+    truncate(to, 0);
+    llama_memory_seq_cp(llama_get_memory(context_.get()), from, to, -1, -1);
+}
+
+} // namespace specdiff::training

@@ -1,0 +1,65 @@
+#include "options.h"
+
+#include "../core/error.h"
+
+#include <cerrno>
+#include <cstdlib>
+#include <limits>
+#include <sstream>
+
+namespace specdiff::training {
+
+namespace {
+
+int whole(const std::string& name, const std::string& text, int least) {
+    char* end = nullptr;
+    errno = 0;
+    const long value = std::strtol(text.c_str(), &end, 10);
+    if (text.empty() || *end != '\0' || errno != 0 || value < least || value > std::numeric_limits<int>::max())
+        throw Error(name + " must be a whole number from " + std::to_string(least) + " on, not '" + text + "'.");
+    return static_cast<int>(value);
+}
+
+std::vector<int32_t> layer_list(const std::string& name, const std::string& text) {
+    std::vector<int32_t> layers;
+    std::istringstream parts(text);
+    for (std::string part; std::getline(parts, part, ',');)
+        layers.push_back(whole(name, part, 0));
+    return layers;
+}
+
+} // namespace
+
+Options parse_options(int count, char** values) {
+    Options options;
+    std::error_code ignored;
+    options.backend.choice = BackendChoice::cpu;
+    options.backend.native_directory =
+        std::filesystem::absolute(std::filesystem::u8path(values[0]), ignored).parent_path();
+    for (int i = 1; i < count; ++i) {
+        const std::string name = values[i];
+        if (++i >= count) throw Error("Option " + name + " needs a value.");
+        const std::string value = values[i];
+        if (name == "--target")
+            options.target = std::filesystem::u8path(value);
+        else if (name == "--native")
+            options.backend.native_directory = std::filesystem::u8path(value);
+        else if (name == "--threads")
+            options.threads = whole(name, value, 0);
+        else if (name == "--sequences")
+            options.sequences = whole(name, value, 1);
+        else if (name == "--context")
+            options.context_tokens = whole(name, value, 1);
+        else if (name == "--layers")
+            options.layers = layer_list(name, value);
+        else if (name == "--top")
+            options.top = whole(name, value, 1);
+        else
+            throw Error("Unknown option " + name +
+                        "; known are --target --native --threads --sequences --context --layers --top.");
+    }
+    if (options.target.empty()) throw Error("--target is missing: give the target's GGUF file.");
+    return options;
+}
+
+} // namespace specdiff::training

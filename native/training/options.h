@@ -1,0 +1,31 @@
+#pragma once
+
+#include "../core/backend.h"
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+namespace specdiff::training {
+
+/** What both programs are told on the command line. */
+struct Options {
+    std::filesystem::path target;
+    BackendOptions backend;
+    /** 0 takes the free cores. */
+    int threads = 0;
+    /** Sequences decoded together (specdiff-answers). */
+    int sequences = 24;
+    /** Tokens that one sequence may have, prompt and answer. */
+    int context_tokens = 1024;
+    /** Layers whose inputs are written (specdiff-taps). */
+    std::vector<int32_t> layers;
+    /** Most probable next tokens written a row (specdiff-taps). */
+    int top = 16;
+};
+
+/** @throws Error for an unknown option, a bad number or a missing target. */
+Options parse_options(int count, char** values);
+
+} // namespace specdiff::training

@@ -1,0 +1,74 @@
+/** An engine session of the product whose generations run in the batch program: everything around them is the product's own. */
+import type { ChatMessage, FimTokens } from '../../protocol/messages';
+import type { NativeEngine } from '../../server/engine/addon';
+import type { EngineJob, GeneratedResult } from '../../server/engine/child';
+import type { EngineSession } from '../../server/engine/client';
+import { TokenDecoder } from '../../server/engine/token-decoder';
+import type { BatchProgram } from './batch-program';
+
+/** What the target was asked and what it wrote, in tokens. */
+export interface Transcript {
+  readonly prompt: readonly number[];
+  /** Tokens beside the prompt that lookup may copy from. */
+  readonly lookup: readonly number[];
+  /** Up to the token with which the text ended, an end-of-text token included. */
+  readonly answer: readonly number[];
+}
+
+export class BatchSession implements EngineSession {
+  readonly description: EngineSession['description'];
+  readonly fim: FimTokens | null;
+  /** Of the last generation; null before the first. */
+  transcript: Transcript | null = null;
+
+  constructor(
+    private readonly engine: NativeEngine,
+    private readonly program: BatchProgram,
+  ) {
+    this.fim = engine.fim;
+    this.description = {
+      target: engine.target,
+      drafter: null,
+      drafterNote: null,
+      backend: { name: 'batch', devices: [], notes: [] },
+      threads: engine.threads,
+      loadMs: 0,
+    };
+  }
+
+  tokenize(
+    texts: readonly string[],
+    { addBos, parseSpecial }: { addBos: boolean; parseSpecial: boolean },
+  ): Promise<readonly (readonly number[])[]> {
+    return Promise.resolve(texts.map((text) => Array.from(this.engine.tokenize(text, addBos, parseSpecial))));
+  }
+
+  template(messages: readonly ChatMessage[]): Promise<string> {
+    return Promise.resolve(this.engine.applyChatTemplate(messages));
+  }
+
+  async generate(job: EngineJob, signal: AbortSignal): Promise<GeneratedResult> {
+    const answer: number[] = [];
+    this.transcript = { prompt: job.prompt, lookup: job.lookup, answer };
+    const decoder = new TokenDecoder();
+    const { maxTokens, sampling } = job.options;
+    const end = await this.program.answer(
+      {
+        prompt: job.prompt,
+        maxTokens,
+        temperature: sampling.temperature,
+        seed: sampling.seed,
+        onToken: (token, bytes) => {
+          answer.push(token);
+          // An end token has no text; the product's engine does not report it either.
+          if (bytes.length === 0) return;
+          const pass = { drafter: 'none' as const, drafted: 0, accepted: 0, emitted: 1, draftMs: 0, verifyMs: 0 };
+          const tokens = [{ text: decoder.push(bytes), origin: 'plain' as const }];
+          job.onVerified({ event: 'verified', id: 0, pass, tokens });
+        },
+      },
+      signal,
+    );
+    return { reason: end === 'stopped' ? 'cancelled' : end, plainPassMs: null };
+  }
+}

@@ -1,0 +1,95 @@
+"""Tensors for the drafter: groups of sequences that share rows, with anchors in their answers."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .features import JOIN_MATCH, SOFT_TOP, Features
+from .shards import Shard
+
+# Where lookup matches JOIN_MATCH tokens or more the drafter is not asked; such anchors are drawn this much more seldom.
+LOOKED_UP_SHARE = 0.25
+
+
+@dataclass
+class Batch:
+    """B groups; C rows, A anchors each, S slots a block. Padding rows are visible to nobody."""
+
+    taps: Tensor  # [B, C, taps·d] fp16
+    row_positions: Tensor  # [B, C]
+    visible: Tensor  # [B, A, C] bool: rows strictly before the anchor, of its own sequence
+    anchors: Tensor  # [B, A] positions
+    anchor_tokens: Tensor  # [B, A]
+    seeds: Tensor  # [B, A, S] looked-up tokens after each anchor, -1 for a mask
+    labels: Tensor  # [B, A, S] token after each slot's place, -1 beyond the answer
+    soft_ids: Tensor  # [B, A, S, SOFT_TOP]
+    soft_p: Tensor  # [B, A, S, SOFT_TOP]
+
+    def to(self, device: str) -> "Batch":
+        """The same on another device."""
+        return Batch(**{name: value.to(device) for name, value in vars(self).items()})
+
+
+@dataclass
+class Place:
+    """One anchor of one sequence of a shard."""
+
+    sequence: int
+    anchor: int
+
+
+def all_places(shard: Shard, group: range) -> list[Place]:
+    """Every anchor of a group."""
+    return [Place(s, anchor) for s in group for anchor in shard.sequences[s].anchors]
+
+
+def drawn_places(shard: Shard, features: Features, group: range, count: int, rng: np.random.Generator) -> list[Place]:
+    """`count` anchors of a group, mostly such as the drafter is asked at; repeated where there are too few."""
+    places = all_places(shard, group)
+    weights = np.array(
+        [LOOKED_UP_SHARE if features.matches[position(shard, features, p)] >= JOIN_MATCH else 1.0 for p in places]
+    )
+    # Exponential clocks: the earliest ones are a draw without replacement by weight.
+    order = np.argsort(rng.exponential(size=len(places)) / weights)
+    return [places[order[i % len(places)]] for i in range(count)]
+
+
+def position(shard: Shard, features: Features, place: Place) -> int:
+    """Index of an anchor among the shard's answer positions."""
+    return features.starts[place.sequence] + place.anchor - shard.sequences[place.sequence].prompt_tokens
+
+
+def make_batch(shard: Shard, features: Features, groups: list[range], places: list[list[Place]], block: int) -> Batch:
+    """The tensors for `places` of each group; all groups have the same number of places."""
+    unique = [np.unique(np.concatenate([features.rows[s] for s in group])) for group in groups]
+    length, count = max(map(len, unique)), len(places[0])
+    top = min(SOFT_TOP, features.soft_ids.shape[1])
+    taps = np.zeros((len(groups), length, features.taps.shape[1]), np.float16)
+    row_positions = np.zeros((len(groups), length), np.int64)
+    visible = np.zeros((len(groups), count, length), bool)
+    anchors = np.zeros((len(groups), count), np.int64)
+    anchor_tokens = np.zeros_like(anchors)
+    seeds = np.zeros((len(groups), count, block), np.int64)
+    labels = np.full((len(groups), count, block), -1, np.int64)
+    soft_ids = np.full((len(groups), count, block, top), -1, np.int64)
+    soft_p = np.zeros((len(groups), count, block, top), np.float32)
+    for g, group in enumerate(groups):
+        rows = unique[g]
+        taps[g, : len(rows)] = features.taps[rows]
+        row_positions[g, : len(rows)] = features.positions[rows]
+        own = {s: np.isin(rows, features.rows[s]) for s in group}
+        for a, place in enumerate(places[g]):
+            sequence = shard.sequences[place.sequence]
+            at = position(shard, features, place)
+            visible[g, a, : len(rows)] = own[place.sequence] & (row_positions[g, : len(rows)] < place.anchor)
+            anchors[g, a] = place.anchor
+            anchor_tokens[g, a] = sequence.tokens[place.anchor]
+            seeds[g, a] = features.seeds[at]
+            here = min(block, len(sequence.tokens) - 1 - place.anchor)
+            labels[g, a, :here] = sequence.tokens[place.anchor + 1 : place.anchor + 1 + here]
+            soft_ids[g, a, :here] = features.soft_ids[at : at + here]
+            soft_p[g, a, :here] = features.soft_p[at : at + here]
+    arrays = (taps, row_positions, visible, anchors, anchor_tokens, seeds, labels, soft_ids, soft_p)
+    return Batch(*map(torch.from_numpy, arrays))
