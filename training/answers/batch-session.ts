@@ -1,5 +1,5 @@
 /** An engine session of the product whose generations run in the batch program: everything around them is the product's own. */
-import type { ChatMessage, FimTokens } from '../../protocol/messages';
+import type { ChatMessage, FimTokens, VerificationStats } from '../../protocol/messages';
 import type { NativeEngine } from '../../server/engine/addon';
 import type { EngineJob, GeneratedResult } from '../../server/engine/child';
 import type { EngineSession } from '../../server/engine/client';
@@ -14,6 +14,19 @@ export interface Transcript {
   /** Up to the token with which the text ended, an end-of-text token included. */
   readonly answer: readonly number[];
 }
+
+/** The answers' passes are not what is looked at: each is one token of plain decoding. */
+const PLAIN_PASS: VerificationStats = {
+  drafter: 'none',
+  drafted: 0,
+  accepted: 0,
+  nodes: 0,
+  emitted: 1,
+  draftMs: 0,
+  verifyMs: 0,
+  reason: 'nothing',
+  expectedTokens: 1,
+};
 
 export class BatchSession implements EngineSession {
   readonly description: EngineSession['description'];
@@ -62,9 +75,12 @@ export class BatchSession implements EngineSession {
           answer.push(token);
           // An end token has no text; the product's engine does not report it either.
           if (bytes.length === 0) return;
-          const pass = { drafter: 'none' as const, drafted: 0, accepted: 0, emitted: 1, draftMs: 0, verifyMs: 0 };
-          const tokens = [{ text: decoder.push(bytes), origin: 'plain' as const }];
-          job.onVerified({ event: 'verified', id: 0, pass, tokens });
+          job.onVerified({
+            event: 'verified',
+            id: 0,
+            pass: PLAIN_PASS,
+            tokens: [{ text: decoder.push(bytes), origin: 'plain' }],
+          });
         },
       },
       signal,

@@ -58,7 +58,8 @@ async function loadTokenizer(target: string, native: string): Promise<NativeEngi
   const nativeDirectory = path.resolve(native);
   const addon = loadAddon(nativeDirectory);
   addon.initialize({ nativeDirectory, backendDirectories: [], cpuLibrary: null, backend: 'cpu', onLog: () => {} });
-  return addon.load({ targetPath: path.resolve(target), drafterPath: null, threads: 1, contextTokens: 64 });
+  const files = { targetPath: path.resolve(target), drafterPath: null, learned: null };
+  return addon.load({ ...files, threads: 1, contextTokens: 64, treeNodes: 0 });
 }
 
 async function main(): Promise<void> {
