@@ -2,7 +2,6 @@
 
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 from .config import REPOSITORY
@@ -13,7 +12,7 @@ ANSWERS_BUNDLE = BUILD / "training" / "answers.js"
 
 def build() -> None:
     """Build the programs (quick when nothing changed); its output goes to stderr."""
-    result = subprocess.run(["node", "scripts/training.mjs"], cwd=REPOSITORY, stdout=sys.stderr)
+    result = subprocess.run(["node", "scripts/training.mjs"], cwd=REPOSITORY, stdout=2)
     if result.returncode != 0:
         raise SystemExit("engine: the native programs could not be built; see the lines above, or run `npm run build`.")
 
