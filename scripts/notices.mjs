@@ -45,7 +45,7 @@ export async function thirdPartyNotices() {
   }
   const bindings = JSON.parse(readFileSync(path.join(ROOT, 'node_modules/node-llama-cpp/package.json'), 'utf8'));
   add(
-    `llama.cpp and ggml libraries, as built by node-llama-cpp ${bindings.version}`,
+    `llama.cpp and ggml libraries, as built by node-llama-cpp ${bindings.version}, and its CPU library rebuilt with our kernels`,
     'MIT',
     [licenceText(path.join(ROOT, 'build/llama.cpp')), licenceText(path.join(ROOT, 'node_modules/node-llama-cpp'))]
       .filter((text) => text !== null)

@@ -24,7 +24,7 @@ int of_match(int length, int streak);
 /** Class of a slot: how far its best logit is above the second, in eight steps, and what the lookup says. */
 int of_slot(double margin, Agreement agreement);
 
-/** Chance of acceptance before this machine has seen any; from the default pair on held-out prompts, rounded down. */
+/** Chance of acceptance before this machine has seen any: cautious guesses, not fitted; a few passes replace them. */
 double prior(const std::string& source, int outlook, bool greedy);
 
 } // namespace specdiff::outlook
