@@ -46,6 +46,8 @@ class CausalDrafter : public Drafter {
         threads.attach(context_.get());
     }
     ~CausalDrafter() override { llama_batch_free(batch_); }
+    CausalDrafter(const CausalDrafter&) = delete;
+    CausalDrafter& operator=(const CausalDrafter&) = delete;
 
     const std::string& name() const override { return outlook::CAUSAL; }
     int max_draft_length() const override { return LONGEST_DRAFT; }

@@ -129,6 +129,7 @@ bool Controller::Cut::worth(double path, int drafted, int steps) const {
 Controller::Value Controller::free_value(const Candidate& candidate, const Situation& situation) const {
     std::vector<Slot> slots;
     const int longest = std::min(candidate.max_length, CostModel::MAX_ROWS - 1);
+    slots.reserve(static_cast<size_t>(std::max(longest, 0)));
     for (int i = 0; i < longest; ++i)
         slots.push_back({candidate.drafter, candidate.outlook.value, i});
     const Cut cut(*this, situation, candidate.drafter);

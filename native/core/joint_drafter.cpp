@@ -46,6 +46,7 @@ class JointDrafter : public Drafter {
         const auto slots = block_.denoise(context, wanted, copy);
         const auto choices = choose(slots, copy, budget);
         std::vector<Slot> places;
+        places.reserve(choices.size());
         for (const auto& choice : choices)
             places.push_back(choice.judged.slot);
         const int length = budget.judge == nullptr ? static_cast<int>(choices.size()) : budget.judge->length(places);

@@ -15,6 +15,7 @@ constexpr std::array<double, NgramIndex::LONGEST> NEXT = {0.7, 0.8, 0.85, 0.9, 0
 std::vector<Guess> branch_of(const std::vector<int32_t>& tokens, int matched) {
     const auto class_ = static_cast<size_t>(std::min(matched, NgramIndex::LONGEST) - 1);
     std::vector<Guess> branch;
+    branch.reserve(tokens.size());
     for (const auto token : tokens)
         branch.push_back({token, branch.empty() ? FIRST[class_] : NEXT[class_]});
     return branch;

@@ -79,6 +79,7 @@ Outcome drawn_again(const Tree& tree, TargetRows& rows, Rng& rng) {
     const int last = outcome.path.empty() ? ROOT : outcome.path.back();
     if (tree.first_child(last) == NO_NODE) return outcome;
     std::vector<int32_t> path;
+    path.reserve(outcome.path.size());
     for (const int node : outcome.path)
         path.push_back(tree.at(node).token);
     outcome.next = draw(rows.probabilities(last, path), rng);

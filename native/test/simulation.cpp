@@ -129,7 +129,7 @@ class Draft {
         Row rest = tables_.q(context);
         // Which of two siblings is drawn changes from level to level.
         for (int i = 0; i < children; ++i) {
-            const bool drawn = dense(static_cast<size_t>(i + context.length));
+            const bool drawn = dense(static_cast<size_t>(i) + static_cast<size_t>(context.length));
             const int32_t token = drawn ? draw(rest, rng_) : argmax(rest.data(), static_cast<int>(rest.size()));
             const float total = std::accumulate(rest.begin(), rest.end(), 0.0F);
             if (total <= 0) return;
@@ -158,7 +158,8 @@ class Draft {
         const auto& early = tables_.any_q(static_cast<size_t>(first) + 1);
         const int32_t revealed = draw(early, rng_);
         for (int i = 0; i < length; ++i) {
-            const auto number = static_cast<size_t>(5 + 7 * i + 3 * first + 11 * revealed);
+            const auto number = size_t{5} + 7 * static_cast<size_t>(i) + 3 * static_cast<size_t>(first) +
+                                11 * static_cast<size_t>(revealed);
             const auto& q = i == first ? early : tables_.any_q(number);
             const bool declared = kind_.q == "steps" && i == first;
             append(i == first ? revealed : draw(q, rng_), i - 1, declared ? nullptr : &q);

@@ -95,6 +95,7 @@ Napi::Value simulate_js(const Napi::CallbackInfo& info) {
 template <typename Value> std::vector<Value> list(const Napi::Value& values, Value (*convert)(const Napi::Value&)) {
     const auto array = values.As<Napi::Array>();
     std::vector<Value> result;
+    result.reserve(array.Length());
     for (uint32_t i = 0; i < array.Length(); ++i)
         result.push_back(convert(array.Get(i)));
     return result;
@@ -206,6 +207,7 @@ class ControllerObject : public Napi::ObjectWrap<ControllerObject> {
     Napi::Value next(const Napi::CallbackInfo& info) {
         std::vector<Candidate> candidates;
         const auto array = info[0].As<Napi::Array>();
+        candidates.reserve(array.Length());
         for (uint32_t i = 0; i < array.Length(); ++i)
             candidates.push_back(candidate(array.Get(i).As<Napi::Object>()));
         const Plan plan = controller_.next(candidates, situation(info[1].As<Napi::Object>()));

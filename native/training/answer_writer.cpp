@@ -120,6 +120,7 @@ int AnswerWriter::reuse(int index, const std::vector<int32_t>& prompt) {
 
 /** Takes the answer's next token from the logits that follow its last one. */
 void AnswerWriter::choose(Place& place, const float* logits) {
+    if (!place.request || !place.sampler || !place.rng) return; // nothing is being written there
     int32_t token = 0;
     if (place.sampler->greedy()) {
         token = place.sampler->best(logits, place.tokens);
