@@ -191,8 +191,8 @@ class Decoder::Run {
             const Controller::Cut cut(decoder_.controller_, {may_be_empty, situation.greedy, situation.context},
                                       candidates[chosen].drafter);
             const double begun = decoder_.clock_();
-            // A tree's size is its nodes'; its paths may be as long as they like.
-            if (nodes > 0) plan.length = candidates[chosen].max_length;
+            // A tree's size is its nodes', and no path is longer, nor the chain of a drafter that grows no trees.
+            if (nodes > 0) plan.length = std::min(candidates[chosen].max_length, nodes);
             draft = drafted(*drafters[chosen], context, {plan.length, exactly || nodes > 0 ? nullptr : &cut, nodes});
             measure.draft_ms = decoder_.clock_() - begun;
             measure.drafter = candidates[chosen].drafter;
