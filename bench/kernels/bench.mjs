@@ -13,12 +13,10 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { buildKernels, machineVariant } from '../../scripts/kernels.mjs';
 import { run, runMain } from '../../scripts/process.mjs';
+import { least, median } from './statistics.mjs';
 
 const ROOT = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../..');
 const ROWS = [1, 2, 4, 8, 16, 32];
-
-const median = (values) => [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? NaN;
-const least = (values) => Math.min(...values);
 
 /** One library with the model loaded, waiting for commands. */
 class Arm {

@@ -8,15 +8,15 @@ import os from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs, promisify } from 'node:util';
+import { nativeFolder } from '../../scripts/llama.mjs';
 import { runMain } from '../../scripts/process.mjs';
+import { median } from './statistics.mjs';
 
 const ROOT = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../..');
-const ENGINE = path.join(ROOT, `dist/native/${process.platform}-${process.arch}/specdiff-engine`);
+const ENGINE = path.join(ROOT, 'dist/native', nativeFolder(), 'specdiff-engine');
 const TARGET = path.join(ROOT, 'models/cache/SmolLM2-135M-Instruct.Q4_1.gguf');
 /** Generations of one run: the first ones teach the engine that it isn't alone. */
 const REPEAT = 6;
-
-const median = (values) => [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? NaN;
 
 runMain(async () => {
   const { values } = parseArgs({
