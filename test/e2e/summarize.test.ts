@@ -3,6 +3,7 @@
 import { expect, it, vi } from 'vitest';
 import type { Editor } from './harness/editor';
 import { describeInEditor } from './harness/fixture';
+import { withSlowEngine } from './harness/slow';
 
 const MARKDOWN_PREVIEW = 'extensionId=vscode.markdown-language-features';
 const FILE = 'src/cart.js';
@@ -60,27 +61,35 @@ describeInEditor('Summarize Selection', { settings: { 'specdiff.summary.maxToken
 
   it('streams', async () => {
     const editor = get();
-    await startSummary(editor);
     const preview = editor.webview(MARKDOWN_PREVIEW);
-    // While it is written, an ellipsis stands after the words.
-    const growing = preview.locator('p', { hasText: /\w.*…$/s });
-    await growing.waitFor();
-    await editor.notification(/summarizing/i).waitFor();
-    await editor.screenshot('summary-streaming');
-    const early = (await growing.innerText()).replace(/\s*…$/, '');
-    await growing.waitFor({ state: 'detached' });
-    const whole = await preview.locator('body').innerText();
+    let early = '';
+    await withSlowEngine(editor, async () => {
+      await startSummary(editor);
+      // While it is written, an ellipsis stands after the words.
+      const growing = preview.locator('p', { hasText: /\w.*…$/s });
+      await growing.waitFor();
+      await editor.notification(/summarizing/i).waitFor();
+      await editor.screenshot('summary-streaming');
+      early = (await growing.innerText()).replace(/\s*…$/, '');
+    });
+    await editor.notification(/summarizing/i).waitFor({ state: 'detached' });
     expect(early).not.toBe('');
-    expect(whole).toContain(early);
-    expect(whole).not.toContain('…');
+    await vi.waitFor(async () => {
+      const whole = await preview.locator('body').innerText();
+      expect(whole).toContain(early);
+      // An ellipsis may stay where the limit ended the text, and then the page says so.
+      expect(whole).toMatch(/^[^…]*$|it reached its limit/);
+    });
   });
 
   it('ends on Cancel', async () => {
     const editor = get();
-    await startSummary(editor);
     const progress = editor.notification(/summarizing/i);
-    await progress.hover();
-    await progress.getByRole('button', { name: 'Cancel' }).click();
+    await withSlowEngine(editor, async () => {
+      await startSummary(editor);
+      await progress.hover();
+      await progress.getByRole('button', { name: 'Cancel' }).click();
+    });
     await editor.webview(MARKDOWN_PREVIEW).getByText('Cancelled.').waitFor();
     await progress.waitFor({ state: 'detached' });
     await editor.waitForIdle();

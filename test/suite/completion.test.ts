@@ -2,15 +2,15 @@ import assert from 'node:assert/strict';
 import * as vscode from 'vscode';
 import { accept, api, closeAll, complete, openText } from './helpers';
 
-const CODE = `function add(a, b) {
-  return a + b;
+const CODE = `function add(first, second) {
+  return first + second;
 }
 
-function subtract(a, b) {
-  return a - b;
+function subtract(first, second) {
+  return first - second;
 }
 
-function multiply(a, b) {
+function multiply(first, second) {
   return`;
 
 describe('completion', () => {
@@ -39,10 +39,9 @@ describe('completion', () => {
     assert.ok(first.startsWith(CODE) && first.length > CODE.length, first);
     assert.ok(second.startsWith(first) && second.length > first.length, second);
     assert.equal(telemetry().session.generations, generations);
-    // Counted once however many parts are taken; a single character might as well have been typed.
+    // Counted once however many parts are taken. The words are long: a single character might as well have been typed.
     const parts = [first.slice(CODE.length), second.slice(first.length)];
-    const counted = parts.some((part) => part.trim().length > 1) ? 1 : 0;
-    assert.equal(telemetry().suggestions.accepted, accepted + counted, parts.join('|'));
+    assert.equal(telemetry().suggestions.accepted, accepted + 1, parts.join('|'));
   });
 
   it('that is dismissed is gone', async () => {
