@@ -6,23 +6,23 @@ namespace specdiff {
 
 namespace {
 
-/** Shorter times hold too few switches to judge by: a time slice is 3–4 ms. */
-constexpr double WINDOW_MS = 16;
-/** Switches a millisecond: quiet machines stay below 0.02, one busy process beside us gives 0.2 and more. */
-constexpr double CONTENDED = 0.08;
-constexpr double FIRST_PATIENCE_MS = 250;
+/** Shorter times are judged by luck: a time slice is 3–4 ms. */
+constexpr double WINDOW_MS = 32;
+/** Share of the time: where the fastest number of threads changes, see the header. */
+constexpr double CONTENDED = 0.1;
+constexpr double FIRST_PATIENCE_MS = 128;
 constexpr double MOST_PATIENCE_MS = 8000;
 
 } // namespace
 
-void ThreadGovernor::observe(double wall_ms, long switches, double now_ms) {
+void ThreadGovernor::observe(double wall_ms, double waited_ms, double now_ms) {
     if (most_ <= 1) return;
     window_ms_ += wall_ms;
-    window_switches_ += switches;
+    window_waited_ms_ += waited_ms;
     if (window_ms_ < WINDOW_MS) return;
-    const bool contended = static_cast<double>(window_switches_) > CONTENDED * window_ms_;
+    const bool contended = window_waited_ms_ > CONTENDED * window_ms_;
     window_ms_ = 0;
-    window_switches_ = 0;
+    window_waited_ms_ = 0;
 
     if (contended && current_ > 1) {
         --current_;

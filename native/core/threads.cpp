@@ -14,9 +14,6 @@
 #include <string>
 #include <thread>
 
-#ifndef _WIN32
-#include <sys/resource.h>
-#endif
 #ifdef __linux__
 #include <sched.h>
 #endif
@@ -124,16 +121,6 @@ void* cpu_function(const char* name) {
     return ggml_backend_reg_get_proc_address(ggml_backend_dev_backend_reg(device), name);
 }
 
-/** Times that this process lost a core to another one. */
-long involuntary_switches() {
-#if defined(_WIN32)
-    return 0; // not told there: the governor then keeps all threads
-#else
-    rusage usage{};
-    return getrusage(RUSAGE_SELF, &usage) == 0 ? usage.ru_nivcsw : 0;
-#endif
-}
-
 } // namespace
 
 int available_cores() {
@@ -153,6 +140,7 @@ ThreadPool::ThreadPool(int threads)
     auto params = ggml_threadpool_params_default(threads_);
     params.poll = POLL_LEVEL;
     pool_ = create(&params);
+    waits_.watch_new_threads();
 }
 
 ThreadPool::~ThreadPool() {
@@ -166,12 +154,12 @@ void ThreadPool::attach(llama_context* context) const {
 int ThreadPool::decode(llama_context* context, const llama_batch& batch) {
     const int threads = adaptive_ ? governor_.threads() : threads_;
     llama_set_n_threads(context, threads, threads);
+    if (adaptive_) waits_.longest_ms(); // what was before the pass doesn't count
     const double start = now_ms();
-    const long switches = involuntary_switches();
     const int result = llama_decode(context, batch);
     llama_synchronize(context);
     const double end = now_ms();
-    governor_.observe(end - start, involuntary_switches() - switches, end);
+    if (adaptive_) governor_.observe(end - start, waits_.longest_ms(), end);
     return result;
 }
 

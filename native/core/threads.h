@@ -1,5 +1,6 @@
 #pragma once
 
+#include "core_waits.h"
 #include "thread_governor.h"
 
 struct llama_batch;
@@ -29,6 +30,7 @@ class ThreadPool {
     bool adaptive_;
     int threads_;
     ThreadGovernor governor_;
+    CoreWaits waits_;
     ggml_threadpool* pool_ = nullptr;
     void (*release_)(ggml_threadpool*) = nullptr;
 };

@@ -7,6 +7,7 @@
 #include "../addon/convert.h"
 #include "../core/backend.h"
 #include "../core/controller.h"
+#include "../core/core_waits.h"
 #include "../core/log.h"
 #include "../core/ngram_index.h"
 #include "../core/sampler.h"
@@ -311,14 +312,29 @@ class GovernorObject : public Napi::ObjectWrap<GovernorObject> {
   private:
     Napi::Value threads(const Napi::CallbackInfo& info) { return Napi::Number::New(info.Env(), governor_.threads()); }
 
-    /** observe(wallMs, switches, nowMs) */
+    /** observe(wallMs, waitedMs, nowMs) */
     Napi::Value observe(const Napi::CallbackInfo& info) {
-        governor_.observe(info[0].As<Napi::Number>().DoubleValue(), info[1].As<Napi::Number>().Int64Value(),
+        governor_.observe(info[0].As<Napi::Number>().DoubleValue(), info[1].As<Napi::Number>().DoubleValue(),
                           info[2].As<Napi::Number>().DoubleValue());
         return info.Env().Undefined();
     }
 
     ThreadGovernor governor_;
+};
+
+class CoreWaitsObject : public Napi::ObjectWrap<CoreWaitsObject> {
+  public:
+    static Napi::Function define(Napi::Env env) {
+        return DefineClass(env, "CoreWaits", {InstanceMethod<&CoreWaitsObject::longest_ms>("longestMs")});
+    }
+    explicit CoreWaitsObject(const Napi::CallbackInfo& info) : Napi::ObjectWrap<CoreWaitsObject>(info) {}
+
+  private:
+    Napi::Value longest_ms(const Napi::CallbackInfo& info) {
+        return Napi::Number::New(info.Env(), waits_.longest_ms());
+    }
+
+    CoreWaits waits_;
 };
 
 /** An engine whose distribution can be enumerated and sampled natively, many times a second. */
@@ -408,6 +424,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
     exports.Set("lookup", Napi::Function::New(env, lookup_js));
     exports.Set("Controller", ControllerObject::define(env));
     exports.Set("ThreadGovernor", GovernorObject::define(env));
+    exports.Set("CoreWaits", CoreWaitsObject::define(env));
     exports.Set("EngineProbe", EngineProbe::define(env));
     return exports;
 }

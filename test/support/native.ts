@@ -78,7 +78,7 @@ export interface TestController {
 
 export interface TestGovernor {
   threads(): number;
-  observe(wallMs: number, switches: number, nowMs: number): void;
+  observe(wallMs: number, waitedMs: number, nowMs: number): void;
 }
 
 export interface EngineProbe {
@@ -140,6 +140,7 @@ export interface TestAddon {
   best(logits: Float32Array, history: Int32Array, job: GenerateJob): number;
   lookup(tokens: Int32Array, longest: number, count: number): { readonly length: number; readonly tokens: Int32Array };
   readonly Controller: new () => TestController;
+  readonly CoreWaits: new () => { longestMs(): number };
   readonly ThreadGovernor: new (most: number) => TestGovernor;
   readonly EngineProbe: new (nativeDirectory: string, options: LoadOptions, cpuLibrary?: string) => EngineProbe;
 }
