@@ -25,7 +25,7 @@ runMain(async () => {
   mkdirSync(path.dirname(PAUSE), { recursive: true });
   writeFileSync(PAUSE, `bench ${process.pid}\n`);
   try {
-    await run(process.execPath, [outfile, ROOT], { shell: false });
+    await run(process.execPath, [outfile, ROOT, ...process.argv.slice(2)], { shell: false });
   } finally {
     rmSync(PAUSE, { force: true });
   }

@@ -6,10 +6,12 @@
  *          can't be served from the running session).
  *
  * Both ends are taken inside the page: the key event's own time stamp, and the frame in which text first stands there.
+ * `--kernels stock` measures llama.cpp's own CPU library instead of ours.
  */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { parseArgs } from 'node:util';
 import { Editor } from '../../test/e2e/harness/editor';
 import { findEnvironment } from '../../test/e2e/harness/environment';
 import { cpuSeconds, descendants, residentBytes } from '../../test/e2e/harness/processes';
@@ -113,13 +115,18 @@ function ours(editor: Editor): Set<number> {
   return new Set([process.pid, editor.server.pid, ...descendants(process.pid).map(({ pid }) => pid)]);
 }
 
-async function main(root: string): Promise<void> {
+async function main(): Promise<void> {
+  const { values, positionals } = parseArgs({
+    options: { kernels: { type: 'string', default: 'auto' } },
+    allowPositionals: true,
+  });
+  const root = positionals[0] ?? process.cwd();
   const environment = await findEnvironment(root);
   if ('reason' in environment) throw new Error(`No measurement: ${environment.reason}`);
   const signal = new AbortController().signal;
   const described = machine();
   const busyBefore = await busyNeighbours(new Set([process.pid]), signal);
-  const editor = await Editor.open(environment);
+  const editor = await Editor.open(environment, { settings: { 'specdiff.engine.kernels': values.kernels } });
   const samples: Sample[] = [];
   try {
     for (const file of FILES) {
@@ -137,6 +144,7 @@ async function main(root: string): Promise<void> {
     await editor.waitForIdle();
     const result = {
       machine: described,
+      kernels: values.kernels,
       /** Others that used the processor: absolute times count only where there were none. */
       neighbours: { before: busyBefore, after: await busyNeighbours(ours(editor), signal) },
       fresh: summary(samples.filter((sample) => sample.kind === 'fresh')),
@@ -147,7 +155,7 @@ async function main(root: string): Promise<void> {
     };
     const folder = path.join(root, 'bench/results');
     mkdirSync(folder, { recursive: true });
-    const output = path.join(folder, `editor-${machineSlug(described)}.json`);
+    const output = path.join(folder, `editor-${machineSlug(described)}${values.kernels === 'auto' ? '' : `-${values.kernels}`}.json`);
     writeFileSync(output, `${JSON.stringify(result, null, 2)}\n`);
     console.table({ fresh: result.fresh, edit: result.edit, all: result.all });
     console.table(result.processes);
@@ -160,4 +168,4 @@ async function main(root: string): Promise<void> {
   }
 }
 
-await main(process.argv[2] ?? process.cwd());
+await main();
