@@ -2,6 +2,7 @@
 
 #include "attention_op.h"
 #include "cpu_features.h"
+#include "fill_op.h"
 #include "matrix_op.h"
 #include "repack.h"
 
@@ -64,6 +65,19 @@ class AttentionTraits : public ggml::cpu::tensor_traits {
     const KernelTable& kernels_;
 };
 
+class FillTraits : public ggml::cpu::tensor_traits {
+  public:
+    bool work_size(int /*threads*/, const ggml_tensor* /*op*/, size_t& size) override {
+        size = 0;
+        return true;
+    }
+
+    bool compute_forward(ggml_compute_params* params, ggml_tensor* op) override {
+        compute_fill(params, op);
+        return true;
+    }
+};
+
 class BufferType : public ggml::cpu::extra_buffer_type {
   public:
     BufferType(const KernelTable& kernels, ggml_backend_buffer_type_t self)
@@ -83,6 +97,7 @@ class BufferType : public ggml::cpu::extra_buffer_type {
             return traits_of(op->src[0]);
         }
         if (op->op == GGML_OP_FLASH_ATTN_EXT && attention_is_ours(op)) return &attention_;
+        if (fill_is_ours(op)) return &fill_;
         return nullptr;
     }
 
@@ -94,6 +109,7 @@ class BufferType : public ggml::cpu::extra_buffer_type {
   private:
     ggml_backend_buffer_type_t self_;
     AttentionTraits attention_;
+    FillTraits fill_;
     MatrixTraits matrix_[6];
 };
 

@@ -4,6 +4,7 @@
 //   kernel_check LIBRARY kernels                        the instruction sets that SPECDIFF_KERNELS may choose here
 //   kernel_check LIBRARY|TABLE matrix TYPE [quick]      one line of JSON per shape and row count
 //   kernel_check LIBRARY|TABLE attention TYPE [quick]   … per head size, group, row count and number of cells
+//   kernel_check LIBRARY fill                           … per number of elements
 //
 // `quick` leaves out row counts and sizes that take the same ways through the code. The environment variable
 // SPECDIFF_KERNELS chooses a library's instruction set.
@@ -354,6 +355,24 @@ void check_attention(Machine& machine, ggml_type type, bool quick) {
     }
 }
 
+void check_fill(Machine& machine) {
+    for (const int64_t count : {int64_t{1}, int64_t{33}, int64_t{7 * 49152 + 5}}) {
+        for (const float value : {-INFINITY, 1.5f}) {
+            machine.threads(static_cast<int>(count % 3) + 1);
+            Context c;
+            // Rows of one element, as a scatter by token ids wants them.
+            auto* shape = ggml_new_tensor_3d(c.context, GGML_TYPE_F32, 1, count, 1);
+            const Floats zeros(static_cast<size_t>(count), 0.0f);
+            const Floats out = machine.compute(c.context, ggml_fill(c.context, shape, value), {{shape, zeros.data()}});
+            int64_t different = count - static_cast<int64_t>(out.size());
+            for (const float each : out)
+                different += each == value ? 0 : 1;
+            std::printf("{\"count\": %lld, \"different\": %lld}\n", static_cast<long long>(count),
+                        static_cast<long long>(different));
+        }
+    }
+}
+
 ggml_type type_named(const std::string& name) {
     for (int i = 0; i < GGML_TYPE_COUNT; ++i) {
         const auto type = static_cast<ggml_type>(i);
@@ -379,14 +398,18 @@ int main(int argc, char** argv) {
         list_kernels(argv[1]);
         return 0;
     }
-    if (argc != 4 && !quick) fail("kernel_check LIBRARY kernels | LIBRARY|TABLE matrix|attention TYPE [quick]");
+    const bool fill = argc == 3 && std::strcmp(argv[2], "fill") == 0;
+    if (argc != 4 && !quick && !fill)
+        fail("kernel_check LIBRARY kernels|fill | LIBRARY|TABLE matrix|attention TYPE [quick]");
     ggml_log_set(
         [](ggml_log_level level, const char* text, void*) {
             if (level == GGML_LOG_LEVEL_ERROR) std::fputs(text, stderr);
         },
         nullptr);
     const auto machine = open_machine(argv[1]);
-    if (std::strcmp(argv[2], "matrix") == 0)
+    if (fill)
+        check_fill(*machine);
+    else if (std::strcmp(argv[2], "matrix") == 0)
         check_matrix(*machine, type_named(argv[3]), quick);
     else
         check_attention(*machine, type_named(argv[3]), quick);

@@ -65,6 +65,14 @@ describe.skipIf(built === null).each(tested)(
       15 * MINUTES,
     );
 
+    it('fill a tensor', async () => {
+      const result = parseLines<{ count: number; different: number }>(
+        await run('kernel_check', [built?.library ?? '', 'fill'], kernels),
+      );
+      expect(result.length).toBeGreaterThan(0);
+      expect(result.filter(({ different }) => different !== 0)).toEqual([]);
+    });
+
     describe.skipIf(!existsSync(TARGET))('on the default model', () => {
       // Two threads once, for the way they share work; they spin at barriers, which costs where others want the cores.
       const runs = [
