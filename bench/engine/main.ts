@@ -3,7 +3,8 @@
  * arms one after the other on each prompt, in turning order, from the same cached prefix.
  *
  * Usage: npm run bench [-- --prompts N --rounds N --temperature X --drafter-model FILE --untrained FILE --causal FILE
- *                          --stock --keep-learned --json FILE]
+ *                          --stock --keep-learned --lengths N,N --json FILE]
+ * --lengths: lookup and the joint draft at fixed lengths besides, which says whether the controller's own are the best.
  * --stock: the same arms on llama.cpp's own CPU library besides. --causal: a small language model as a drafter besides.
  * `auto` has an engine of its own, which knows nothing at the start unless --keep-learned hands on what the last run's
  * learned.
@@ -27,6 +28,8 @@ interface Arm {
   readonly name: string;
   readonly drafter: DrafterName;
   readonly engine: EngineClient;
+  /** γ; 0 is the controller's choice. */
+  readonly draftLength: number;
   /** The arm of plain decoding on the same library. */
   readonly plain: string;
 }
@@ -46,6 +49,7 @@ function readOptions() {
       untrained: { type: 'string' },
       causal: { type: 'string' },
       stock: { type: 'boolean', default: false },
+      lengths: { type: 'string', default: '' },
       'keep-learned': { type: 'boolean', default: false },
       json: { type: 'string' },
     },
@@ -106,18 +110,27 @@ async function main(): Promise<void> {
     const own = createArmEngine(options.root, settings);
     for (const drafter of ['none', 'ngram', 'diffusion', 'joint', 'auto'] as const) {
       const name = drafter + suffix;
-      arms.push({ name, drafter, engine: drafter === 'auto' ? own : engine, plain: `none${suffix}` });
+      const plain = `none${suffix}`;
+      arms.push({ name, drafter, engine: drafter === 'auto' ? own : engine, draftLength: 0, plain });
     }
   };
   addArms(base, '');
+  const shared = arms[0]?.engine;
+  for (const draftLength of options.lengths.split(',').map(Number).filter(Boolean)) {
+    if (shared === undefined) continue;
+    for (const drafter of ['ngram', 'joint'] as const) {
+      arms.push({ name: `${drafter}, γ ${draftLength}`, drafter, engine: shared, draftLength, plain: 'none' });
+    }
+  }
   if (options.stock) addArms({ ...base, kernels: 'stock' }, ', stock library');
   if (options.causal !== undefined) {
     const causal = createArmEngine(options.root, { ...base, drafterPath: options.causal });
-    arms.push({ name: 'causal', drafter: 'causal', engine: causal, plain: 'none' });
+    arms.push({ name: 'causal', drafter: 'causal', engine: causal, draftLength: 0, plain: 'none' });
   }
   if (options.untrained !== undefined) {
     const untrained = createArmEngine(options.root, { ...base, drafterPath: options.untrained });
-    arms.push({ name: 'diffusion, untrained', drafter: 'diffusion', engine: untrained, plain: 'none' });
+    const arm = { drafter: 'diffusion', engine: untrained, draftLength: 0, plain: 'none' } as const;
+    arms.push({ name: 'diffusion, untrained', ...arm });
   }
   const prompts = spread(readPrompts(path.join(options.root, 'bench/prompts/heldout.jsonl')), Number(options.prompts));
   const tallies = new Map(arms.map((arm) => [arm.name, new Map(GROUPS.map((group) => [group, new Tally()]))]));
@@ -135,7 +148,7 @@ async function main(): Promise<void> {
           if (arm === undefined) continue;
           const groups = tallies.get(arm.name);
           const own = [groups?.get('all'), groups?.get(prompt.kind)];
-          const settings = { ...base, drafter: arm.drafter };
+          const settings = { ...base, drafter: arm.drafter, draftLength: arm.draftLength };
           const sink: GenerationSink = {
             block: () => {},
             telemetry: (event) => own.forEach((tally) => tally?.addPass(event)),
