@@ -38,10 +38,11 @@ constexpr double TRIAL_GAIN = 0.1;
 constexpr double MOST_SAVED = 6;
 constexpr int PLAIN_REFRESH = 256;
 constexpr double JOB_WEIGHT = 0.1;
+constexpr double SHORTEST_JOB = 4;
 constexpr int MOST_ARMS = 4096;
 /** Every class of a drafter together. */
 constexpr int ANY = -1;
-const std::string STATE_HEADER = "specdiff-controller-1";
+const std::string STATE_HEADER = "specdiff-controller-2";
 
 } // namespace
 
@@ -95,13 +96,20 @@ Controller::DraftCost Controller::draft_cost(const std::string& drafter) const {
     return cost;
 }
 
+/** A target pass, in one-row passes. */
+double Controller::pass_cost(int rows, const Situation& situation) const {
+    return costs_.cost(rows, situation.context) + (rows == situation.last_rows ? 0 : costs_.switching());
+}
+
+/** A text ends somewhere: what is drafted behind its end is lost, however right it would have been. */
 double Controller::Cut::chance(const Slot& slot) const {
-    return controller_.survival_.chance(slot, situation_.greedy);
+    const double goes_on = 1 - 1 / std::max(controller_.job_tokens_, SHORTEST_JOB);
+    return goes_on * controller_.survival_.chance(slot, situation_.greedy);
 }
 
 int Controller::Cut::length(const std::vector<Slot>& slots) const {
     const double rate = controller_.rate();
-    const double plain = controller_.costs_.cost(1, situation_.context);
+    const double plain = controller_.pass_cost(1, situation_);
     double path = 1;
     double gain = 0;
     double best = 0;
@@ -109,7 +117,7 @@ int Controller::Cut::length(const std::vector<Slot>& slots) const {
     for (int i = 0; i < static_cast<int>(slots.size()); ++i) {
         path *= chance(slots[static_cast<size_t>(i)]);
         gain += path;
-        const double worth = gain - rate * (controller_.costs_.cost(i + 2, situation_.context) - plain);
+        const double worth = gain - rate * (controller_.pass_cost(i + 2, situation_) - plain);
         if (worth > best || (i == 0 && !situation_.plain_allowed)) {
             best = worth;
             length = i + 1;
@@ -140,7 +148,7 @@ Controller::Value Controller::free_value(const Candidate& candidate, const Situa
         path *= cut.chance(slots[static_cast<size_t>(i)]);
         value.tokens += path;
     }
-    value.cost = costs_.cost(value.length + 1, situation.context);
+    value.cost = pass_cost(value.length + 1, situation);
     value.worth = value.tokens - rate() * value.cost;
     return value;
 }
@@ -182,7 +190,7 @@ Controller::Value Controller::paid_value(const Candidate& candidate, const Situa
 Plan Controller::next(const std::vector<Candidate>& candidates, const Situation& situation) {
     Plan plan;
     if (candidates.empty()) return plan;
-    const double plain = 1 - rate();
+    const double plain = 1 - rate() * pass_cost(1, situation);
     double best = situation.plain_allowed ? plain : -INFINITY;
     plan.reason = situation.plain_allowed ? Reason::plain : Reason::wanted;
     std::vector<Value> values;
@@ -261,8 +269,9 @@ void Controller::observe(const PassMeasure& pass) {
     ++passes_;
     const double slowness = costs_.slowness_ms();
     const int rows = std::max(pass.drafted, pass.nodes) + 1;
-    const double cost = costs_.cost(rows, pass.context);
-    costs_.add(rows, pass.context, pass.target_ms);
+    const bool switched = rows != pass.last_rows;
+    const double cost = costs_.cost(rows, pass.context) + (switched ? costs_.switching() : 0);
+    costs_.add(rows, pass.context, pass.target_ms, switched);
     for (const auto token : pass.emitted)
         hindsight_.emitted(token, pass.greedy, survival_);
     emitted_ += static_cast<int>(pass.emitted.size());

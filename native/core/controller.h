@@ -32,6 +32,8 @@ struct Situation {
     bool greedy = true;
     /** Tokens in the target's cache. */
     int context = 0;
+    /** Rows of the target's last pass, all with logits; 0 where another kind of pass came before. */
+    int last_rows = 0;
 };
 
 /** Why a pass does what it does. */
@@ -75,6 +77,8 @@ struct PassMeasure {
     bool sequential = false;
     bool greedy = true;
     int context = 0;
+    /** Rows of the target's pass before, as in Situation. */
+    int last_rows = 0;
     int drafted = 0;
     int accepted = 0;
     /** Of a tree, where `drafted` is its longest path; 0 for a chain. */
@@ -171,6 +175,7 @@ class Controller {
     DraftCost draft_cost(const std::string& drafter) const;
     double remaining_passes() const;
     Value free_value(const Candidate& candidate, const Situation& situation) const;
+    double pass_cost(int rows, const Situation& situation) const;
     Value paid_value(const Candidate& candidate, const Situation& situation) const;
     void learn_draft_cost(const PassMeasure& pass, double slowness);
     void learn_places(const PassMeasure& pass);

@@ -25,6 +25,8 @@ constexpr double HEAVIEST = 64;
 constexpr double BORROWED = 0.1;
 constexpr int FIRST_CONTEXT = 256;
 constexpr double MOST_RATIO = 1e4;
+constexpr double SWITCHING_WEIGHT = 0.05;
+constexpr double MOST_SWITCHING = 1;
 
 struct Block {
     double value;
@@ -42,12 +44,13 @@ int CostModel::bucket(int context) {
     return result;
 }
 
-void CostModel::add(int rows, int context, double ms) {
+void CostModel::add(int rows, int context, double ms, bool switched) {
     if (!(ms > 0)) return;
     rows = std::clamp(rows, 1, MAX_ROWS);
     const double expected = cost(rows, context);
     const double before = slowness_ms_;
-    const double seen = ms / expected;
+    const double extra = switched ? switching_ : 0;
+    const double seen = ms / (expected + extra);
     if (before <= 0) {
         slowness_ms_ = seen;
         slowness_weight_ = 1;
@@ -56,9 +59,13 @@ void CostModel::add(int rows, int context, double ms) {
         const double bounded = std::clamp(seen, before / SLOWNESS_OUTLIER, before * SLOWNESS_OUTLIER);
         slowness_ms_ += (bounded - before) / slowness_weight_;
     }
-    if (rows == 1 || before <= 0) return; // one row is the unit
+    if (before <= 0) return;
+    if (rows == 1) { // one row is the unit: what is above it is the switch
+        if (switched) calibrate_switch(before * (switching_ + SWITCHING_WEIGHT * (ms / before - 1 - switching_)));
+        return;
+    }
     auto& ratio = ratios_[static_cast<size_t>(bucket(context))][static_cast<size_t>(rows)];
-    double value = ms / before;
+    double value = ms / before - extra;
     // Against what was expected: the first measurement of a size may come in a busy moment.
     value = std::clamp(value, expected / RATIO_OUTLIER, expected * RATIO_OUTLIER);
     if (ratio.weight <= 0) ratio = {expected, 1};
@@ -78,6 +85,10 @@ void CostModel::calibrate(int rows, double ms) {
     if (slowness_ms_ <= 0) return;
     ratios_[0][static_cast<size_t>(rows)] = {std::max(ms / slowness_ms_, 1.0), CALIBRATED};
     changed();
+}
+
+void CostModel::calibrate_switch(double ms) {
+    if (slowness_ms_ > 0) switching_ = std::clamp(ms / slowness_ms_, 0.0, MOST_SWITCHING);
 }
 
 void CostModel::changed() {
@@ -150,7 +161,7 @@ void CostModel::write(std::ostream& out) const {
         for (const auto& ratio : sizes)
             count += ratio.weight > 0 ? 1 : 0;
     }
-    out << slowness_ms_ << ' ' << count;
+    out << slowness_ms_ << ' ' << switching_ << ' ' << count;
     for (int context = 0; context < BUCKETS; ++context) {
         for (int rows = 2; rows <= MAX_ROWS; ++rows) {
             const Ratio& ratio = ratios_[static_cast<size_t>(context)][static_cast<size_t>(rows)];
@@ -163,7 +174,8 @@ void CostModel::write(std::ostream& out) const {
 bool CostModel::read(std::istream& in) {
     CostModel result;
     int count = 0;
-    if (!(in >> result.slowness_ms_ >> count) || !(result.slowness_ms_ >= 0) || count < 0) return false;
+    if (!(in >> result.slowness_ms_ >> result.switching_ >> count) || count < 0) return false;
+    if (!(result.slowness_ms_ >= 0) || !(result.switching_ >= 0 && result.switching_ <= MOST_SWITCHING)) return false;
     for (int i = 0; i < count; ++i) {
         int context = 0;
         int rows = 0;

@@ -139,6 +139,7 @@ class Decoder::Run {
 
         measure.greedy = sampler_.greedy();
         measure.context = target_.cached_tokens();
+        measure.last_rows = target_.last_rows();
         const double start = decoder_.clock_();
         const auto want = sampler_.greedy() ? Want::argmax : Want::logits;
         const PassRows& rows = target_.verify(tokens_.back(), tree, want);
@@ -173,7 +174,7 @@ class Decoder::Run {
         std::vector<Drafter*> drafters;
         look_round(context, candidates, drafters);
         const bool fixed = job_.drafter != AUTO_DRAFTER;
-        const Situation situation{!fixed, sampler_.greedy(), target_.cached_tokens()};
+        const Situation situation{!fixed, sampler_.greedy(), target_.cached_tokens(), target_.last_rows()};
         Plan plan;
         if (fixed && job_.draft_length > 0 && !candidates.empty()) {
             plan = {0, candidates.front().max_length, Reason::wanted, 1, 1};
@@ -188,8 +189,9 @@ class Decoder::Run {
             const bool exactly = fixed && job_.draft_length > 0;
             // A trial that verified nothing would teach nothing.
             const bool may_be_empty = situation.plain_allowed && plan.reason != Reason::trial;
-            const Controller::Cut cut(decoder_.controller_, {may_be_empty, situation.greedy, situation.context},
-                                      candidates[chosen].drafter);
+            Situation moment = situation;
+            moment.plain_allowed = may_be_empty;
+            const Controller::Cut cut(decoder_.controller_, moment, candidates[chosen].drafter);
             const double begun = decoder_.clock_();
             // A tree's size is its nodes', and no path is longer, nor the chain of a drafter that grows no trees.
             if (nodes > 0) plan.length = std::min(candidates[chosen].max_length, nodes);

@@ -19,7 +19,7 @@ namespace {
 constexpr int WARM_UP_PASSES = 2;
 /** Pass sizes timed at load where nothing was learned before, the most telling first, and the time that may take. */
 constexpr std::array<int, 6> CALIBRATED_ROWS = {8, 2, 4, 16, 3, 6};
-constexpr double CALIBRATION_MS = 120;
+constexpr double CALIBRATION_MS = 150;
 
 /** Clears the flag of the running job, whatever way it ends. */
 class BusyGuard {
@@ -88,10 +88,7 @@ void Engine::load_drafter(const std::string& path, const GgufFile& target_file) 
 void Engine::warm_up(const std::string& learned) {
     double quickest = 0;
     for (int i = 0; i < WARM_UP_PASSES; ++i) {
-        const double start = now_ms();
-        target_->verify(0, Tree(), Want::argmax);
-        target_->forget();
-        const double ms = now_ms() - start;
+        const double ms = pass_ms(1);
         quickest = i == 0 ? ms : std::min(quickest, ms);
     }
     const bool known = !learned.empty() && controller_.restore(learned);
@@ -102,31 +99,39 @@ void Engine::warm_up(const std::string& learned) {
     calibrate_drafts();
 }
 
-/** Times passes of several sizes twice and keeps the quicker: what disturbs only ever slows. */
+/** Time of one pass of `rows` rows over an empty cache. */
+double Engine::pass_ms(int rows) {
+    Tree chain;
+    for (int row = 1; row < rows; ++row)
+        chain.append(0);
+    const double start = now_ms();
+    target_->verify(0, chain, Want::argmax);
+    const double ms = now_ms() - start;
+    target_->forget();
+    return ms;
+}
+
+/**
+ * Times passes of several sizes, each twice in a row: the second has the graph of the first. What they differ by is the
+ * cost of another size; the median, since noise is as large.
+ */
 void Engine::calibrate_costs() {
     const double begun = now_ms();
-    std::array<double, CALIBRATED_ROWS.size()> quickest{};
-    double one_row = controller_.plain_ms();
-    for (int round = 0; round < 2; ++round) {
-        for (size_t i = 0; i < CALIBRATED_ROWS.size(); ++i) {
-            if (now_ms() - begun > CALIBRATION_MS && (round > 0 || i > 0)) break;
-            Tree chain;
-            for (int row = 1; row < CALIBRATED_ROWS[i]; ++row)
-                chain.append(0);
-            const double start = now_ms();
-            target_->verify(0, chain, Want::argmax);
-            const double ms = now_ms() - start;
-            target_->forget();
-            quickest[i] = round == 0 ? ms : std::min(quickest[i], ms);
-        }
-        const double start = now_ms();
-        target_->verify(0, Tree(), Want::argmax);
-        one_row = std::min(one_row, now_ms() - start);
-        target_->forget();
+    std::array<double, CALIBRATED_ROWS.size()> again{};
+    std::vector<double> longer;
+    for (size_t i = 0; i < CALIBRATED_ROWS.size(); ++i) {
+        if (i > 0 && now_ms() - begun > CALIBRATION_MS) break;
+        pass_ms(CALIBRATED_ROWS[i]); // memory that a pass of that size is the first to touch
+        const double first = pass_ms(1);
+        const double second = pass_ms(1);
+        longer.push_back(first - second);
+        again[i] = std::min(pass_ms(CALIBRATED_ROWS[i]), pass_ms(CALIBRATED_ROWS[i]));
+        controller_.costs().calibrate(1, std::min(controller_.plain_ms(), second));
     }
-    controller_.costs().calibrate(1, one_row);
     for (size_t i = 0; i < CALIBRATED_ROWS.size(); ++i)
-        controller_.costs().calibrate(CALIBRATED_ROWS[i], quickest[i]);
+        controller_.costs().calibrate(CALIBRATED_ROWS[i], again[i]);
+    std::nth_element(longer.begin(), longer.begin() + static_cast<std::ptrdiff_t>(longer.size() / 2), longer.end());
+    controller_.costs().calibrate_switch(longer[longer.size() / 2]);
 }
 
 /** One draft of each drafter that takes time, after one that finds its weights cold. */

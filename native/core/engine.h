@@ -86,6 +86,7 @@ class Engine {
   private:
     void load_drafter(const std::string& path, const GgufFile& target_file);
     void warm_up(const std::string& learned);
+    double pass_ms(int rows);
     void calibrate_costs();
     void calibrate_drafts();
 

@@ -91,6 +91,7 @@ void Target::forget() {
 /** One llama_decode of at most a chunk; rows from `first_output` on get logits. */
 void Target::decode(const int32_t* tokens, int count, int position, int first_output) {
     batch_->n_tokens = count;
+    last_rows_ = first_output == 0 ? count : 0;
     for (int i = 0; i < count; ++i) {
         batch_->token[i] = tokens[i];
         batch_->pos[i] = position + i;
@@ -105,6 +106,7 @@ void Target::decode(const int32_t* tokens, int count, int position, int first_ou
 void Target::decode_tree(int position) {
     const auto& sequences = branches_.open(context_.get(), pending_tree_, position);
     batch_->n_tokens = static_cast<int32_t>(pending_.size());
+    last_rows_ = batch_->n_tokens;
     for (size_t i = 0; i < pending_.size(); ++i) {
         const int parent = i == 0 ? ROOT : pending_tree_.nodes[i - 1].parent;
         batch_->token[i] = pending_[i];

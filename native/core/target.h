@@ -73,6 +73,8 @@ class Target {
     int tree_nodes() const { return tree_nodes_; }
     /** Cells that rejected rows of trees hold. */
     int dead_cells() const { return branches_.dead_cells(); }
+    /** Rows of the last pass, all of them with logits; 0 after other passes. As many again reuse llama.cpp's graph. */
+    int last_rows() const { return last_rows_; }
 
     /** Ends the running pass; every pass throws Cancelled until clear_cancel(). May be called from any thread. */
     void cancel() { cancelled_.store(true, std::memory_order_relaxed); }
@@ -120,6 +122,7 @@ class Target {
     int context_tokens_ = 0;
     int chunk_ = 0;
     int tree_nodes_ = 0;
+    int last_rows_ = 0;
     Branches branches_;
     /** Tokens whose rows are in the cache and committed. */
     std::vector<int32_t> cached_;

@@ -182,6 +182,7 @@ class ControllerObject : public Napi::ObjectWrap<ControllerObject> {
             {InstanceMethod<&ControllerObject::next>("next"), InstanceMethod<&ControllerObject::foresee>("foresee"),
              InstanceMethod<&ControllerObject::cut>("cut"), InstanceMethod<&ControllerObject::observe>("observe"),
              InstanceMethod<&ControllerObject::calibrate>("calibrate"),
+             InstanceMethod<&ControllerObject::calibrate_switch>("calibrateSwitch"),
              InstanceMethod<&ControllerObject::begin_job>("beginJob"),
              InstanceMethod<&ControllerObject::end_job>("endJob"), InstanceMethod<&ControllerObject::cost>("cost"),
              InstanceMethod<&ControllerObject::plain_ms>("plainMs"), InstanceMethod<&ControllerObject::state>("state"),
@@ -199,7 +200,8 @@ class ControllerObject : public Napi::ObjectWrap<ControllerObject> {
     }
 
     static Situation situation(const Napi::Object& entry) {
-        return {entry.Get("plainAllowed").ToBoolean(), entry.Get("greedy").ToBoolean(), integer(entry, "context")};
+        return {entry.Get("plainAllowed").ToBoolean(), entry.Get("greedy").ToBoolean(), integer(entry, "context"),
+                integer(entry, "lastRows")};
     }
 
     static Slot slot(const std::string& source, int outlook, int position) { return {source, outlook, position}; }
@@ -246,6 +248,7 @@ class ControllerObject : public Napi::ObjectWrap<ControllerObject> {
         measure.sequential = pass.Get("sequential").ToBoolean();
         measure.greedy = pass.Get("greedy").ToBoolean();
         measure.context = integer(pass, "context");
+        measure.last_rows = integer(pass, "lastRows");
         measure.drafted = integer(pass, "drafted");
         measure.accepted = integer(pass, "accepted");
         measure.draft_ms = pass.Get("draftMs").As<Napi::Number>().DoubleValue();
@@ -263,6 +266,12 @@ class ControllerObject : public Napi::ObjectWrap<ControllerObject> {
     Napi::Value calibrate(const Napi::CallbackInfo& info) {
         controller_.costs().calibrate(info[0].As<Napi::Number>().Int32Value(),
                                       info[1].As<Napi::Number>().DoubleValue());
+        return info.Env().Undefined();
+    }
+
+    /** calibrateSwitch(ms) */
+    Napi::Value calibrate_switch(const Napi::CallbackInfo& info) {
+        controller_.costs().calibrate_switch(info[0].As<Napi::Number>().DoubleValue());
         return info.Env().Undefined();
     }
 

@@ -19,6 +19,8 @@ interface World {
   readonly calibrated?: readonly number[];
   /** Tokens of a completion. */
   readonly jobTokens?: number;
+  /** What a pass of another number of rows than the last one takes besides. */
+  readonly switchMs?: number;
 }
 
 interface Ran {
@@ -29,13 +31,23 @@ interface Ran {
 
 const CALIBRATED = [2, 3, 4, 6, 8, 16];
 const PLAIN: TestPass = {
-  ...{ drafter: '', outlook: 0, pendingRows: 0, free: false, sequential: false, greedy: true, context: 300 },
+  ...{
+    drafter: '',
+    outlook: 0,
+    pendingRows: 0,
+    free: false,
+    sequential: false,
+    greedy: true,
+    context: 300,
+    lastRows: 1,
+  },
   ...{ drafted: 0, accepted: 0, draftMs: 0, targetMs: 8, emitted: new Int32Array(1), slots: new Int32Array(0) },
 };
 
 function calibrated(world: World, controller = new addon.Controller()): TestController {
   controller.calibrate(1, world.passMs(1, 0));
   for (const rows of world.calibrated ?? CALIBRATED) controller.calibrate(rows, world.passMs(rows, 0));
+  controller.calibrateSwitch(world.switchMs ?? 0);
   return controller;
 }
 
@@ -46,8 +58,8 @@ function run(
   { plainAllowed = true, controller = calibrated(world), seed = 3, greedy = true } = {},
 ): Ran {
   const next = seeded(seed);
-  const situation = { plainAllowed, greedy, context: 300 };
-  const { drafters, jobTokens = 64 } = world;
+  const { drafters, jobTokens = 64, switchMs = 0 } = world;
+  let lastRows = 1;
   let ms = 0;
   let tokens = 0;
   let job = 0;
@@ -64,6 +76,7 @@ function run(
       const guesses = Int32Array.from({ length: drafter.maxLength }, (_, at) => (at < right[i]! ? tokens + at : -5));
       controller.foresee(drafter, guesses);
     });
+    const situation = { plainAllowed, greedy, context: 300, lastRows };
     const plan = controller.next(drafters, situation);
     const chosen = drafters[plan.candidate];
     const slots = new Int32Array(chosen === undefined || chosen.free ? 0 : plan.length);
@@ -75,13 +88,14 @@ function run(
             plainAllowed: plainAllowed && plan.reason !== 'trial',
           });
     const accepted = Math.min(right[plan.candidate] ?? 0, drafted);
-    const targetMs = world.passMs(drafted + 1, pass);
+    const targetMs = world.passMs(drafted + 1, pass) + (drafted + 1 === lastRows ? 0 : switchMs);
     const draftMs = chosen?.draftMs ?? 0;
     const emitted = Int32Array.from({ length: accepted + 1 }, (_, at) => tokens + at);
     controller.observe({
       ...{ ...PLAIN, ...chosen, drafter: chosen?.drafter ?? '' },
-      ...{ greedy, drafted, accepted, draftMs, targetMs, emitted, slots: slots.slice(0, drafted) },
+      ...{ greedy, lastRows, drafted, accepted, draftMs, targetMs, emitted, slots: slots.slice(0, drafted) },
     });
+    lastRows = drafted + 1;
     ms += targetMs + draftMs;
     tokens += accepted + 1;
     plans.push(chosen === undefined ? 'plain' : `${chosen.drafter}:${drafted}`);
@@ -188,9 +202,34 @@ describe('the controller', () => {
     }
   });
 
+  it('changes the number of rows only where that is worth the new graph', () => {
+    // Two rows more cost as much as the switch: what they bring depends on how often it is paid.
+    const world = { passMs: (rows: number) => 8 + 0.6 * (rows - 1), drafters: [lookup(0.35, 7)], switchMs: 1.2 };
+    const switches = (plans: readonly string[]) => plans.filter((plan, i) => i > 0 && plan !== plans[i - 1]).length;
+    const aware = calibrated(world);
+    run(world, 300, { controller: aware });
+    const later = run(world, 1000, { controller: aware });
+    expect(switches(later.plans)).toBeLessThan(100);
+    expect(speedUp(world, later)).toBeGreaterThan(0.99);
+  });
+
+  it('learns from plain passes what a switch costs', () => {
+    const controller = calibrated({ passMs: cheap, drafters: [] });
+    const situation = { plainAllowed: true, greedy: true, context: 300, lastRows: 5 };
+    const free = controller.next([lookup(0.5)], situation);
+    for (let i = 0; i < 300; i += 1) controller.observe({ ...PLAIN, lastRows: i % 2, targetMs: i % 2 === 1 ? 8 : 12 });
+    // Five rows more than the last pass had are now worth less than staying there.
+    for (let i = 0; i < 50; i += 1) {
+      controller.foresee(lookup(0.5), Int32Array.of(i, -5));
+      controller.observe({ ...PLAIN, emitted: Int32Array.of(i) });
+    }
+    expect(free.length).not.toBe(4);
+    expect(controller.cut('ngram', new Int32Array(8), { ...situation, plainAllowed: false })).toBe(4);
+  });
+
   it('weighs a prompt that a drafter must read first against what is left of the completion', () => {
     const reading = { ...block(0.6, 2), pendingRows: 1000 };
-    const situation = { plainAllowed: true, greedy: true, context: 300 };
+    const situation = { plainAllowed: true, greedy: true, context: 300, lastRows: 1 };
     const world = { passMs: cheap, drafters: [block(0.6, 2)] };
     const controller = calibrated(world);
     run(world, 300, { controller });

@@ -43,6 +43,7 @@ export interface TestSituation {
   readonly plainAllowed: boolean;
   readonly greedy: boolean;
   readonly context: number;
+  readonly lastRows: number;
 }
 
 export interface TestPass {
@@ -53,6 +54,7 @@ export interface TestPass {
   readonly sequential: boolean;
   readonly greedy: boolean;
   readonly context: number;
+  readonly lastRows: number;
   readonly drafted: number;
   readonly accepted: number;
   readonly draftMs: number;
@@ -68,6 +70,7 @@ export interface TestController {
   cut(drafter: string, outlooks: Int32Array, situation: TestSituation): number;
   observe(pass: TestPass): void;
   calibrate(rows: number, ms: number): void;
+  calibrateSwitch(ms: number): void;
   beginJob(): void;
   endJob(tokens: number): void;
   cost(rows: number, context: number): number;
