@@ -1,4 +1,5 @@
-"""Command line: `python -m specdiff_train STAGE [options]`, stages corpus, answers, train, evaluate, export, all."""
+"""Command line: `python -m specdiff_train STAGE [options]`, stages corpus, answers, texts, train, evaluate,
+export, all."""
 
 import argparse
 import errno
@@ -8,7 +9,7 @@ from pathlib import Path
 
 from .config import REPOSITORY, Config
 
-STAGES = ("corpus", "answers", "train", "evaluate", "export")
+STAGES = ("corpus", "answers", "texts", "train", "evaluate", "export")
 
 
 def stage_function(stage: str) -> Callable[[Config], None]:
@@ -25,6 +26,10 @@ def stage_function(stage: str) -> Callable[[Config], None]:
         from .answers import generate
 
         return generate
+    if stage == "texts":
+        from .texts import write as write_texts
+
+        return write_texts
     if stage == "train":
         from .train import train
 
@@ -54,6 +59,7 @@ def parse() -> tuple[str, Config]:
     parser.add_argument("--validation-shards", type=int)
     parser.add_argument("--test-shards", type=int)
     parser.add_argument("--engine-threads", type=int)
+    parser.add_argument("--text-tokens", type=int, help="corpus text to train on; 0 for answers alone")
     parser.add_argument("--feature-gigabytes", type=float, help="hidden states kept on the disk")
     parser.add_argument("--start", type=Path, help="a drafter's GGUF to go on from")
     parser.add_argument("--loss", choices=("vat", "dpace"))

@@ -6,8 +6,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from . import texts
 from .features import JOIN_MATCH, SOFT_TOP, Features
-from .shards import Shard
+from .shards import Sequence, Shard
 
 # Where lookup matches JOIN_MATCH tokens or more the drafter is not asked; such anchors are drawn this much more seldom.
 LOOKED_UP_SHARE = 0.25
@@ -61,6 +62,18 @@ def position(shard: Shard, features: Features, place: Place) -> int:
     return features.starts[place.sequence] + place.anchor - shard.sequences[place.sequence].prompt_tokens
 
 
+def labels_of(sequence: Sequence, features: Features, at: int, anchor: int, block: int) -> list[int]:
+    """What the target writes after an anchor, as far as it is known, at most `block` tokens."""
+    following = sequence.tokens[anchor + 1 : anchor + 1 + block]
+    if sequence.kind != texts.KIND:
+        return following
+    best = features.soft_ids[at : at + len(following), 0].tolist()
+    for slot, (token, other) in enumerate(zip(following, best, strict=True)):
+        if token != other:  # the target would have gone on with `other`; what follows that is not known
+            return [*following[:slot], other]
+    return following
+
+
 def make_batch(shard: Shard, features: Features, groups: list[range], places: list[list[Place]], block: int) -> Batch:
     """The tensors for `places` of each group; all groups have the same number of places."""
     unique = [np.unique(np.concatenate([features.rows[s] for s in group])) for group in groups]
@@ -87,8 +100,9 @@ def make_batch(shard: Shard, features: Features, groups: list[range], places: li
             anchors[g, a] = place.anchor
             anchor_tokens[g, a] = sequence.tokens[place.anchor]
             seeds[g, a] = features.seeds[at]
-            here = min(block, len(sequence.tokens) - 1 - place.anchor)
-            labels[g, a, :here] = sequence.tokens[place.anchor + 1 : place.anchor + 1 + here]
+            following = labels_of(sequence, features, at, place.anchor, block)
+            here = len(following)
+            labels[g, a, :here] = following
             soft_ids[g, a, :here] = features.soft_ids[at : at + here]
             soft_p[g, a, :here] = features.soft_p[at : at + here]
     arrays = (taps, row_positions, visible, anchors, anchor_tokens, seeds, labels, soft_ids, soft_p)

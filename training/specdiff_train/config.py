@@ -26,6 +26,10 @@ class Config:
     answer_sequences: int = 24
     engine_threads: int = 0  # the engine's own choice: the free cores
 
+    # corpus text that is trained on beside the answers
+    text_tokens: int = 1_000_000
+    shard_texts: int = 64
+
     # hidden states kept on the disk; the oldest are computed again beyond
     feature_gigabytes: float = 20.0
 

@@ -142,7 +142,8 @@ class FeatureStore:
         write_atomic(rest_path, put_rest)
 
     def _make_room(self, wanted: int) -> None:
-        files = sorted(self.folder.glob("train_*.taps.npy"), key=lambda path: path.stat().st_mtime)
+        trained_on = [*self.folder.glob("train_*.taps.npy"), *self.folder.glob("text_*.taps.npy")]
+        files = sorted(trained_on, key=lambda path: path.stat().st_mtime)
         used = sum(path.stat().st_size for path in files)
         for path in files:
             if used + wanted <= self.config.feature_gigabytes * 1e9:

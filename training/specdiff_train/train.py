@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from . import texts
 from .batches import Batch, drawn_places, make_batch
 from .checkpoint import best_path, checkpoint_path, drafter_of, load, new_drafter, save
 from .config import Config
@@ -163,7 +164,7 @@ def train(config: Config) -> None:
     """Train until the budget is used; a killed run goes on from its last checkpoint."""
     torch.set_num_threads(config.threads)
     folder = config.work / "answers"
-    shards = load_split(folder, "train")
+    shards = load_split(folder, "train") + load_split(folder, texts.SPLIT)
     if not shards:
         raise SystemExit(f"train: no answers in {folder}; run the answers stage first")
     check_target(config, folder)

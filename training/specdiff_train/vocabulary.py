@@ -1,9 +1,11 @@
-"""What training needs to know of the target's tokens; text itself is tokenized by the engine."""
+"""What training needs to know of the target's tokens. Prompts are tokenized by the engine; plain text here."""
 
 import hashlib
+from functools import cached_property
 from pathlib import Path
 
 import gguf
+from tokenizers import Tokenizer, models, pre_tokenizers
 
 
 class Vocabulary:
@@ -13,6 +15,8 @@ class Vocabulary:
         fields = gguf.GGUFReader(path).fields
         self.tokens: list[str] = fields["tokenizer.ggml.tokens"].contents()
         self.end: int = fields["tokenizer.ggml.eos_token_id"].contents()
+        self.kind: str = fields["tokenizer.ggml.pre"].contents() if "tokenizer.ggml.pre" in fields else ""
+        self.merges: list[str] = fields["tokenizer.ggml.merges"].contents() if "tokenizer.ggml.merges" in fields else []
 
     def id_of(self, token: str) -> int:
         """Id of a token by its string."""
@@ -26,3 +30,22 @@ class Vocabulary:
     def sha256(self) -> str:
         """SHA-256 over the token strings joined by newlines, UTF-8."""
         return hashlib.sha256("\n".join(self.tokens).encode()).hexdigest()
+
+    def tokenize(self, text: str) -> list[int]:
+        """Ids of plain text, for byte-level BPE with GPT-2's or SmolLM's splitting."""
+        return self.tokenizer.encode(text, add_special_tokens=False).ids
+
+    @cached_property
+    def tokenizer(self) -> Tokenizer:
+        """The tokenizer that the file describes."""
+        splitting = {"gpt-2": [], "smollm": [pre_tokenizers.Digits(individual_digits=True)]}
+        if self.kind not in splitting or not self.merges:
+            raise SystemExit(
+                f"texts: the target's tokenizer ({self.kind or 'no byte-level BPE'}) can't split plain text here; "
+                "train on answers alone (--text-tokens 0)."
+            )
+        ids = {token: index for index, token in enumerate(self.tokens)}
+        tokenizer = Tokenizer(models.BPE(ids, [tuple(merge.split(" ")) for merge in self.merges]))
+        byte_level = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True)
+        tokenizer.pre_tokenizer = pre_tokenizers.Sequence([*splitting[self.kind], byte_level])
+        return tokenizer
