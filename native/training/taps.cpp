@@ -1,8 +1,8 @@
 // specdiff-taps: the target's hidden states and most probable tokens as serving computes them.
 // Reads lines: SHARED FIRST TOKEN…  where the first SHARED tokens are those of the line before, already evaluated, and
 // FIRST is the first position whose distribution is wanted. Writes for each line, little-endian: the inputs of the
-// tapped layers at positions SHARED.. as fp16 [rows, layers, width]; then for positions FIRST.. the most probable next
-// tokens, int32 [rows, top], and their probabilities, fp32 [rows, top].
+// tapped layers (none without --layers) at positions SHARED.. as fp16 [rows, layers, width]; then for positions FIRST..
+// the most probable next tokens, int32 [rows, top], and their probabilities, fp32 [rows, top].
 #include "batch_context.h"
 #include "program.h"
 
@@ -88,7 +88,6 @@ Request read(const std::string& line, const std::vector<int32_t>& before, const 
 }
 
 void work(const Options& options, Model model) {
-    if (options.layers.empty()) throw Error("--layers is missing: give the layers whose inputs are wanted.");
     ThreadPool threads(options.threads);
     const Vocabulary vocabulary(model.get());
     const auto width = static_cast<size_t>(model.width());
