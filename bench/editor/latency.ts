@@ -155,7 +155,10 @@ async function main(): Promise<void> {
     };
     const folder = path.join(root, 'bench/results');
     mkdirSync(folder, { recursive: true });
-    const output = path.join(folder, `editor-${machineSlug(described)}${values.kernels === 'auto' ? '' : `-${values.kernels}`}.json`);
+    const output = path.join(
+      folder,
+      `editor-${machineSlug(described)}${values.kernels === 'auto' ? '' : `-${values.kernels}`}.json`,
+    );
     writeFileSync(output, `${JSON.stringify(result, null, 2)}\n`);
     console.table({ fresh: result.fresh, edit: result.edit, all: result.all });
     console.table(result.processes);
