@@ -3,9 +3,12 @@
 import hashlib
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import gguf
-from tokenizers import Tokenizer, models, pre_tokenizers
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
 
 
 class Vocabulary:
@@ -36,8 +39,11 @@ class Vocabulary:
         return self.tokenizer.encode(text, add_special_tokens=False).ids
 
     @cached_property
-    def tokenizer(self) -> Tokenizer:
+    def tokenizer(self) -> "Tokenizer":
         """The tokenizer that the file describes."""
+        # Imported late: the machine that trains on a GPU has no registry, and needs no tokenizer.
+        from tokenizers import Tokenizer, models, pre_tokenizers
+
         splitting = {"gpt-2": [], "smollm": [pre_tokenizers.Digits(individual_digits=True)]}
         if self.kind not in splitting or not self.merges:
             raise SystemExit(
