@@ -1,5 +1,5 @@
 // A VS Code in a browser, on a fresh workspace, with the extension installed: what a user does and sees, as methods.
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { chromium, type BrowserContext, type FrameLocator, type Locator, type Page } from 'playwright-core';
@@ -125,6 +125,14 @@ export class Editor {
     await this.page.screenshot({ path: path.join(this.output, `${name}.png`), animations: 'disabled' });
   }
 
+  /** Copies the extension's log beside the screenshots. */
+  keepLogs(name: string): void {
+    const logs = path.join(this.directory, 'user/logs');
+    for (const file of readdirSync(logs, { recursive: true, encoding: 'utf8' })) {
+      if (/specdiff[^/]*\.log$/i.test(file)) cpSync(path.join(logs, file), path.join(this.output, `${name}.log`));
+    }
+  }
+
   // ---------------------------------------------------------------- files and cursor
 
   /** Opens a file of the workspace and waits until all of the text editor's parts work. */
@@ -148,9 +156,13 @@ export class Editor {
     await this.activeTab(path.basename(name)).waitFor();
   }
 
+  /** Opens an empty buffer whose text editor asks for ghost text. */
   async newUntitledFile(): Promise<void> {
     await this.runCommand('File: New Untitled Text File');
     await this.activeTab('Untitled-1').waitFor();
+    // VS Code starts that part in an idle moment, which comes after the typing where the machine is busy; its command
+    // starts it at once. There is no text yet to complete.
+    await this.runCommand('Trigger Inline Suggestion');
   }
 
   /**

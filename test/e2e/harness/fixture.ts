@@ -15,7 +15,11 @@ export function describeInEditor(name: string, options: EditorOptions, tests: (e
       if (environment !== null) editor = await Editor.open(environment, options);
     });
     beforeEach(({ task }) => {
-      onTestFailed(() => editor?.screenshot(`failed ${task.name}`.replaceAll(/\W+/g, '-')));
+      onTestFailed(async () => {
+        const name = `failed ${task.name}`.replaceAll(/\W+/g, '-');
+        editor?.keepLogs(name);
+        await editor?.screenshot(name);
+      });
     });
     afterAll(() => editor?.close());
     tests(current);
