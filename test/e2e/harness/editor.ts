@@ -142,6 +142,15 @@ export class Editor {
     // Ghost text belongs to the parts that VS Code starts in an idle moment; folding does too, and can be seen.
     const foldable = /^\S.*\n[ \t]+\S/m.test(this.onDisk(name));
     if (foldable) await this.page.locator('.codicon-folding-expanded').first().waitFor({ state: 'attached' });
+    await this.idle();
+  }
+
+  /**
+   * Waits until the page has had an idle moment. In one VS Code starts the parts of a text editor that can wait, ghost
+   * text among them, and on a busy machine it would come after the typing. Callbacks run in the order they came in.
+   */
+  private async idle(): Promise<void> {
+    await this.page.evaluate('new Promise((done) => requestIdleCallback(() => done()))');
   }
 
   /** Opens a file of the workspace in whatever editor it has. */
@@ -160,9 +169,7 @@ export class Editor {
   async newUntitledFile(): Promise<void> {
     await this.runCommand('File: New Untitled Text File');
     await this.activeTab('Untitled-1').waitFor();
-    // VS Code starts that part in an idle moment, which comes after the typing where the machine is busy; its command
-    // starts it at once. There is no text yet to complete.
-    await this.runCommand('Trigger Inline Suggestion');
+    await this.idle();
   }
 
   /**
