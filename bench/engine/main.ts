@@ -105,7 +105,8 @@ async function main(): Promise<void> {
   };
   if (!options['keep-learned']) rmSync(path.join(storageDirectory(options.root), 'learned.json'), { force: true });
   const arms: Arm[] = [];
-  const addArms = (settings: ServerSettings, suffix: string): void => {
+  /** The engine of those that are not `auto`. */
+  const addArms = (settings: ServerSettings, suffix: string): EngineClient => {
     const engine = createArmEngine(options.root, settings);
     const own = createArmEngine(options.root, settings);
     for (const drafter of ['none', 'ngram', 'diffusion', 'joint', 'auto'] as const) {
@@ -113,13 +114,12 @@ async function main(): Promise<void> {
       const plain = `none${suffix}`;
       arms.push({ name, drafter, engine: drafter === 'auto' ? own : engine, draftLength: 0, plain });
     }
+    return engine;
   };
-  addArms(base, '');
-  const shared = arms[0]?.engine;
+  const engine = addArms(base, '');
   for (const draftLength of options.lengths.split(',').map(Number).filter(Boolean)) {
-    if (shared === undefined) continue;
     for (const drafter of ['ngram', 'joint'] as const) {
-      arms.push({ name: `${drafter}, γ ${draftLength}`, drafter, engine: shared, draftLength, plain: 'none' });
+      arms.push({ name: `${drafter}, γ ${draftLength}`, drafter, engine, draftLength, plain: 'none' });
     }
   }
   if (options.stock) addArms({ ...base, kernels: 'stock' }, ', stock library');

@@ -97,8 +97,8 @@ Controller::DraftCost Controller::draft_cost(const std::string& drafter) const {
 }
 
 /** A target pass, in one-row passes. */
-double Controller::pass_cost(int rows, const Situation& situation) const {
-    return costs_.cost(rows, situation.context) + (rows == situation.last_rows ? 0 : costs_.switching());
+double Controller::pass_cost(int rows, int context, int last_rows) const {
+    return costs_.cost(rows, context) + (rows == last_rows ? 0 : costs_.switching());
 }
 
 /** A text ends somewhere: what is drafted behind its end is lost, however right it would have been. */
@@ -109,7 +109,7 @@ double Controller::Cut::chance(const Slot& slot) const {
 
 int Controller::Cut::length(const std::vector<Slot>& slots) const {
     const double rate = controller_.rate();
-    const double plain = controller_.pass_cost(1, situation_);
+    const double plain = controller_.pass_cost(1, situation_.context, situation_.last_rows);
     double path = 1;
     double gain = 0;
     double best = 0;
@@ -117,7 +117,8 @@ int Controller::Cut::length(const std::vector<Slot>& slots) const {
     for (int i = 0; i < static_cast<int>(slots.size()); ++i) {
         path *= chance(slots[static_cast<size_t>(i)]);
         gain += path;
-        const double worth = gain - rate * (controller_.pass_cost(i + 2, situation_) - plain);
+        const double worth =
+            gain - rate * (controller_.pass_cost(i + 2, situation_.context, situation_.last_rows) - plain);
         if (worth > best || (i == 0 && !situation_.plain_allowed)) {
             best = worth;
             length = i + 1;
@@ -148,7 +149,7 @@ Controller::Value Controller::free_value(const Candidate& candidate, const Situa
         path *= cut.chance(slots[static_cast<size_t>(i)]);
         value.tokens += path;
     }
-    value.cost = pass_cost(value.length + 1, situation);
+    value.cost = pass_cost(value.length + 1, situation.context, situation.last_rows);
     value.worth = value.tokens - rate() * value.cost;
     return value;
 }
@@ -190,7 +191,7 @@ Controller::Value Controller::paid_value(const Candidate& candidate, const Situa
 Plan Controller::next(const std::vector<Candidate>& candidates, const Situation& situation) {
     Plan plan;
     if (candidates.empty()) return plan;
-    const double plain = 1 - rate() * pass_cost(1, situation);
+    const double plain = 1 - rate() * pass_cost(1, situation.context, situation.last_rows);
     double best = situation.plain_allowed ? plain : -INFINITY;
     plan.reason = situation.plain_allowed ? Reason::plain : Reason::wanted;
     std::vector<Value> values;
@@ -269,9 +270,8 @@ void Controller::observe(const PassMeasure& pass) {
     ++passes_;
     const double slowness = costs_.slowness_ms();
     const int rows = std::max(pass.drafted, pass.nodes) + 1;
-    const bool switched = rows != pass.last_rows;
-    const double cost = costs_.cost(rows, pass.context) + (switched ? costs_.switching() : 0);
-    costs_.add(rows, pass.context, pass.target_ms, switched);
+    const double cost = pass_cost(rows, pass.context, pass.last_rows);
+    costs_.add(rows, pass.context, pass.target_ms, rows != pass.last_rows);
     for (const auto token : pass.emitted)
         hindsight_.emitted(token, pass.greedy, survival_);
     emitted_ += static_cast<int>(pass.emitted.size());

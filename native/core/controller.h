@@ -175,7 +175,7 @@ class Controller {
     DraftCost draft_cost(const std::string& drafter) const;
     double remaining_passes() const;
     Value free_value(const Candidate& candidate, const Situation& situation) const;
-    double pass_cost(int rows, const Situation& situation) const;
+    double pass_cost(int rows, int context, int last_rows) const;
     Value paid_value(const Candidate& candidate, const Situation& situation) const;
     void learn_draft_cost(const PassMeasure& pass, double slowness);
     void learn_places(const PassMeasure& pass);

@@ -3,7 +3,6 @@ import { expect, it } from 'vitest';
 import { CODE, START } from './fixtures/unfinished-code';
 import { describeInEditor } from './harness/fixture';
 
-const ENGINE = 'dist/engine.js';
 /** Plain decoding of a long text: there is time to kill it. */
 const SETTINGS = { 'specdiff.drafter': 'none', 'specdiff.completion.maxTokens': 256, 'specdiff.debounceMs': 0 };
 
@@ -14,7 +13,7 @@ describeInEditor('Engine crash', { settings: SETTINGS, files: { 'unfinished.js':
     await editor.moveToEnd();
     await editor.type(START);
     await editor.waitForGhost();
-    const [engine, ...more] = editor.processes(ENGINE);
+    const [engine, ...more] = editor.engines;
     expect(more).toEqual([]);
     process.kill(engine!.pid, 'SIGKILL');
     await editor.notification(/SpecDiff/).waitFor();
@@ -26,7 +25,7 @@ describeInEditor('Engine crash', { settings: SETTINGS, files: { 'unfinished.js':
     await editor.type('function add');
     await editor.waitForGhost();
     await editor.screenshot('engine-killed-next-completion');
-    const [fresh] = editor.processes(ENGINE);
+    const [fresh] = editor.engines;
     expect(fresh!.pid).not.toBe(engine!.pid);
     const messages = await editor.notifications();
     expect(messages.filter((message) => message.includes('SpecDiff'))).toHaveLength(1);

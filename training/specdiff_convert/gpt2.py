@@ -13,12 +13,8 @@ def convert(checkpoint: Checkpoint) -> Model:
     inner = checkpoint.config.get("n_inner") or 4 * width
     model = Model(context, width, layers, checkpoint.number("n_head"), inner, vocabulary, checkpoint.epsilon())
     take, put = checkpoint.take, model.tensors.__setitem__
-    put("token_embd.weight", take("wte.weight", vocabulary, width))
-    put("position_embd.weight", take("wpe.weight", context, width))
+    model.put_frame(checkpoint, context)
     for layer in range(layers):
-        for ours, theirs in (("attn_norm", "ln_1"), ("ffn_norm", "ln_2")):
-            for kind in ("weight", "bias"):
-                put(f"blk.{layer}.{ours}.{kind}", take(f"h.{layer}.{theirs}.{kind}", width))
         for ours, theirs, inputs, outputs in (
             ("attn_qkv", "attn.c_attn", width, 3 * width),
             ("attn_output", "attn.c_proj", width, width),
@@ -27,8 +23,5 @@ def convert(checkpoint: Checkpoint) -> Model:
         ):
             put(f"blk.{layer}.{ours}.weight", take(f"h.{layer}.{theirs}.weight", inputs, outputs).T)
             put(f"blk.{layer}.{ours}.bias", take(f"h.{layer}.{theirs}.bias", outputs))
-    for kind in ("weight", "bias"):
-        put(f"output_norm.{kind}", take(f"ln_f.{kind}", width))
-    model.put_head(checkpoint)
     checkpoint.finish(*MASKS)
     return model

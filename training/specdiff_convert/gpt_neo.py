@@ -27,13 +27,9 @@ def convert(checkpoint: Checkpoint) -> Model:
             f"the model's {context} tokens, so that nothing is computed wrongly."
         )
     take, put = checkpoint.take, model.tensors.__setitem__
-    put("token_embd.weight", take("wte.weight", vocabulary, width))
-    put("position_embd.weight", take("wpe.weight", context, width)[:window])
+    model.put_frame(checkpoint, context)
     for layer in range(layers):
         at = f"h.{layer}"
-        for ours, theirs in (("attn_norm", "ln_1"), ("ffn_norm", "ln_2")):
-            for kind in ("weight", "bias"):
-                put(f"blk.{layer}.{ours}.{kind}", take(f"{at}.{theirs}.{kind}", width))
         q, k, v = (take(f"{at}.attn.attention.{name}_proj.weight", width, width) for name in "qkv")
         put(f"blk.{layer}.attn_qkv.weight", np.concatenate([q * math.sqrt(width / heads), k, v]))
         put(f"blk.{layer}.attn_qkv.bias", np.zeros(3 * width, np.float32))
@@ -44,8 +40,5 @@ def convert(checkpoint: Checkpoint) -> Model:
         ):
             put(f"blk.{layer}.{ours}.weight", take(f"{at}.{theirs}.weight", outputs, inputs))
             put(f"blk.{layer}.{ours}.bias", take(f"{at}.{theirs}.bias", outputs))
-    for kind in ("weight", "bias"):
-        put(f"output_norm.{kind}", take(f"ln_f.{kind}", width))
-    model.put_head(checkpoint)
     checkpoint.finish(*MASKS)
     return model

@@ -6,7 +6,9 @@ from pathlib import Path
 import gguf
 import numpy as np
 from gguf import GGMLQuantizationType as Type
-from gguf.quants import quantize
+
+from specdiff_train.gguf_file import TypedTensors, write_file
+from specdiff_train.storage import write_atomic
 
 from .checkpoint import Checkpoint, Tensors
 from .tokenizer import Tokenizer
@@ -41,17 +43,39 @@ class Model:
         if self.width % self.heads:
             raise SystemExit(f"convert: {self.heads} heads don't divide a width of {self.width}; check config.json.")
 
-    def put_head(self, checkpoint: Checkpoint) -> None:
-        """The output head: the embedding where the checkpoint has none of its own."""
-        shape = (self.vocabulary, self.width)
-        own = "lm_head.weight" in checkpoint.tensors
-        head = checkpoint.take("lm_head.weight", *shape) if own else self.tensors["token_embd.weight"]
-        if own and not np.array_equal(head, self.tensors["token_embd.weight"]):
-            self.tensors["output.weight"] = head
+    def put_frame(self, checkpoint: Checkpoint, positions: int) -> None:
+        """What both architectures name alike: embeddings (of `positions` published ones our context's), norms, head."""
+        take, vocabulary, width = checkpoint.take, self.vocabulary, self.width
+        embedding = take("wte.weight", vocabulary, width)
+        self.tensors["token_embd.weight"] = embedding
+        self.tensors["position_embd.weight"] = take("wpe.weight", positions, width)[: self.context]
+        norms = {"output_norm": "ln_f"}
+        for layer in range(self.layers):
+            norms |= {f"blk.{layer}.attn_norm": f"h.{layer}.ln_1", f"blk.{layer}.ffn_norm": f"h.{layer}.ln_2"}
+        for ours, theirs in norms.items():
+            for kind in ("weight", "bias"):
+                self.tensors[f"{ours}.{kind}"] = take(f"{theirs}.{kind}", width)
+        # The head is the embedding where the checkpoint has none of its own.
+        if "lm_head.weight" in checkpoint.tensors:
+            head = take("lm_head.weight", vocabulary, width)
+            if not np.array_equal(head, embedding):
+                self.tensors["output.weight"] = head
+
+    def typed(self, kind: str) -> TypedTensors:
+        """The tensors with the types that they are stored in."""
+        result: TypedTensors = {}
+        for name, value in self.tensors.items():
+            stored = TYPES[kind] if value.ndim == 2 and name != PRECISE else Type.F32
+            if stored in (Type.Q8_0, Type.Q4_0) and value.shape[1] % 32:
+                stored = Type.F16
+            result[name] = (np.ascontiguousarray(value, np.float32), stored)
+        return result
 
     def write(self, path: Path, name: str, tokenizer: Tokenizer, kind: str) -> None:
         """Write PATH, complete or not at all."""
-        part = path.with_name(path.name + ".part")
+        write_atomic(path, lambda part: self._write(part, name, tokenizer, kind))
+
+    def _write(self, part: Path, name: str, tokenizer: Tokenizer, kind: str) -> None:
         writer = gguf.GGUFWriter(part, "gpt2")
         writer.add_name(name)
         writer.add_file_type(FILE_TYPES[kind])
@@ -62,17 +86,4 @@ class Model:
         writer.add_head_count(self.heads)
         writer.add_layer_norm_eps(self.epsilon)
         tokenizer.write(writer, self.vocabulary)
-        for tensor, value in self.tensors.items():
-            stored = TYPES[kind] if value.ndim == 2 and tensor != PRECISE else Type.F32
-            if stored in (Type.Q8_0, Type.Q4_0) and value.shape[1] % 32:
-                stored = Type.F16
-            data = quantize(np.ascontiguousarray(value, np.float32), stored)
-            writer.add_tensor(tensor, data, raw_dtype=stored)
-        try:
-            writer.write_header_to_file()
-            writer.write_kv_data_to_file()
-            writer.write_tensors_to_file()
-            writer.close()
-            part.replace(path)
-        finally:
-            part.unlink(missing_ok=True)
+        write_file(writer, self.typed(kind))

@@ -1,6 +1,7 @@
 """GPT-2 (Radford et al. 2019), pre-norm, learned positions; matrices are Conv1D, [inputs, outputs]."""
 
 import math
+from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
@@ -40,12 +41,12 @@ class Attention(nn.Module):
 
 
 class Mlp(nn.Module):
-    """Two products with GELU (tanh) between them."""
+    """Two products with GELU (tanh) between them; `linear` makes one, from inputs and outputs."""
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, width: int, linear: Callable[[int, int], nn.Module]) -> None:
         super().__init__()
-        self.c_fc = Conv1D(width, 4 * width)
-        self.c_proj = Conv1D(4 * width, width)
+        self.c_fc = linear(width, 4 * width)
+        self.c_proj = linear(4 * width, width)
 
     def forward(self, x: Tensor) -> Tensor:
         """[T, d] -> [T, d]."""
@@ -55,12 +56,12 @@ class Mlp(nn.Module):
 class Block(nn.Module):
     """One layer."""
 
-    def __init__(self, width: int, heads: int) -> None:
+    def __init__(self, width: int, attention: nn.Module, linear: Callable[[int, int], nn.Module]) -> None:
         super().__init__()
         self.ln_1 = nn.LayerNorm(width, EPSILON)
-        self.attn = Attention(width, heads)
+        self.attn = attention
         self.ln_2 = nn.LayerNorm(width, EPSILON)
-        self.mlp = Mlp(width)
+        self.mlp = Mlp(width, linear)
 
     def forward(self, x: Tensor) -> Tensor:
         """[T, d] -> [T, d]."""
@@ -68,14 +69,14 @@ class Block(nn.Module):
         return x + self.mlp(self.ln_2(x))
 
 
-class Gpt2(nn.Module):
-    """Token ids [T] -> logits [T, V]; the output head is the embedding."""
+class Transformer(nn.Module):
+    """Token ids [T] -> logits [T, V]; learned positions, the output head is the embedding."""
 
-    def __init__(self, vocabulary: int, context: int, width: int, layers: int, heads: int) -> None:
+    def __init__(self, vocabulary: int, context: int, width: int, block: Callable[[int], Block], layers: int) -> None:
         super().__init__()
         self.wte = nn.Embedding(vocabulary, width)
         self.wpe = nn.Embedding(context, width)
-        self.h = nn.ModuleList(Block(width, heads) for _ in range(layers))
+        self.h = nn.ModuleList(block(layer) for layer in range(layers))
         self.ln_f = nn.LayerNorm(width, EPSILON)
 
     def forward(self, tokens: Tensor) -> Tensor:
@@ -84,3 +85,10 @@ class Gpt2(nn.Module):
         for block in self.h:
             x = block(x)
         return self.ln_f(x) @ self.wte.weight.T
+
+
+class Gpt2(Transformer):
+    """The whole model."""
+
+    def __init__(self, vocabulary: int, context: int, width: int, layers: int, heads: int) -> None:
+        super().__init__(vocabulary, context, width, lambda _: Block(width, Attention(width, heads), Conv1D), layers)

@@ -1,10 +1,9 @@
 """GPT-Neo (Black et al. 2021): GPT-2 with unscaled attention without q, k and v biases; every second layer is local."""
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .gpt2 import EPSILON
+from .gpt2 import Block, Transformer
 
 
 class SelfAttention(nn.Module):
@@ -42,48 +41,11 @@ class Attention(nn.Module):
         return self.attention(x)
 
 
-class Mlp(nn.Module):
-    """Two products with GELU (tanh) between them."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.c_fc = nn.Linear(width, 4 * width)
-        self.c_proj = nn.Linear(4 * width, width)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """[T, d] -> [T, d]."""
-        return self.c_proj(F.gelu(self.c_fc(x), approximate="tanh"))
-
-
-class Block(nn.Module):
-    """One layer."""
-
-    def __init__(self, width: int, heads: int, window: int | None) -> None:
-        super().__init__()
-        self.ln_1 = nn.LayerNorm(width, EPSILON)
-        self.attn = Attention(width, heads, window)
-        self.ln_2 = nn.LayerNorm(width, EPSILON)
-        self.mlp = Mlp(width)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """[T, d] -> [T, d]."""
-        x = x + self.attn(self.ln_1(x))
-        return x + self.mlp(self.ln_2(x))
-
-
-class GptNeo(nn.Module):
-    """Token ids [T] -> logits [T, V]; layers 1, 3, 5 … are local; the output head is the embedding."""
+class GptNeo(Transformer):
+    """The whole model; layers 1, 3, 5 … are local."""
 
     def __init__(self, vocabulary: int, context: int, width: int, layers: int, heads: int, window: int = 256) -> None:
-        super().__init__()
-        self.wte = nn.Embedding(vocabulary, width)
-        self.wpe = nn.Embedding(context, width)
-        self.h = nn.ModuleList(Block(width, heads, window if layer % 2 else None) for layer in range(layers))
-        self.ln_f = nn.LayerNorm(width, EPSILON)
+        def block(layer: int) -> Block:
+            return Block(width, Attention(width, heads, window if layer % 2 else None), nn.Linear)
 
-    def forward(self, tokens: Tensor) -> Tensor:
-        """[T] -> [T, V]."""
-        x = self.wte(tokens) + self.wpe(torch.arange(len(tokens)))
-        for block in self.h:
-            x = block(x)
-        return self.ln_f(x) @ self.wte.weight.T
+        super().__init__(vocabulary, context, width, block, layers)

@@ -6,9 +6,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from . import texts
 from .features import JOIN_MATCH, SOFT_TOP, Features
-from .shards import Sequence, Shard
+from .shards import TEXT, Sequence, Shard
 
 # Where lookup matches JOIN_MATCH tokens or more the drafter is not asked; such anchors are drawn this much more seldom.
 LOOKED_UP_SHARE = 0.25
@@ -65,7 +64,7 @@ def position(shard: Shard, features: Features, place: Place) -> int:
 def labels_of(sequence: Sequence, features: Features, at: int, anchor: int, block: int) -> list[int]:
     """What the target writes after an anchor, as far as it is known, at most `block` tokens."""
     following = sequence.tokens[anchor + 1 : anchor + 1 + block]
-    if sequence.kind != texts.KIND:
+    if sequence.kind != TEXT:
         return following
     best = features.soft_ids[at : at + len(following), 0].tolist()
     for slot, (token, other) in enumerate(zip(following, best, strict=True)):

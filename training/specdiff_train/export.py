@@ -11,12 +11,12 @@ import gguf
 import numpy as np
 import torch
 from gguf import GGMLQuantizationType as Type
-from gguf.quants import quantize
 
 from .checkpoint import best_path, checkpoint_path, load, trained_drafter
 from .config import Config
 from .corpus import package_list
 from .drafter import Drafter
+from .gguf_file import TypedTensors, write_file
 from .storage import file_sha256, write_atomic
 from .target import Target
 from .vocabulary import Vocabulary
@@ -50,15 +50,7 @@ def _write(
     writer = gguf.GGUFWriter(part, ARCHITECTURE)
     add_metadata(writer, config, target, recipe)
     copy_tokenizer(writer, config, drafter.mask_id)
-    for name, (array, kind) in tensors(drafter, target, quantized).items():
-        if kind == Type.I64:
-            writer.add_tensor(name, array)
-        else:
-            writer.add_tensor(name, quantize(array, kind), raw_dtype=kind)
-    writer.write_header_to_file()
-    writer.write_kv_data_to_file()
-    writer.write_tensors_to_file()
-    writer.close()
+    write_file(writer, tensors(drafter, target, quantized))
 
 
 def add_metadata(writer: gguf.GGUFWriter, config: Config, target: Target, recipe: dict[str, object]) -> None:
@@ -107,9 +99,9 @@ def copy_tokenizer(writer: gguf.GGUFWriter, config: Config, mask_id: int) -> Non
     writer.add_mask_token_id(mask_id)
 
 
-def tensors(drafter: Drafter, target: Target, quantized: bool) -> dict[str, tuple[np.ndarray, Type]]:
+def tensors(drafter: Drafter, target: Target, quantized: bool) -> TypedTensors:
     """Tensor name -> array and type. Matrices are [out, in]; the embedding is the target's own and isn't stored."""
-    result: dict[str, tuple[np.ndarray, Type]] = {}
+    result: TypedTensors = {}
     matrix, ffn = (MATRIX_TYPE, FFN_TYPE) if quantized else (Type.F32, Type.F32)
 
     def put(name: str, value: torch.Tensor, kind: Type) -> None:

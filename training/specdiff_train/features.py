@@ -17,7 +17,7 @@ from . import engine
 from .config import Config
 from .lookup import NgramIndex
 from .pause import wait_while_paused
-from .shards import Sequence, Shard
+from .shards import TRAINED_ON, Sequence, Shard
 from .storage import write_atomic
 from .target import Target
 
@@ -142,8 +142,8 @@ class FeatureStore:
         write_atomic(rest_path, put_rest)
 
     def _make_room(self, wanted: int) -> None:
-        trained_on = [*self.folder.glob("train_*.taps.npy"), *self.folder.glob("text_*.taps.npy")]
-        files = sorted(trained_on, key=lambda path: path.stat().st_mtime)
+        taps = [path for split in TRAINED_ON for path in self.folder.glob(f"{split}_*.taps.npy")]
+        files = sorted(taps, key=lambda path: path.stat().st_mtime)
         used = sum(path.stat().st_size for path in files)
         for path in files:
             if used + wanted <= self.config.feature_gigabytes * 1e9:

@@ -5,6 +5,10 @@ from pathlib import Path
 
 from .storage import read_jsonl
 
+# Split and kind of corpus text, which the target did not write.
+TEXT = "text"
+# Splits that are trained on.
+TRAINED_ON = ("train", TEXT)
 # Sequences that begin alike are trained together, so that their common rows are computed once.
 MOST_IN_GROUP = 4
 

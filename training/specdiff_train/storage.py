@@ -9,11 +9,14 @@ from typing import Any
 
 
 def write_atomic(path: Path, write: Callable[[Path], None]) -> None:
-    """Let `write` fill PATH.part, then rename it to PATH (atomic on one file system)."""
+    """Let `write` fill PATH.part, then rename it to PATH (atomic on one file system); a failure leaves neither."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(path.name + ".part")
-    write(part)
-    os.replace(part, path)
+    try:
+        write(part)
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def write_text(path: Path, text: str) -> None:

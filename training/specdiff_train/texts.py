@@ -8,15 +8,14 @@ prefill; make_batch ends a block's labels there. Output: WORK/answers/text_{inde
 import random
 from typing import Any
 
-from .answers import shard_path
+from .answers import answer_tokens, shard_path
 from .config import Config
 from .identity import check_target
 from .requests import Corpus
+from .shards import TEXT
 from .storage import read_jsonl, write_jsonl
 from .vocabulary import Vocabulary
 
-KIND = "text"
-SPLIT = "text"
 WINDOW_TOKENS = 512
 # Rows before the first anchor: drafters are never asked at a text's very beginning.
 LEAD_TOKENS = 24
@@ -29,15 +28,17 @@ def write(config: Config) -> None:
     """Write shards until `text_tokens` tokens are there; a shard that exists is complete."""
     folder = config.work / "answers"
     check_target(config, folder)
-    corpus = Corpus(read_jsonl(config.work / "corpus" / "train.jsonl"))
     vocabulary = Vocabulary(config.target)
+    corpus: Corpus | None = None
     index = done = 0
     while done < config.text_tokens:
-        path = shard_path(folder, SPLIT, index)
+        path = shard_path(folder, TEXT, index)
         if not path.exists():
-            rng = random.Random(f"{config.seed}/{SPLIT}/{index}")
+            # Hundreds of megabytes: read only where something is left to write.
+            corpus = corpus or Corpus(read_jsonl(config.work / "corpus" / "train.jsonl"))
+            rng = random.Random(f"{config.seed}/{TEXT}/{index}")
             write_jsonl(path, [window(corpus, vocabulary, rng) for _ in range(config.shard_texts)])
-        done += sum(len(row["answer"]) for row in read_jsonl(path))
+        done += answer_tokens(path)
         index += 1
     print(f"texts: {index} shards, {done} tokens in {folder}")
 
@@ -56,7 +57,7 @@ def window(corpus: Corpus, vocabulary: Vocabulary, rng: random.Random) -> dict[s
             "prompt": tokens[:LEAD_TOKENS],
             "answer": tokens[LEAD_TOKENS:WINDOW_TOKENS],
             "lookup": following,
-            "kind": KIND,
+            "kind": TEXT,
             "temperature": 0.0,
             **{key: row[key] for key in ("language", "package", "licence", "path")},
         }

@@ -10,7 +10,6 @@ import numpy as np
 import torch
 from torch import nn
 
-from . import texts
 from .batches import Batch, drawn_places, make_batch
 from .checkpoint import best_path, checkpoint_path, drafter_of, load, new_drafter, save
 from .config import Config
@@ -19,7 +18,7 @@ from .features import Features, FeatureStore
 from .identity import check_target, identity
 from .loss import drafting_loss
 from .pause import wait_while_paused
-from .shards import Shard, load_split
+from .shards import TRAINED_ON, Shard, load_split
 from .target import Target
 
 LOG_EVERY = 25
@@ -164,7 +163,7 @@ def train(config: Config) -> None:
     """Train until the budget is used; a killed run goes on from its last checkpoint."""
     torch.set_num_threads(config.threads)
     folder = config.work / "answers"
-    shards = load_split(folder, "train") + load_split(folder, texts.SPLIT)
+    shards = [shard for split in TRAINED_ON for shard in load_split(folder, split)]
     if not shards:
         raise SystemExit(f"train: no answers in {folder}; run the answers stage first")
     check_target(config, folder)

@@ -15,11 +15,10 @@ class Vocabulary:
     """Token strings and special ids of a GGUF."""
 
     def __init__(self, path: Path) -> None:
-        fields = gguf.GGUFReader(path).fields
+        self.fields = fields = gguf.GGUFReader(path).fields
         self.tokens: list[str] = fields["tokenizer.ggml.tokens"].contents()
         self.end: int = fields["tokenizer.ggml.eos_token_id"].contents()
         self.kind: str = fields["tokenizer.ggml.pre"].contents() if "tokenizer.ggml.pre" in fields else ""
-        self.merges: list[str] = fields["tokenizer.ggml.merges"].contents() if "tokenizer.ggml.merges" in fields else []
 
     def id_of(self, token: str) -> int:
         """Id of a token by its string."""
@@ -45,13 +44,14 @@ class Vocabulary:
         from tokenizers import Tokenizer, models, pre_tokenizers
 
         splitting = {"gpt-2": [], "smollm": [pre_tokenizers.Digits(individual_digits=True)]}
-        if self.kind not in splitting or not self.merges:
+        if self.kind not in splitting or "tokenizer.ggml.merges" not in self.fields:
             raise SystemExit(
                 f"texts: the target's tokenizer ({self.kind or 'no byte-level BPE'}) can't split plain text here; "
                 "train on answers alone (--text-tokens 0)."
             )
         ids = {token: index for index, token in enumerate(self.tokens)}
-        tokenizer = Tokenizer(models.BPE(ids, [tuple(merge.split(" ")) for merge in self.merges]))
+        merges = self.fields["tokenizer.ggml.merges"].contents()
+        tokenizer = Tokenizer(models.BPE(ids, [tuple(merge.split(" ")) for merge in merges]))
         byte_level = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True)
         tokenizer.pre_tokenizer = pre_tokenizers.Sequence([*splitting[self.kind], byte_level])
         return tokenizer

@@ -1,6 +1,7 @@
 """A tiny random llama target as a GGUF, and a pipeline over it, in seconds."""
 
 import json
+import subprocess
 from dataclasses import replace
 from pathlib import Path
 
@@ -68,6 +69,20 @@ def write_target(path: Path) -> None:
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
     writer.close()
+
+
+def engine_top(target: Path, tokens: list[int], first: int, top: int, context: int) -> tuple[np.ndarray, np.ndarray]:
+    """The engine's `top` next tokens [T - first, top] and their probabilities, from position `first` on."""
+    from specdiff_train import engine
+
+    command = [str(engine.program("taps")), "--target", str(target), "--native", str(engine.libraries())]
+    command += ["--top", str(top), "--context", str(context), "--threads", "1"]
+    line = f"0 {first} {' '.join(map(str, tokens))}\n".encode()
+    out = subprocess.run(command, input=line, stdout=subprocess.PIPE, check=True).stdout
+    half = (len(tokens) - first) * top * 4
+    assert len(out) == 2 * half
+    ids, p = np.frombuffer(out[:half], np.int32), np.frombuffer(out[half:], np.float32)
+    return ids.reshape(-1, top), p.reshape(-1, top)
 
 
 TEXT = "def thing(the, other):\n    return the + other\n\n# in the end\n" * 40

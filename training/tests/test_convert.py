@@ -2,13 +2,12 @@
 
 import json
 import pickle
-import subprocess
 import sys
 
 import numpy as np
 import pytest
 import torch
-from conftest import byte_symbols
+from conftest import byte_symbols, engine_top
 from safetensors.torch import save_file
 
 from specdiff_convert.__main__ import convert
@@ -68,14 +67,7 @@ def write(folder, architecture, form="safetensors", prefix="transformer.", token
 
 def engine_log_p(path, tokens, context):
     """[T, V] log-probabilities by the engine."""
-    command = [str(engine.program("taps")), "--target", str(path), "--native", str(engine.libraries())]
-    command += ["--top", str(len(TOKENS)), "--context", str(context), "--threads", "1"]
-    line = f"0 0 {' '.join(map(str, tokens))}\n".encode()
-    out = subprocess.run(command, input=line, stdout=subprocess.PIPE, check=True).stdout
-    half = len(tokens) * len(TOKENS) * 4
-    assert len(out) == 2 * half
-    ids = np.frombuffer(out[:half], np.int32).reshape(len(tokens), -1)
-    p = np.frombuffer(out[half:], np.float32).reshape(len(tokens), -1)
+    ids, p = engine_top(path, tokens, 0, len(TOKENS), context)
     result = np.zeros_like(p)
     np.put_along_axis(result, ids.astype(np.int64), np.log(p), 1)
     return result

@@ -317,6 +317,11 @@ export class Editor {
     return this.page.evaluate<string>('navigator.clipboard.readText()');
   }
 
+  /** The engine processes that run now. */
+  get engines(): ProcessInfo[] {
+    return this.processes('dist/engine.js');
+  }
+
   /** Processes below the VS Code server whose command line has `part` in it. */
   processes(part: string): ProcessInfo[] {
     return descendants(this.server.pid).filter((info) => info.command.includes(part));
