@@ -1,1 +1,1 @@
-"""Plain PyTorch modules with the published checkpoints' parameter names: what the engine is compared with."""
+"""Plain PyTorch models and samplers that the converters and the native code are checked against."""
