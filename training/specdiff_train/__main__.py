@@ -1,8 +1,12 @@
 """Command line: `python -m specdiff_train STAGE [options]`, stages corpus, answers, texts, train, evaluate,
-export, all."""
+export, all.
+
+Apart from them, with options of their own: `convert FOLDER OUTPUT.gguf` and `diffusion-lm train|evaluate|export`.
+"""
 
 import argparse
 import errno
+import sys
 from collections.abc import Callable
 from dataclasses import fields, replace
 from pathlib import Path
@@ -85,8 +89,25 @@ def parse() -> tuple[str, Config]:
     return stage, config
 
 
+def separate(arguments: list[str]) -> bool:
+    """Run what has a command line of its own, if the arguments ask for it."""
+    if arguments[:1] == ["convert"]:
+        from .convert.command import run
+
+        run(arguments[1:])
+    elif arguments[:1] == ["diffusion-lm"]:
+        from .diffusion_lm.command import run
+
+        run(arguments[1:])
+    else:
+        return False
+    return True
+
+
 def main() -> None:
     """Run one stage, or all in order; each continues where it was stopped."""
+    if separate(sys.argv[1:]):
+        return
     stage, config = parse()
     for name in STAGES if stage == "all" else (stage,):
         try:

@@ -49,7 +49,8 @@ def _write(
 ) -> None:
     writer = gguf.GGUFWriter(part, ARCHITECTURE)
     add_metadata(writer, config, target, recipe)
-    copy_tokenizer(writer, config, drafter.mask_id)
+    copy_tokenizer(writer, config.target)
+    writer.add_mask_token_id(drafter.mask_id)
     write_file(writer, tensors(drafter, target, quantized))
 
 
@@ -85,9 +86,9 @@ def add_metadata(writer: gguf.GGUFWriter, config: Config, target: Target, recipe
     writer.add_string("specdiff.licences", ", ".join(licences))
 
 
-def copy_tokenizer(writer: gguf.GGUFWriter, config: Config, mask_id: int) -> None:
-    """The target's tokenizer, with the mask token's id; the chat template stays with the target."""
-    reader = gguf.GGUFReader(config.target)
+def copy_tokenizer(writer: gguf.GGUFWriter, target: Path) -> None:
+    """The target's tokenizer; the chat template stays with the target."""
+    reader = gguf.GGUFReader(target)
     for name, field in reader.fields.items():
         if not name.startswith(TOKENIZER_PREFIX) or name == "tokenizer.chat_template":
             continue
@@ -96,7 +97,6 @@ def copy_tokenizer(writer: gguf.GGUFWriter, config: Config, mask_id: int) -> Non
             writer.add_array(name, value)
         else:
             writer.add_key_value(name, value, kind)
-    writer.add_mask_token_id(mask_id)
 
 
 def tensors(drafter: Drafter, target: Target, quantized: bool) -> TypedTensors:

@@ -1,0 +1,1 @@
+"""Published checkpoints (config.json and weights) to GGUF."""
