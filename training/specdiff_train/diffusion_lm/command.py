@@ -1,0 +1,40 @@
+"""`python -m specdiff_train diffusion-lm train|evaluate|export`: a small MDLM on a target's tokenizer."""
+
+import argparse
+from dataclasses import fields, replace
+from pathlib import Path
+
+from .settings import Settings
+
+
+def run(arguments: list[str]) -> None:
+    """Parse the arguments and run one stage; each goes on where it was stopped."""
+    parser = argparse.ArgumentParser(prog="specdiff_train diffusion-lm", description=__doc__)
+    parser.add_argument("stage", choices=("train", "evaluate", "export"))
+    for name in ("target", "corpus", "answers", "work", "output"):
+        parser.add_argument(f"--{name}", type=Path)
+    for name in ("seed", "threads", "text-tokens", "width", "blocks", "heads", "kept-rows", "context", "step-tokens"):
+        parser.add_argument(f"--{name}", type=int)
+    parser.add_argument("--type", choices=("f32", "f16", "q8_0", "q4_0"), help="type of the exported matrices")
+    parser.add_argument("--learning-rate", type=float)
+    parser.add_argument("--seconds", type=float, dest="train_seconds", help="training time; the schedule follows it")
+    parser.add_argument("--steps", type=int, dest="train_steps", help="training steps, in place of --seconds")
+    parser.add_argument("--mask-token")
+    given = vars(parser.parse_args(arguments))
+    stage = given.pop("stage")
+    known = {field.name for field in fields(Settings)}
+    settings = replace(Settings(), **{k: v for k, v in given.items() if k in known and v is not None})
+    if not settings.target.exists():
+        parser.error(f"no target at {settings.target}; run `npm run build` once, or give --target FILE.gguf")
+    if stage == "train":
+        from .train import train
+
+        train(settings)
+    elif stage == "evaluate":
+        from .evaluate import evaluate
+
+        evaluate(settings)
+    else:
+        from .export import export
+
+        export(settings)

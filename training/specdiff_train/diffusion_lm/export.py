@@ -1,0 +1,44 @@
+"""Export of the trained diffusion language model to the GGUF that the engine's diffusion drafters read."""
+
+import json
+
+import gguf
+
+from specdiff_reference.ddit import DditShape
+
+from ..convert.ddit import ddit_model
+from ..convert.model_file import write_model
+from ..corpus import package_list
+from ..export import copy_tokenizer
+from ..storage import file_sha256
+from ..vocabulary import Vocabulary
+from .settings import Settings
+from .train import checkpoint_path, load
+
+
+def export(settings: Settings) -> None:
+    """Write the latest checkpoint to `settings.output`."""
+    vocabulary = Vocabulary(settings.target)
+    path = checkpoint_path(settings)
+    if not path.exists():
+        raise SystemExit(f"diffusion-lm: no checkpoint at {path}; run `diffusion-lm train` first.")
+    state = load(path, {"target": file_sha256(settings.target), "tokenizer": vocabulary.sha256()})
+    recipe = state["recipe"]
+    shape = DditShape(
+        vocab=len(vocabulary.tokens),
+        width=recipe["width"],
+        blocks=recipe["blocks"],
+        heads=recipe["heads"],
+        context=recipe["context"],
+        mask=vocabulary.id_of(recipe["mask_token"]),
+    )
+    model = ddit_model("mdlm", shape, False, state["model"], settings.name, settings.licence)
+    licences = sorted({package["licence"] for package in package_list() if package["split"] == "train"})
+
+    def add_tokenizer(writer: gguf.GGUFWriter) -> None:
+        copy_tokenizer(writer, settings.target)
+        writer.add_string("specdiff.tokenizer.sha256", vocabulary.sha256())
+        writer.add_string("specdiff.recipe", json.dumps(recipe, sort_keys=True))
+        writer.add_string("specdiff.licences", ", ".join(licences))
+
+    write_model(model, settings.type, settings.output, add_tokenizer)

@@ -1,0 +1,94 @@
+"""The corpus as one row of the target's tokens, and how often one token follows another in it."""
+
+import json
+import random
+from dataclasses import dataclass
+from pathlib import Path
+
+import gguf
+import numpy as np
+from tokenizers import Tokenizer, models, pre_tokenizers
+
+from ..storage import write_atomic, write_text
+from ..vocabulary import Vocabulary
+from .settings import Settings
+
+# Distances at which followers are counted; a counted window has so many masks.
+DISTANCES = (1, 2, 3)
+LONGEST_FILE = 20_000  # characters; a longer file gives one piece of this length
+
+
+@dataclass
+class Text:
+    """Token ids, uint16; files are parted by the end-of-text token."""
+
+    train: np.ndarray
+    validation: np.ndarray
+
+
+def tokenizer(target: Path) -> Tokenizer:
+    """The tokenizer of a GGUF, as llama.cpp's `smollm` and `gpt-2` split text; special tokens in text stay text."""
+    fields = gguf.GGUFReader(target).fields
+    kind = fields["tokenizer.ggml.model"].contents(), fields["tokenizer.ggml.pre"].contents()
+    if kind not in (("gpt2", "smollm"), ("gpt2", "gpt-2")):
+        raise SystemExit(f"diffusion-lm: {target.name} has the tokenizer {'/'.join(kind)}; gpt-2 and smollm are known.")
+    vocabulary = {token: index for index, token in enumerate(fields["tokenizer.ggml.tokens"].contents())}
+    merges = [tuple(merge.split(" ")) for merge in fields["tokenizer.ggml.merges"].contents()]
+    result = Tokenizer(models.BPE(vocab=vocabulary, merges=merges))
+    split = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True)
+    if kind[1] == "smollm":
+        split = pre_tokenizers.Sequence([pre_tokenizers.Digits(individual_digits=True), split])
+    result.pre_tokenizer = split
+    return result
+
+
+def text(settings: Settings) -> Text:
+    """Tokens of a seeded choice of the corpus's files; made once for each work folder."""
+    mark = settings.work / "text.json"
+    wanted = {
+        "tokenizer": Vocabulary(settings.target).sha256(),
+        "seed": settings.seed,
+        "tokens": [settings.text_tokens, settings.validation_tokens],
+    }
+    if not mark.exists() or json.loads(mark.read_text(encoding="utf-8")) != wanted:
+        mark.unlink(missing_ok=True)
+        known = tokenizer(settings.target)
+        end = Vocabulary(settings.target).id_of("<|endoftext|>")
+        for split, count in (("train", settings.text_tokens), ("validation", settings.validation_tokens)):
+            tokens = tokenize(settings.corpus / f"{split}.jsonl", known, end, count, settings.seed)
+            path = settings.work / f"{split}.u16"
+            write_atomic(path, lambda part, tokens=tokens: tokens.tofile(part))
+            print(f"diffusion-lm: {len(tokens)} {split} tokens", flush=True)
+        write_text(mark, json.dumps(wanted) + "\n")
+    return Text(*(np.fromfile(settings.work / f"{split}.u16", np.uint16) for split in ("train", "validation")))
+
+
+def tokenize(path: Path, known: Tokenizer, end: int, count: int, seed: int) -> np.ndarray:
+    """At least `count` tokens (or all there are) of the files of a corpus split, in a seeded order."""
+    if not path.exists():
+        raise SystemExit(f"diffusion-lm: no corpus at {path}; run the corpus stage first, or give --corpus FOLDER.")
+    offsets = [0]
+    with path.open("rb") as file:
+        for line in file:
+            offsets.append(offsets[-1] + len(line))
+        order = list(range(len(offsets) - 1))
+        rng = random.Random(f"{seed}/text")
+        rng.shuffle(order)
+        parts: list[int] = []
+        for index in order:
+            if len(parts) >= count:
+                break
+            file.seek(offsets[index])
+            content = json.loads(file.readline())["text"]
+            start = rng.randrange(max(1, len(content) - LONGEST_FILE))
+            parts += known.encode(content[start : start + LONGEST_FILE]).ids
+            parts.append(end)
+    return np.array(parts, np.uint16)
+
+
+def followers(tokens: np.ndarray, distance: int, row_of: np.ndarray, rows: int) -> tuple[np.ndarray, np.ndarray]:
+    """Distinct pairs (token, kept row of the token `distance` later), as keys token·rows + row, and their counts."""
+    before = tokens[:-distance].astype(np.int64)
+    after = row_of[tokens[distance:]]
+    kept = after >= 0
+    return np.unique(before[kept] * rows + after[kept], return_counts=True)
