@@ -13,7 +13,7 @@
 namespace specdiff::training {
 
 BatchContext::BatchContext(Model model, ThreadPool& threads, int sequences, int tokens_each,
-                           const std::vector<int32_t>& layers)
+                           const std::vector<int32_t>& layers, bool exact_cache)
     : model_(std::move(model)), threads_(threads), context_(nullptr, llama_free),
       tokens_each_(std::min(tokens_each, model_.trained_context())) {
     if (!model_.causal() || !model_.can_roll_back())
@@ -26,6 +26,11 @@ BatchContext::BatchContext(Model model, ThreadPool& threads, int sequences, int 
     params.n_ctx = static_cast<uint32_t>(tokens_each_ * sequences);
     params.n_seq_max = static_cast<uint32_t>(sequences);
     params.kv_unified = false;
+    if (exact_cache) {
+        params.type_k = params.type_v = GGML_TYPE_F32;
+        // llama.cpp's flash attention reads keys and values as fp16, whatever the cache holds.
+        params.flash_attn_type = LLAMA_FLASH_ATTN_TYPE_DISABLED;
+    }
     params.n_batch = MOST_ROWS;
     params.n_ubatch = MOST_ROWS;
     params.n_outputs_max = MOST_ROWS;

@@ -28,8 +28,9 @@ class BatchContext {
     /** Most rows of one pass. */
     static constexpr int MOST_ROWS = 256;
 
-    /** @throws Error where memory is short. */
-    BatchContext(Model model, ThreadPool& threads, int sequences, int tokens_each, const std::vector<int32_t>& layers);
+    /** `exact_cache` keeps keys and values in fp32. @throws Error where memory is short. */
+    BatchContext(Model model, ThreadPool& threads, int sequences, int tokens_each, const std::vector<int32_t>& layers,
+                 bool exact_cache = false);
     ~BatchContext();
     BatchContext(const BatchContext&) = delete;
     BatchContext& operator=(const BatchContext&) = delete;

@@ -50,13 +50,17 @@ Options parse_options(int count, char** values) {
             options.sequences = whole(name, value, 1);
         else if (name == "--context")
             options.context_tokens = whole(name, value, 1);
+        else if (name == "--cache" && (value == "f16" || value == "f32"))
+            options.exact_cache = value == "f32";
+        else if (name == "--cache")
+            throw Error("--cache must be f16 or f32, not '" + value + "'.");
         else if (name == "--layers")
             options.layers = layer_list(name, value);
         else if (name == "--top")
             options.top = whole(name, value, 1);
         else
             throw Error("Unknown option " + name +
-                        "; known are --target --native --threads --sequences --context --layers --top.");
+                        "; known are --target --native --threads --sequences --context --cache --layers --top.");
     }
     if (options.target.empty()) throw Error("--target is missing: give the target's GGUF file.");
     return options;

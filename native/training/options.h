@@ -19,7 +19,9 @@ struct Options {
     int sequences = 24;
     /** Tokens that one sequence may have, prompt and answer. */
     int context_tokens = 1024;
-    /** Layers whose inputs are written (specdiff-taps). */
+    /** Keys and values of the cache in fp32, not fp16: for comparison with exact references. */
+    bool exact_cache = false;
+    /** Layers whose inputs are written (specdiff-taps); none where only distributions are wanted. */
     std::vector<int32_t> layers;
     /** Most probable next tokens written a row (specdiff-taps). */
     int top = 16;

@@ -91,7 +91,7 @@ void work(const Options& options, Model model) {
     ThreadPool threads(options.threads);
     const Vocabulary vocabulary(model.get());
     const auto width = static_cast<size_t>(model.width());
-    BatchContext context(std::move(model), threads, 1, options.context_tokens, options.layers);
+    BatchContext context(std::move(model), threads, 1, options.context_tokens, options.layers, options.exact_cache);
     Top top(options.top, vocabulary.size());
     std::vector<int32_t> before;
     std::vector<ggml_fp16_t> taps;

@@ -82,10 +82,15 @@ def published(kind: str, model: torch.nn.Module) -> dict[str, torch.Tensor]:
     return state
 
 
-def write_checkpoint(folder: Path, kind: str, form: str = "safetensors") -> torch.nn.Module:
-    """A checkpoint's folder; returns the model."""
+def write_checkpoint(folder: Path, kind: str, form: str = "safetensors", logit_scale: float = 1.0) -> torch.nn.Module:
+    """A checkpoint's folder; returns the model. `logit_scale` is for the causal kinds: the final norm's weight."""
     folder.mkdir(parents=True, exist_ok=True)
     model, config = reference(kind)
+    if logit_scale != 1:
+        with torch.no_grad():
+            for name, parameter in model.named_parameters():
+                if ".ln_f." in f".{name}":
+                    parameter.mul_(logit_scale)
     (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
     write_tokenizer(folder)
     tensors = published(kind, model)
