@@ -27,6 +27,8 @@ def target_embedding(path: Path) -> Tensor:
 
 def projected(embedding: Tensor, width: int) -> Tensor:
     """The embedding's main components, [V, width], of root mean square 1."""
+    if width > embedding.shape[1]:
+        raise SystemExit(f"diffusion-lm: the target is {embedding.shape[1]} wide; choose a --width up to that.")
     centred = embedding - embedding.mean(0)
     _, directions = torch.linalg.eigh(centred.T @ centred)
     result = centred @ directions[:, -width:]

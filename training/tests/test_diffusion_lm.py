@@ -1,0 +1,181 @@
+import json
+import math
+from dataclasses import replace
+
+import gguf
+import numpy as np
+import pytest
+import torch
+from gguf.quants import dequantize
+
+from specdiff_reference.ddit import rotate
+from specdiff_train.diffusion_lm.evaluate import evaluate
+from specdiff_train.diffusion_lm.export import export
+from specdiff_train.diffusion_lm.settings import Settings
+from specdiff_train.diffusion_lm.text import text, tokenizer
+from specdiff_train.diffusion_lm.train import DiffusionTrainer, checkpoint_path, train
+from specdiff_train.diffusion_lm.windows import CountedWindows, drawn, noised
+from specdiff_train.storage import write_jsonl
+from specdiff_train.vocabulary import Vocabulary
+
+
+@pytest.fixture
+def settings(tmp_path):
+    """A toy corpus and target; no native program is needed."""
+    from conftest import write_corpus, write_target
+
+    write_target(tmp_path / "tiny.gguf")
+    write_corpus(tmp_path / "work")
+
+    return Settings(
+        target=tmp_path / "tiny.gguf",
+        corpus=tmp_path / "work" / "corpus",
+        answers=tmp_path / "work" / "answers",
+        work=tmp_path / "mdlm",
+        output=tmp_path / "toy.gguf",
+        text_tokens=2000,
+        validation_tokens=500,
+        width=32,
+        blocks=2,
+        heads=2,
+        kept_rows=12,
+        context=128,
+        train_steps=8,
+        step_tokens=128,
+        lengths=(16, 24),
+        block=8,
+        warmup_steps=2,
+    )
+
+
+def trained(settings, steps):
+    trainer = DiffusionTrainer(settings, text(settings))
+    for _ in range(steps):
+        trainer.train_step()
+    trainer.save()
+    return trainer
+
+
+def test_resumed_training_equals_an_uninterrupted_one(settings, tmp_path):
+    torch.set_num_threads(1)
+    whole, parts = (replace(settings, work=tmp_path / name) for name in ("whole", "parts"))
+    trained(whole, 6)
+    trained(parts, 2)
+    trained(parts, 4)
+    a, b = (torch.load(checkpoint_path(s), weights_only=True) for s in (whole, parts))
+    assert a["step"] == b["step"] == 6
+    for name, value in a["model"].items():
+        assert torch.equal(value, b["model"][name]), name
+
+
+def test_the_bound_is_the_one_of_all_tokens(settings):
+    """Rows that aren't kept are in the sum too: against the whole model's softmax over every real token."""
+    trainer = trained(settings, 3)
+    pieces = drawn(trainer.text.validation, 6, 16, np.random.default_rng(1))
+    windows = noised(pieces, 4, trainer.mask_id, np.random.default_rng(2))
+    model = trainer.whole_model()
+    with torch.no_grad():
+        total, places = trainer.bound(windows)
+        chances = model.probabilities(windows.ids, torch.zeros(6))
+        losses = -chances.gather(-1, windows.clean[..., None])[..., 0].log()
+    masked = windows.weights > 0
+    assert (windows.clean[masked].numpy()[:, None] != trainer.kept.numpy()).all(1).any(), "no label outside was tested"
+    assert float(total) == pytest.approx(float((losses * windows.weights)[masked].sum()), rel=1e-4)
+    assert float(places) == pytest.approx(float(windows.weights.sum()))
+
+
+def test_noise_masks_what_the_schedule_says():
+    rng = np.random.default_rng(3)
+    tokens = rng.integers(0, 9, (4000, 24))
+    windows = noised(tokens, 8, 99, rng)
+    masked = windows.ids == 99
+    assert not masked[:, :8].any() and torch.equal(windows.ids[~masked], windows.clean[~masked])
+    # t is uniform over [1/16, 1]: on average (1 + 1/16) / 2 are masked, and every place weighs 1.
+    assert float(masked[:, 8:].float().mean()) == pytest.approx((1 + 1 / 16) / 2, abs=0.01)
+    assert float(windows.weights[:, 8:].mean()) == pytest.approx(1.0, abs=0.02)
+
+
+def test_counted_windows_count():
+    tokens = np.array([1, 2, 1, 3, 1, 2, 4], np.uint16)
+    row_of = np.array([-1, 0, 1, 2, -1])
+    counted = CountedWindows(tokens, row_of, 3)
+    ids, labels = counted.draw(200, 9, np.random.default_rng(0))
+    ones = labels[ids[:, 0] == 1]
+    assert (ids[:, 1:] == 9).all() and len(ones)
+    assert torch.allclose(ones[0], torch.tensor([[0, 2 / 3, 1 / 3], [1, 0, 0], [0, 1 / 2, 1 / 2]]), atol=1e-6)
+    assert not labels[ids[:, 0] == 4].any()
+
+
+def test_the_first_layer_looks_back(settings):
+    trainer = DiffusionTrainer(replace(settings, width=64, heads=1), text(settings))
+    network = trainer.model.backbone
+    block = network.blocks[0]
+    ids = torch.from_numpy(trainer.text.train[:40].astype(np.int64))[None]
+    with torch.no_grad():
+        shift, scale = block.adaLN_modulation(network.condition(torch.zeros(1)))[:, None].chunk(6, -1)[:2]
+        packed = block.attn_qkv(block.norm1(network.vocab_embed(ids)) * (1 + scale) + shift)
+        q, k, _ = packed.view(1, 40, 3, 1, 64).permute(2, 0, 3, 1, 4)
+        angles = torch.outer(torch.arange(40).float(), network.rotary_emb.inv_freq)
+        q, k = (rotate(x, angles.cos(), angles.sin()) for x in (q, k))
+        attention = (q @ k.transpose(-1, -2) / math.sqrt(64)).softmax(-1)[0]
+    assert float(attention[0].diagonal(-1).mean()) > 0.6
+    with pytest.raises(SystemExit, match="choose a --width up to that"):
+        DiffusionTrainer(replace(settings, width=128), text(settings))
+
+
+def test_train_evaluate_export(settings, capsys):
+    tokens = text(settings).validation.tolist()
+    row = {"prompt": tokens[:30], "answer": tokens[30:60], "lookup": [], "kind": "code", "language": "python"}
+    settings.answers.mkdir()
+    write_jsonl(settings.answers / "validation_00000.jsonl", [row | {"package": "toy", "temperature": 0}] * 2)
+    train(settings)
+    evaluate(settings)
+    entries = [json.loads(line) for line in (settings.work / "log.jsonl").read_text().splitlines()]
+    assert entries[0]["step"] == 0 and entries[-1]["step"] == 8 and entries[-1]["window"] > 0
+    figures = json.loads((settings.work / "evaluation.json").read_text())
+    assert figures["tau, T=1"] >= 1 and figures["tau, T=4"] >= 1
+    export(replace(settings, type="f32"))
+    assert "mdlm, f32" in capsys.readouterr().out
+    reader = gguf.GGUFReader(settings.output)
+    fields = {name: field.contents() for name, field in reader.fields.items()}
+    assert fields["mdlm.mask_token_id"] == Vocabulary(settings.target).id_of("<empty_output>")
+    assert fields["mdlm.vocab_size"] == len(fields["tokenizer.ggml.tokens"]) == 263
+    assert fields["mdlm.time_conditioned"] is False
+    assert fields["specdiff.tokenizer.sha256"] == Vocabulary(settings.target).sha256()
+    assert json.loads(fields["specdiff.recipe"])["train_steps"] == 8
+    state = torch.load(checkpoint_path(settings), weights_only=True)["model"]
+    stored = next(t for t in reader.tensors if t.name == "output.weight")
+    written = torch.from_numpy(dequantize(stored.data, stored.tensor_type).copy())
+    assert torch.equal(written, state["backbone.output_layer.linear.weight"])
+
+
+def test_what_is_missing_is_said(settings):
+    with pytest.raises(SystemExit, match="run `diffusion-lm train` first"):
+        export(settings)
+    (settings.corpus / "train.jsonl").unlink()
+    with pytest.raises(SystemExit, match="run the corpus stage first"):
+        text(settings)
+
+
+def test_a_checkpoint_of_another_tokenizer_is_refused(settings):
+    trained(settings, 1)
+    state = torch.load(checkpoint_path(settings))
+    state["identity"]["tokenizer"] = "0"
+    torch.save(state, checkpoint_path(settings))
+    with pytest.raises(SystemExit, match="another tokenizer"):
+        DiffusionTrainer(settings, text(settings))
+
+
+def test_a_tokenizer_that_is_not_known_is_refused(settings, tmp_path):
+    known = tokenizer(settings.target)
+    assert known.decode(known.encode("def thing 12").ids, skip_special_tokens=False)
+    # Digits stand alone, as SmolLM2's tokenizer splits them.
+    assert len(known.encode("123").ids) == 3
+    writer = gguf.GGUFWriter(tmp_path / "other.gguf", "llama")
+    writer.add_tokenizer_model("gpt2")
+    writer.add_tokenizer_pre("llama-bpe")
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.close()
+    with pytest.raises(SystemExit, match="gpt2/llama-bpe"):
+        tokenizer(tmp_path / "other.gguf")
