@@ -11,13 +11,14 @@ def run(arguments: list[str]) -> None:
     """Parse the arguments and run one stage; each goes on where it was stopped."""
     parser = argparse.ArgumentParser(prog="specdiff_train diffusion-lm", description=__doc__)
     parser.add_argument("stage", choices=("train", "evaluate", "export"))
-    for name in ("target", "corpus", "answers", "work", "output"):
+    for name in ("target", "corpus", "answers", "work", "output", "served"):
         parser.add_argument(f"--{name}", type=Path)
+    parser.add_argument("--evaluated-answers", type=int)
     for name in ("seed", "threads", "text-tokens", "width", "blocks", "heads", "kept-rows", "context", "step-tokens"):
         parser.add_argument(f"--{name}", type=int)
     parser.add_argument("--type", choices=("f32", "f16", "q8_0", "q4_0"), help="type of the exported matrices")
     parser.add_argument("--learning-rate", type=float)
-    parser.add_argument("--seconds", type=float, dest="train_seconds", help="training time; the schedule follows it")
+    parser.add_argument("--seconds", type=float, dest="train_seconds", help="processor time; the schedule follows it")
     parser.add_argument("--steps", type=int, dest="train_steps", help="training steps, in place of --seconds")
     parser.add_argument("--mask-token")
     given = vars(parser.parse_args(arguments))

@@ -16,6 +16,7 @@ class Settings:
     work: Path = TRAINING / "work-mdlm"
     output: Path = TRAINING / "work-mdlm" / "smollm2.mdlm.gguf"
     type: str = "q8_0"
+    served: Path | None = None  # an exported file that `evaluate` runs in the engine's network, too
     threads: int = 1
     seed: int = 1
 
@@ -32,7 +33,7 @@ class Settings:
     context: int = 1024
 
     # training
-    train_seconds: float = 1800.0
+    train_seconds: float = 1800.0  # of processor time, a thread
     train_steps: int = 0  # where not 0, the budget instead of the seconds
     counted_share: float = 0.25  # of the budget: windows of one token and masks, whose labels are counted
     draft_share: float = 0.7  # of the steps after that: a whole prefix and a noised block behind it
@@ -44,11 +45,26 @@ class Settings:
     checkpoint_seconds: float = 120.0
     validation_seconds: float = 300.0
 
+    # evaluation
+    evaluated_answers: int = 40
+
     # Attribution written into the exported file.
     name: str = "Small MDLM on SmolLM2's tokens"
     licence: str = "apache-2.0"
 
     def recipe(self) -> dict[str, object]:
         """What is written into the exported file: everything but paths."""
-        skip = {"target", "corpus", "answers", "work", "output", "name", "licence", "threads"}
+        skip = {
+            "target",
+            "corpus",
+            "answers",
+            "work",
+            "output",
+            "served",
+            "type",
+            "evaluated_answers",
+            "name",
+            "licence",
+            "threads",
+        }
         return {key: value for key, value in asdict(self).items() if key not in skip}
