@@ -12,7 +12,7 @@ from specdiff_reference.ddit import rotate
 from specdiff_train.diffusion_lm.evaluate import evaluate
 from specdiff_train.diffusion_lm.export import export
 from specdiff_train.diffusion_lm.settings import Settings
-from specdiff_train.diffusion_lm.text import text, tokenizer
+from specdiff_train.diffusion_lm.text import text
 from specdiff_train.diffusion_lm.train import DiffusionTrainer, checkpoint_path, train
 from specdiff_train.diffusion_lm.windows import CountedWindows, drawn, noised
 from specdiff_train.storage import write_jsonl
@@ -164,18 +164,3 @@ def test_a_checkpoint_of_another_tokenizer_is_refused(settings):
     torch.save(state, checkpoint_path(settings))
     with pytest.raises(SystemExit, match="another tokenizer"):
         DiffusionTrainer(settings, text(settings))
-
-
-def test_a_tokenizer_that_is_not_known_is_refused(settings, tmp_path):
-    known = tokenizer(settings.target)
-    assert known.decode(known.encode("def thing 12").ids, skip_special_tokens=False)
-    # Digits stand alone, as SmolLM2's tokenizer splits them.
-    assert len(known.encode("123").ids) == 3
-    writer = gguf.GGUFWriter(tmp_path / "other.gguf", "llama")
-    writer.add_tokenizer_model("gpt2")
-    writer.add_tokenizer_pre("llama-bpe")
-    writer.write_header_to_file()
-    writer.write_kv_data_to_file()
-    writer.close()
-    with pytest.raises(SystemExit, match="gpt2/llama-bpe"):
-        tokenizer(tmp_path / "other.gguf")

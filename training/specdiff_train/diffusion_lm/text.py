@@ -5,9 +5,7 @@ import random
 from dataclasses import dataclass
 from pathlib import Path
 
-import gguf
 import numpy as np
-from tokenizers import Tokenizer, models, pre_tokenizers
 
 from ..storage import write_atomic, write_text
 from ..vocabulary import Vocabulary
@@ -15,6 +13,7 @@ from .settings import Settings
 
 # Distances at which followers are counted; a counted window has so many masks.
 DISTANCES = (1, 2, 3)
+END = "<|endoftext|>"
 LONGEST_FILE = 20_000  # characters; a longer file gives one piece of this length
 
 
@@ -24,22 +23,6 @@ class Text:
 
     train: np.ndarray
     validation: np.ndarray
-
-
-def tokenizer(target: Path) -> Tokenizer:
-    """The tokenizer of a GGUF, as llama.cpp's `smollm` and `gpt-2` split text; special tokens in text stay text."""
-    fields = gguf.GGUFReader(target).fields
-    kind = fields["tokenizer.ggml.model"].contents(), fields["tokenizer.ggml.pre"].contents()
-    if kind not in (("gpt2", "smollm"), ("gpt2", "gpt-2")):
-        raise SystemExit(f"diffusion-lm: {target.name} has the tokenizer {'/'.join(kind)}; gpt-2 and smollm are known.")
-    vocabulary = {token: index for index, token in enumerate(fields["tokenizer.ggml.tokens"].contents())}
-    merges = [tuple(merge.split(" ")) for merge in fields["tokenizer.ggml.merges"].contents()]
-    result = Tokenizer(models.BPE(vocab=vocabulary, merges=merges))
-    split = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True)
-    if kind[1] == "smollm":
-        split = pre_tokenizers.Sequence([pre_tokenizers.Digits(individual_digits=True), split])
-    result.pre_tokenizer = split
-    return result
 
 
 def text(settings: Settings) -> Text:
@@ -52,10 +35,11 @@ def text(settings: Settings) -> Text:
     }
     if not mark.exists() or json.loads(mark.read_text(encoding="utf-8")) != wanted:
         mark.unlink(missing_ok=True)
-        known = tokenizer(settings.target)
-        end = Vocabulary(settings.target).id_of("<|endoftext|>")
+        known = Vocabulary(settings.target)
+        if len(known.tokens) > 1 << 16:
+            raise SystemExit(f"diffusion-lm: {settings.target.name} has over 65,536 tokens, more than can be stored.")
         for split, count in (("train", settings.text_tokens), ("validation", settings.validation_tokens)):
-            tokens = tokenize(settings.corpus / f"{split}.jsonl", known, end, count, settings.seed)
+            tokens = tokenize(settings.corpus / f"{split}.jsonl", known, count, settings.seed)
             path = settings.work / f"{split}.u16"
             write_atomic(path, lambda part, tokens=tokens: tokens.tofile(part))
             print(f"diffusion-lm: {len(tokens)} {split} tokens", flush=True)
@@ -63,10 +47,11 @@ def text(settings: Settings) -> Text:
     return Text(*(np.fromfile(settings.work / f"{split}.u16", np.uint16) for split in ("train", "validation")))
 
 
-def tokenize(path: Path, known: Tokenizer, end: int, count: int, seed: int) -> np.ndarray:
+def tokenize(path: Path, known: Vocabulary, count: int, seed: int) -> np.ndarray:
     """At least `count` tokens (or all there are) of the files of a corpus split, in a seeded order."""
     if not path.exists():
         raise SystemExit(f"diffusion-lm: no corpus at {path}; run the corpus stage first, or give --corpus FOLDER.")
+    end = known.id_of(END)
     offsets = [0]
     with path.open("rb") as file:
         for line in file:
@@ -81,7 +66,7 @@ def tokenize(path: Path, known: Tokenizer, end: int, count: int, seed: int) -> n
             file.seek(offsets[index])
             content = json.loads(file.readline())["text"]
             start = rng.randrange(max(1, len(content) - LONGEST_FILE))
-            parts += known.encode(content[start : start + LONGEST_FILE]).ids
+            parts += known.tokenize(content[start : start + LONGEST_FILE])
             parts.append(end)
     return np.array(parts, np.uint16)
 
