@@ -8,9 +8,9 @@ import gguf
 import numpy as np
 from gguf import GGMLQuantizationType as Type
 from gguf import LlamaFileType
-from gguf.quants import quantize
 from torch import Tensor
 
+from ..gguf_file import write_file
 from ..storage import file_sha256, write_atomic
 
 TYPES = {
@@ -47,13 +47,10 @@ def _write(model: ModelFile, type_name: str, part: Path, add_tokenizer: Callable
     writer.add_quantization_version(gguf.GGML_QUANT_VERSION)
     model.add_metadata(writer)
     add_tokenizer(writer)
-    for name, tensor in model.tensors.items():
-        own = stored_type(name, tensor, kind, model.exact)
-        writer.add_tensor(name, quantize(as_array(tensor), own), raw_dtype=own)
-    writer.write_header_to_file()
-    writer.write_kv_data_to_file()
-    writer.write_tensors_to_file()
-    writer.close()
+    tensors = {
+        name: (as_array(tensor), stored_type(name, tensor, kind, model.exact)) for name, tensor in model.tensors.items()
+    }
+    write_file(writer, tensors)
 
 
 def stored_type(name: str, tensor: Tensor, kind: Type, exact: tuple[str, ...]) -> Type:
