@@ -45,7 +45,16 @@ export const BOUNDS = {
   'sampling.seed': integer(0, 4294967295),
 } as const;
 
-export const DRAFTERS: readonly DrafterName[] = ['auto', 'none', 'ngram', 'diffusion', 'joint', 'causal'];
+export const DRAFTERS: readonly DrafterName[] = [
+  'auto',
+  'none',
+  'ngram',
+  'diffusion',
+  'joint',
+  'causal',
+  'sedd',
+  'mdlm',
+];
 export const BACKENDS: readonly BackendChoice[] = ['auto', 'cpu', 'cuda', 'vulkan', 'metal'];
 export const KERNELS: readonly KernelChoice[] = ['auto', 'stock'];
 
@@ -77,6 +86,7 @@ function readServerSettings(source: SettingsSource): ServerSettings {
     drafterPath: text(source, 'drafterModel.path', fallback.drafterPath),
     drafter: choice(source, 'drafter', DRAFTERS, fallback.drafter),
     draftLength: number(source, 'draftLength', fallback.draftLength),
+    denoising: fallback.denoising,
     contextTokens,
     // The suffix is part of the context and must leave room for what is before the cursor.
     suffixTokens: Math.min(

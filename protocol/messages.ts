@@ -5,7 +5,7 @@
  * Units stand in the names: Ms, Tokens, Bytes. Text is UTF-16, positions are LSP positions.
  */
 import { NotificationType, RequestType, RequestType0, type Position, type Range } from 'vscode-languageserver-protocol';
-import type { BackendChoice, DrafterName, SamplingSettings, ServerSettings } from './settings';
+import type { BackendChoice, DenoisingSettings, DrafterName, SamplingSettings, ServerSettings } from './settings';
 
 // ---------------------------------------------------------------- shared by all
 
@@ -47,6 +47,9 @@ export interface VerificationStats {
   readonly reason: PlanReason;
   /** Tokens that the plan expected of the pass. */
   readonly expectedTokens: number;
+  /** For each drafted token of `sedd` and `mdlm` the denoising step it was revealed in, from 1 on; 0: known from the last
+   * draft (hot start). Absent for other drafters. */
+  readonly denoisingSteps?: readonly number[];
 }
 
 /** A whole generation, counted over the text that was kept. */
@@ -251,8 +254,8 @@ export interface TargetDescription {
 export interface DrafterDescription {
   readonly path: string;
   readonly name: string;
-  /** A block-diffusion drafter, or a language model of its own. */
-  readonly kind: 'diffusion' | 'causal';
+  /** A block-diffusion drafter, or a language model of its own: causal, or of discrete diffusion. */
+  readonly kind: 'diffusion' | 'causal' | 'sedd' | 'mdlm';
   /** Most tokens one draft can hold (γ). */
   readonly maxDraftLength: number;
   /** What the slots start from. */
@@ -290,6 +293,7 @@ export interface EngineLoadOptions {
 export interface GenerateOptions {
   readonly drafter: DrafterName;
   readonly draftLength: number;
+  readonly denoising: DenoisingSettings;
   readonly maxTokens: number;
   readonly sampling: SamplingSettings;
 }
@@ -318,6 +322,7 @@ export type EngineCommand =
       readonly prompt: readonly number[];
       /** Tokens beside the prompt that prompt lookup may copy from (open files); newest last. */
       readonly lookup: readonly number[];
+      readonly suffix: readonly number[];
       readonly options: GenerateOptions;
     }
   | { readonly command: 'cancel'; readonly id: number }

@@ -3,8 +3,23 @@
  * extension/settings.ts reads them from VS Code; a test compares these defaults with package.json.
  */
 
-/** Names of the drafters, the same in settings, CLI and telemetry; `joint` is lookup and diffusion in one draft. */
-export type DrafterName = 'auto' | 'none' | 'ngram' | 'diffusion' | 'joint' | 'causal';
+/**
+ * Names of the drafters, the same in settings, CLI and telemetry; `joint` is lookup and diffusion in one draft, `sedd` and
+ * `mdlm` are diffusion language models of their own.
+ */
+export type DrafterName = 'auto' | 'none' | 'ngram' | 'diffusion' | 'joint' | 'causal' | 'sedd' | 'mdlm';
+
+/** How masked slots become tokens over several steps (native/core/denoising.h). */
+export type DenoisingSampler = 'confidence' | 'euler' | 'tweedie' | 'denoiser';
+
+/** How `sedd` and `mdlm` denoise. */
+export interface DenoisingSettings {
+  /** T, at most 64; 0 lets the drafter choose. */
+  readonly steps: number;
+  readonly sampler: DenoisingSampler;
+  /** What the last draft's rejected slots looked like starts the next one part-way. */
+  readonly hotStart: boolean;
+}
 
 /** Whose CPU kernels compute: ours where they run, or llama.cpp's own. */
 export type KernelChoice = 'auto' | 'stock';
@@ -43,6 +58,7 @@ export interface ServerSettings {
   readonly drafter: DrafterName;
   /** γ, drafted tokens a pass; 0 lets the controller choose. */
   readonly draftLength: number;
+  readonly denoising: DenoisingSettings;
   /** Prompt budget of a completion, in the target's tokens, prefix and suffix together. */
   readonly contextTokens: number;
   /** Part of contextTokens kept for text after the cursor. */
@@ -85,6 +101,7 @@ export const DEFAULT_SETTINGS: Settings = {
     drafterPath: '',
     drafter: 'auto',
     draftLength: 0,
+    denoising: { steps: 0, sampler: 'confidence', hotStart: true },
     contextTokens: 512,
     suffixTokens: 96,
     maxTokens: 64,

@@ -2,13 +2,27 @@
 import {
   DEFAULT_SETTINGS,
   type BackendChoice,
+  type DenoisingSampler,
+  type DenoisingSettings,
   type DrafterName,
   type KernelChoice,
   type SamplingSettings,
   type ServerSettings,
 } from '../protocol/settings';
 
-export const DRAFTERS: readonly DrafterName[] = ['auto', 'none', 'ngram', 'diffusion', 'joint', 'causal'];
+export const DRAFTERS: readonly DrafterName[] = [
+  'auto',
+  'none',
+  'ngram',
+  'diffusion',
+  'joint',
+  'causal',
+  'sedd',
+  'mdlm',
+];
+export const DENOISING_SAMPLERS: readonly DenoisingSampler[] = ['confidence', 'euler', 'tweedie', 'denoiser'];
+/** T of one draft. */
+export const MOST_DENOISING_STEPS = 64;
 export const BACKENDS: readonly BackendChoice[] = ['auto', 'cpu', 'cuda', 'vulkan', 'metal'];
 export const KERNELS: readonly KernelChoice[] = ['auto', 'stock'];
 
@@ -25,12 +39,23 @@ export function readServerSettings(value: unknown): ServerSettings {
     drafterPath: string(get(value, 'drafterPath'), DEFAULTS.drafterPath),
     drafter: oneOf(get(value, 'drafter'), DRAFTERS, DEFAULTS.drafter),
     draftLength: whole(get(value, 'draftLength'), 0, 64, DEFAULTS.draftLength),
+    denoising: readDenoising(get(value, 'denoising')),
     contextTokens: whole(get(value, 'contextTokens'), 32, 131_072, DEFAULTS.contextTokens),
     suffixTokens: whole(get(value, 'suffixTokens'), 0, 65_536, DEFAULTS.suffixTokens),
     maxTokens: whole(get(value, 'maxTokens'), 1, 8192, DEFAULTS.maxTokens),
     summaryContextTokens: whole(get(value, 'summaryContextTokens'), 128, 131_072, DEFAULTS.summaryContextTokens),
     summaryMaxTokens: whole(get(value, 'summaryMaxTokens'), 1, 8192, DEFAULTS.summaryMaxTokens),
     sampling: readSampling(get(value, 'sampling')),
+  };
+}
+
+function readDenoising(value: unknown): DenoisingSettings {
+  const defaults = DEFAULTS.denoising;
+  const hotStart = get(value, 'hotStart');
+  return {
+    steps: whole(get(value, 'steps'), 0, MOST_DENOISING_STEPS, defaults.steps),
+    sampler: oneOf(get(value, 'sampler'), DENOISING_SAMPLERS, defaults.sampler),
+    hotStart: typeof hotStart === 'boolean' ? hotStart : defaults.hotStart,
   };
 }
 

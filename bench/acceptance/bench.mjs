@@ -61,11 +61,13 @@ async function run(engine, arm, prompt, seed) {
   const job = {
     prompt,
     lookup: new Int32Array(0),
+    suffix: new Int32Array(0),
     maxTokens: Number(values.tokens),
     drafter: arm.drafter,
     draftLength: GAMMA,
     treeNodes: arm.treeNodes,
     acceptance: arm.acceptance,
+    denoising: { steps: 0, sampler: 'confidence', hotStart: false },
     sampling,
   };
   const add = (pass) => {

@@ -84,7 +84,9 @@ function paintGeneration(current: GenerationRecord | null): void {
   }
   if (current !== null && painted !== null) {
     tokens.append(...current.tokens.slice(painted.tokens).map(tokenElement));
-    passes.append(...current.passes.slice(painted.passes).map(passElement));
+    passes.append(
+      ...current.passes.slice(painted.passes).flatMap((pass) => [...stepElements(pass), passElement(pass)]),
+    );
     painted = { requestId: current.requestId, tokens: current.tokens.length, passes: current.passes.length };
   }
   passes.setAttribute('aria-label', passesLabel(current));
@@ -97,6 +99,28 @@ function tokenElement(token: EmittedToken): HTMLElement {
   span.title = ORIGIN_TITLES[token.origin];
   span.textContent = token.text;
   return span;
+}
+
+/** Before a denoised draft's column: one for each step, its slots revealed so far filled, those still masked outlined. */
+function stepElements({ drafter, denoisingSteps = [] }: VerificationStats): HTMLElement[] {
+  const last = Math.max(0, ...denoisingSteps);
+  const first = denoisingSteps.includes(0) ? 0 : 1;
+  return Array.from({ length: last + 1 - first }, (_, index) => {
+    const step = first + index;
+    const column = document.createElement('div');
+    column.className = 'pass step';
+    const revealed = denoisingSteps.filter((revealedIn) => revealedIn === step).length;
+    const when = step === 0 ? 'known from the last draft' : `revealed in step ${step} of ${last}`;
+    column.title = `${drafter}: ${revealed} of ${denoisingSteps.length} positions ${when}`;
+    column.append(
+      ...denoisingSteps.map((revealedIn) => {
+        const cell = document.createElement('div');
+        cell.className = `cell ${revealedIn === step ? 'revealed' : revealedIn < step ? 'known' : 'masked'}`;
+        return cell;
+      }),
+    );
+    return column;
+  });
 }
 
 /** A column: the drafted tokens as an outline, the accepted ones filled, the target's own on top. */

@@ -1,5 +1,7 @@
 #include "convert.h"
 
+#include "../core/error.h"
+
 #include <algorithm>
 #include <cmath>
 #include <cstring>
@@ -93,6 +95,35 @@ SamplingOptions sampling(const Napi::Object& object) {
     return options;
 }
 
+/** Without the suffix, which is the job's. */
+DenoisingWish denoising(const Napi::Object& object) {
+    DenoisingWish wish;
+    wish.steps = std::clamp(integer(object, "steps"), 0, MOST_DENOISING_STEPS);
+    const auto hot_start = property(object, "hotStart");
+    if (!hot_start.IsBoolean()) mistyped(object, "hotStart", "true or false");
+    wish.hot_start = hot_start.ToBoolean();
+    try {
+        wish.sampler = denoising_sampler(text(object, "sampler"));
+    } catch (const Error& error) {
+        throw Napi::TypeError::New(object.Env(), error.what());
+    }
+    return wish;
+}
+
+const char* name_of(DrafterKind kind) {
+    switch (kind) {
+    case DrafterKind::causal:
+        return "causal";
+    case DrafterKind::sedd:
+        return "sedd";
+    case DrafterKind::mdlm:
+        return "mdlm";
+    case DrafterKind::diffusion:
+        break;
+    }
+    return "diffusion";
+}
+
 const char* name_of(DeviceKind kind) {
     switch (kind) {
     case DeviceKind::cpu:
@@ -174,6 +205,8 @@ Job job(const Napi::Object& options) {
     result.tree_nodes = integer(options, "treeNodes");
     result.acceptance = acceptance(options);
     result.sampling = sampling(object_of(options, "sampling"));
+    result.denoising = denoising(object_of(options, "denoising"));
+    result.denoising.suffix = tokens(options, "suffix");
     return result;
 }
 
@@ -240,7 +273,7 @@ Napi::Value to_js(Napi::Env env, const std::optional<DrafterDescription>& drafte
     auto object = Napi::Object::New(env);
     object.Set("path", drafter->path);
     object.Set("name", drafter->name);
-    object.Set("kind", drafter->kind == DrafterKind::causal ? "causal" : "diffusion");
+    object.Set("kind", name_of(drafter->kind));
     object.Set("maxDraftLength", drafter->max_draft_length);
     object.Set("slotInit", drafter->slots_from_lookup ? "lookup" : "mask");
     return object;
@@ -286,6 +319,10 @@ Napi::Object to_js(Napi::Env env, const Pass& pass) {
     object.Set("verifyMs", pass.verify_ms);
     object.Set("reason", specdiff::name_of(pass.reason));
     object.Set("expectedTokens", pass.expected_tokens);
+    auto steps = Napi::Array::New(env, pass.denoising_steps.size());
+    for (uint32_t i = 0; i < pass.denoising_steps.size(); ++i)
+        steps.Set(i, pass.denoising_steps[i]);
+    if (steps.Length() > 0) object.Set("denoisingSteps", steps);
     object.Set("tokens", ids);
     object.Set("origins", origins);
     object.Set("bytes", bytes);

@@ -32,6 +32,11 @@ int integer(const std::string& text) {
     return static_cast<int>(value);
 }
 
+bool on_or_off(const std::string& text) {
+    if (text != "on" && text != "off") throw Error("'" + text + "' is neither on nor off.");
+    return text == "on";
+}
+
 BackendChoice choice(const std::string& name) {
     static const std::map<std::string, BackendChoice> choices = {{"auto", BackendChoice::automatic},
                                                                  {"cpu", BackendChoice::cpu},
@@ -62,6 +67,16 @@ const std::map<std::string, Setter>& setters() {
         {"--prompt-file", [](Arguments& a, const std::string& v) { a.prompt_file = v; }},
         {"--drafter", [](Arguments& a, const std::string& v) { a.job.drafter = v; }},
         {"--draft-length", [](Arguments& a, const std::string& v) { a.job.draft_length = integer(v); }},
+        {"--denoising-steps",
+         [](Arguments& a, const std::string& v) {
+             a.job.denoising.steps = integer(v);
+             if (a.job.denoising.steps > MOST_DENOISING_STEPS)
+                 throw Error("--denoising-steps must be from 0 to " + std::to_string(MOST_DENOISING_STEPS) + ".");
+         }},
+        {"--denoising-sampler",
+         [](Arguments& a, const std::string& v) { a.job.denoising.sampler = denoising_sampler(v); }},
+        {"--hot-start", [](Arguments& a, const std::string& v) { a.job.denoising.hot_start = on_or_off(v); }},
+        {"--suffix-file", [](Arguments& a, const std::string& v) { a.suffix_file = v; }},
         {"--max-tokens", [](Arguments& a, const std::string& v) { a.job.max_tokens = integer(v); }},
         {"--temperature", [](Arguments& a, const std::string& v) { a.job.sampling.temperature = number(v); }},
         {"--top-k", [](Arguments& a, const std::string& v) { a.job.sampling.top_k = integer(v); }},
@@ -95,9 +110,12 @@ bool set_flag(Arguments& arguments, const std::string& name) {
 std::string usage() {
     return "specdiff-engine --target FILE --prompt-file FILE [options]\n"
            "Completes the raw prompt and prints the text, then one line of statistics as JSON.\n"
-           "  --drafter none|ngram|diffusion|joint|causal|auto   --drafter-model FILE   --draft-length N (0: chosen "
-           "while running)\n"
+           "  --drafter none|ngram|diffusion|joint|causal|sedd|mdlm|auto   --drafter-model FILE   "
+           "--draft-length N (0: chosen while running)\n"
            "  --tree-nodes N (0: chains)   --acceptance auto|tokens|block|match|hybrid (with a temperature)\n"
+           "  --acceptance paper (SpecDiff's published rule: with more than one denoising step it is approximate)\n"
+           "  --denoising-steps N (0: the drafter's choice)   --denoising-sampler confidence|euler|tweedie|denoiser\n"
+           "  --hot-start on|off   --suffix-file FILE (text after the place where it writes; sedd, mdlm)\n"
            "  --max-tokens N   --temperature X   --top-k N   --top-p X   --min-p X   --repetition-penalty X   --seed "
            "N\n"
            "  --threads N   --context N   --backend auto|cpu|cuda|vulkan|metal   --backend-directory DIR   "

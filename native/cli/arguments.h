@@ -14,6 +14,8 @@ struct Arguments {
     /** All but the prompt's tokens. */
     Job job;
     std::string prompt_file;
+    /** Text after the place where the job writes; empty for none. */
+    std::string suffix_file;
     bool parse_special = false;
     /** Statistics only, no text. */
     bool json = false;

@@ -13,6 +13,7 @@
 #include <iostream>
 #include <iterator>
 #include <string>
+#include <vector>
 
 namespace {
 
@@ -85,6 +86,13 @@ std::string stats_line(const Arguments& arguments, const Totals& totals, const s
     return line;
 }
 
+std::string listed(const std::vector<int>& values) {
+    std::string text;
+    for (const int value : values)
+        text += (text.empty() ? "" : ",") + std::to_string(value);
+    return "[" + text + "]";
+}
+
 specdiff::JobResult generate(specdiff::Engine& engine, const specdiff::Job& job, bool print, Totals& totals) {
     specdiff::JobEvents events;
     events.on_prefill = [&](const specdiff::PrefillStats& prefill) { totals.prefill = prefill; };
@@ -101,7 +109,8 @@ specdiff::JobResult generate(specdiff::Engine& engine, const specdiff::Job& job,
             ",\"drafted\":" + std::to_string(pass.drafted) + ",\"accepted\":" + std::to_string(pass.accepted) +
             ",\"reason\":" + quoted(specdiff::name_of(pass.reason)) +
             ",\"expectedTokens\":" + std::to_string(pass.expected_tokens) +
-            ",\"draftMs\":" + std::to_string(pass.draft_ms) + ",\"verifyMs\":" + std::to_string(pass.verify_ms) + "}";
+            ",\"draftMs\":" + std::to_string(pass.draft_ms) + ",\"verifyMs\":" + std::to_string(pass.verify_ms) +
+            ",\"denoisingSteps\":" + listed(pass.denoising_steps) + "}";
         if (!print) return;
         for (const auto& token : pass.tokens)
             std::cout << token.bytes;
@@ -121,6 +130,8 @@ int run(const Arguments& arguments) {
     specdiff::Engine engine(load);
     specdiff::Job job = arguments.job;
     job.prompt = engine.vocabulary().tokenize(read_prompt(arguments.prompt_file), true, arguments.parse_special);
+    if (!arguments.suffix_file.empty())
+        job.denoising.suffix = engine.vocabulary().tokenize(read_prompt(arguments.suffix_file), false, false);
     for (int i = 0; i < arguments.repeat; ++i) {
         Totals totals;
         const auto result = generate(engine, job, !arguments.json, totals);

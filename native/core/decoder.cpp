@@ -167,8 +167,13 @@ class Decoder::Run {
         active_ = nullptr;
         if (usable_.empty()) return {};
         const double start = decoder_.clock_();
-        const DraftContext context{tokens_, decoder_.lookup_, job_.sampling.temperature, rng_,
-                                   wants_drawn_drafts(job_.acceptance)};
+        const DraftContext context{tokens_,
+                                   decoder_.lookup_,
+                                   job_.sampling.temperature,
+                                   rng_,
+                                   wants_drawn_drafts(job_.acceptance),
+                                   wants_step_rows(job_.acceptance),
+                                   job_.denoising};
         const int nodes = std::min(job_.tree_nodes, target_.tree_nodes());
         std::vector<Candidate> candidates;
         std::vector<Drafter*> drafters;
@@ -202,6 +207,7 @@ class Decoder::Run {
             measure.free = candidates[chosen].free;
             measure.sequential = candidates[chosen].sequential;
             measure.judged = std::move(draft.judged);
+            pass.denoising_steps = std::move(draft.steps);
             if (!draft.tree.empty()) {
                 active_ = drafters[chosen];
                 pass.drafter = measure.drafter;

@@ -31,6 +31,7 @@ struct Job {
     /** Nodes of the trees to draft, at most the target's tree_nodes(); 0 for chains. */
     int tree_nodes = 0;
     SamplingOptions sampling;
+    DenoisingWish denoising;
     /** Acceptance rule with a temperature; greedy jobs have their own. */
     RuleChoice acceptance = RuleChoice::automatic;
 };
@@ -68,6 +69,8 @@ struct Pass {
     double draft_ms = 0;
     double verify_ms = 0;
     std::vector<EmittedToken> tokens;
+    /** Draft::steps. */
+    std::vector<int> denoising_steps;
     /** Why it was planned so, and what was expected of it. */
     Reason reason = Reason::nothing;
     double expected_tokens = 1;

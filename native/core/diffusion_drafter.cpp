@@ -156,7 +156,7 @@ class DiffusionDrafter : public BlockDrafter {
     Draft propose(const DraftContext& context, const Budget& budget) override {
         const int wanted = std::min(budget.tokens, max_draft_length());
         const auto slots = denoise(context, wanted, context.lookup.copy(match_, wanted));
-        if (budget.nodes > 0) return {grown(slots, budget.nodes, context), {}};
+        if (budget.nodes > 0) return {grown(slots, budget.nodes, context), {}, {}};
         std::vector<Slot> judged;
         for (const auto& slot : slots) {
             const int place = static_cast<int>(judged.size());

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "denoising.h"
 #include "ngram_index.h"
 #include "rng.h"
 #include "survival.h"
@@ -13,6 +14,17 @@
 
 namespace specdiff {
 
+/** How a job wants a drafter that takes several denoising steps to go about it. */
+struct DenoisingWish {
+    /** T; 0 lets the drafter choose. */
+    int steps = 0;
+    DenoisingSampler sampler = DenoisingSampler::confidence;
+    /** What the last draft's rejected slots looked like starts the next one part-way, with fewer steps. */
+    bool hot_start = true;
+    /** Text after the place where the job writes, which a denoised block can look at; its beginning counts most. */
+    std::vector<int32_t> suffix;
+};
+
 /** What a drafter sees of a job. */
 struct DraftContext {
     /** Prompt and emitted tokens; the last one is the root, whose row the target has not evaluated yet. */
@@ -24,6 +36,11 @@ struct DraftContext {
     Rng& rng;
     /** The acceptance rule gains from tokens drawn from q; without, each slot's best is drafted, as a point mass. */
     bool drawn = true;
+    /** See wants_step_rows(). */
+    bool step_rows = false;
+    const DenoisingWish& denoising = ANY_DENOISING;
+
+    inline static const DenoisingWish ANY_DENOISING{};
 };
 
 /**
@@ -72,6 +89,8 @@ struct Draft {
     Tree tree;
     /** One for each node of a chain; empty where the whole is judged by the drafter's outlook. */
     std::vector<Judged> judged;
+    /** For each node of a chain that was denoised: the step it was revealed in, from 1 on; 0 for a hot start. */
+    std::vector<int> steps;
 };
 
 /** What became of a draft. */
@@ -102,6 +121,8 @@ class Drafter {
     /** The name in settings, CLI and telemetry. */
     virtual const std::string& name() const = 0;
     virtual int max_draft_length() const = 0;
+    /** What it drafts where nobody asks for a length; its time is measured with this. */
+    virtual int usual_draft_length() const { return max_draft_length(); }
     /** Its drafts take no time: they can be judged by the text that comes, without being verified. */
     virtual bool free() const { return false; }
     /** Every drafted token takes a pass of its own. */

@@ -16,6 +16,8 @@ struct DrafterResources {
     /** The drafter's weights and what its file says, where one was given and fits. */
     std::optional<Model> model;
     std::optional<DrafterMetadata> metadata;
+    /** The file of a drafter that llama.cpp does not load, in place of `model`. */
+    std::optional<GgufFile> file;
 };
 
 /** The registry: every drafter that the resources allow, cheap ones first: they win where two look equally good.

@@ -48,11 +48,11 @@ Engine::Engine(const LoadOptions& options) {
     target_options.tree_nodes = options.tree_nodes;
     target_ = std::make_unique<Target>(std::move(model), *pool_, target_options);
     try {
-        drafters_ = make_drafters({*target_, *pool_, drafter_model_, drafter_metadata_});
+        drafters_ = make_drafters({*target_, *pool_, drafter_model_, drafter_metadata_, drafter_file_});
     } catch (const Error& error) {
         drafter_note_ = error.what();
         drafter_description_.reset();
-        drafters_ = make_drafters({*target_, *pool_, std::nullopt, std::nullopt});
+        drafters_ = make_drafters({*target_, *pool_, std::nullopt, std::nullopt, std::nullopt});
     }
     if (!drafter_note_.empty()) log(LogLevel::warning, drafter_note_);
     weights_note_ = specdiff::weights_note(file);
@@ -75,13 +75,17 @@ void Engine::load_drafter(const std::string& path, const GgufFile& target_file) 
     try {
         const GgufFile file(std::filesystem::u8path(path));
         drafter_metadata_ = check_drafter_file(file, target_file);
-        drafter_model_.emplace(file.path());
+        if (is_standalone_diffusion(drafter_metadata_->kind))
+            drafter_file_ = file;
+        else
+            drafter_model_.emplace(file.path());
         drafter_description_ = {path, drafter_metadata_->name, drafter_metadata_->kind,
                                 drafter_metadata_->max_draft_length(), drafter_metadata_->slots_from_lookup};
     } catch (const Error& error) {
         drafter_note_ = error.what();
         drafter_metadata_.reset();
         drafter_model_.reset();
+        drafter_file_.reset();
     }
 }
 
@@ -154,7 +158,7 @@ void Engine::calibrate_drafts() {
                 const DraftContext context{tokens, lookup, 0, rng};
                 if (!drafter->outlook(context)) break;
                 const double start = now_ms();
-                drafter->propose(context, {drafter->sequential() ? 1 : drafter->max_draft_length(), nullptr});
+                drafter->propose(context, {drafter->sequential() ? 1 : drafter->usual_draft_length(), nullptr});
                 const double ms = now_ms() - start;
                 quickest = i == 0 ? ms : std::min(quickest, ms);
                 target_->forget();

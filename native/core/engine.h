@@ -94,6 +94,8 @@ class Engine {
     std::unique_ptr<Target> target_;
     std::optional<Model> drafter_model_;
     std::optional<DrafterMetadata> drafter_metadata_;
+    /** Of a drafter that llama.cpp does not load. */
+    std::optional<GgufFile> drafter_file_;
     std::vector<std::unique_ptr<Drafter>> drafters_;
     Controller controller_;
     std::unique_ptr<Decoder> decoder_;

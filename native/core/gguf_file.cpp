@@ -176,13 +176,20 @@ std::vector<int64_t> GgufFile::read_int64(const TensorInfo& tensor) const {
         throw Error("Tensor " + tensor.name + " of " + path_.string() +
                     " should hold 64-bit integers: convert the model again.");
     }
-    std::vector<int64_t> values(tensor.bytes / sizeof(int64_t));
+    const auto bytes = read_bytes(tensor);
+    std::vector<int64_t> values(bytes.size() / sizeof(int64_t));
+    std::memcpy(values.data(), bytes.data(), values.size() * sizeof(int64_t));
+    return values;
+}
+
+std::vector<uint8_t> GgufFile::read_bytes(const TensorInfo& tensor) const {
+    std::vector<uint8_t> bytes(tensor.bytes);
     std::ifstream file(path_, std::ios::binary);
     file.seekg(static_cast<std::streamoff>(tensor.offset));
-    if (!file.read(reinterpret_cast<char*>(values.data()), static_cast<std::streamsize>(tensor.bytes))) {
+    if (!file.read(reinterpret_cast<char*>(bytes.data()), static_cast<std::streamsize>(bytes.size()))) {
         throw Error("Tensor " + tensor.name + " of " + path_.string() + " can't be read: download the file again.");
     }
-    return values;
+    return bytes;
 }
 
 } // namespace specdiff

@@ -45,6 +45,8 @@ class GgufFile {
     const TensorInfo* tensor(const std::string& name) const;
     /** Reads a tensor of 64-bit integers. @throws Error where the type is another or reading fails. */
     std::vector<int64_t> read_int64(const TensorInfo& tensor) const;
+    /** Reads a tensor as it lies in the file. @throws Error where reading fails. */
+    std::vector<uint8_t> read_bytes(const TensorInfo& tensor) const;
 
   private:
     std::filesystem::path path_;

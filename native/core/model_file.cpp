@@ -1,5 +1,6 @@
 #include "model_file.h"
 
+#include "ddit_file.h"
 #include "error.h"
 
 #include <ggml.h>
@@ -17,14 +18,16 @@ namespace specdiff {
 namespace {
 
 const std::string DRAFTER_ARCHITECTURE = "dflash";
+/** Slots of a standalone diffusion drafter, where its file says no fewer. */
+constexpr int LONGEST_STANDALONE = 64;
 
 /** Drafters, encoders, embedding and diffusion models: llama.cpp loads them, but they write no text from left to right.
  */
-const std::set<std::string> NOT_CAUSAL = {"bert",           "modern-bert",     "neo-bert",     "nomic-bert",
-                                          "nomic-bert-moe", "jina-bert-v2",    "jina-bert-v3", "eurobert",
-                                          "t5encoder",      "gemma-embedding", "llama-embed",  "wavtokenizer-dec",
-                                          "clip",           "dream",           "llada",        "llada-moe",
-                                          "rnd1",           "dflash",          "eagle3"};
+const std::set<std::string> NOT_CAUSAL = {
+    "bert",         "modern-bert", "neo-bert",  "nomic-bert",      "nomic-bert-moe", "jina-bert-v2",
+    "jina-bert-v3", "eurobert",    "t5encoder", "gemma-embedding", "llama-embed",    "wavtokenizer-dec",
+    "clip",         "dream",       "llada",     "llada-moe",       "rnd1",           "dflash",
+    "eagle3",       "sedd",        "mdlm"};
 
 /** Architectures whose graph hands out its layers' inputs in llama.cpp v0.5.0 (`t_layer_inp`); others would abort. */
 const std::set<std::string> HAVE_TAPS = {"llama",     "qwen3",      "qwen3moe",   "qwen3next",     "qwen35",
@@ -212,7 +215,7 @@ void check_reduced_vocabulary(const GgufFile& drafter, int64_t vocabulary) {
 
 void check_target_file(const GgufFile& file) {
     const auto architecture = architecture_of(file);
-    if (architecture == DRAFTER_ARCHITECTURE) {
+    if (architecture == DRAFTER_ARCHITECTURE || is_ddit(architecture)) {
         throw Error(file.path().string() + " is a drafter, not a target: choose a causal language model.");
     }
     if (NOT_CAUSAL.count(architecture) != 0) {
@@ -239,8 +242,8 @@ DrafterMetadata check_causal_drafter(const GgufFile& drafter, const GgufFile& ta
     const auto architecture = architecture_of(drafter);
     if (NOT_CAUSAL.count(architecture) != 0) {
         refuse(drafter, "its architecture is " + architecture +
-                            ", neither a block-diffusion drafter (dflash) nor a causal language model; choose another "
-                            "file.");
+                            ", neither a diffusion drafter (dflash, sedd, mdlm) nor a causal language model; choose "
+                            "another file.");
     }
     check_target_file(drafter);
     check_same_tokens(drafter, target, true);
@@ -250,10 +253,35 @@ DrafterMetadata check_causal_drafter(const GgufFile& drafter, const GgufFile& ta
     return metadata;
 }
 
+/** Tokens of ids that both have must be the same; the mask's is an id that no text has. */
+DrafterMetadata check_standalone_drafter(const GgufFile& drafter, const GgufFile& target) {
+    const auto shape = check_ddit_file(drafter);
+    const auto own = vocabulary_of(drafter);
+    const auto other = vocabulary_of(target);
+    if (own.size() > static_cast<size_t>(shape.vocabulary))
+        refuse(drafter, "its tokenizer has more tokens than its network; convert it again.");
+    for (size_t token = 0; token < std::min(own.size(), other.size()); ++token) {
+        if (static_cast<int32_t>(token) == shape.mask || own[token] == other[token]) continue;
+        refuse(drafter, "its tokenizer is another than the target's (token " + std::to_string(token) +
+                            " differs); choose a drafter of the target's tokenizer.");
+    }
+    DrafterMetadata metadata;
+    metadata.kind = shape.architecture == "sedd" ? DrafterKind::sedd : DrafterKind::mdlm;
+    metadata.name = drafter.text("general.name").value_or(drafter.path().stem().string());
+    metadata.standalone_length = std::min(shape.block > 0 ? shape.block : LONGEST_STANDALONE, shape.context / 2);
+    metadata.standalone_length = std::min(metadata.standalone_length, LONGEST_STANDALONE);
+    return metadata;
+}
+
 } // namespace
+
+bool is_standalone_diffusion(DrafterKind kind) {
+    return kind == DrafterKind::sedd || kind == DrafterKind::mdlm;
+}
 
 DrafterMetadata check_drafter_file(const GgufFile& drafter, const GgufFile& target) {
     const auto architecture = architecture_of(drafter);
+    if (is_ddit(architecture)) return check_standalone_drafter(drafter, target);
     if (architecture != DRAFTER_ARCHITECTURE) return check_causal_drafter(drafter, target);
     const auto target_architecture = architecture_of(target);
     if (HAVE_TAPS.count(target_architecture) == 0) {

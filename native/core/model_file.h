@@ -13,7 +13,13 @@ enum class DrafterKind {
     diffusion,
     /** A language model of its own. */
     causal,
+    /** A discrete-diffusion language model of its own. */
+    sedd,
+    mdlm,
 };
+
+/** A diffusion model that reads tokens alone, nothing of the target's; llama.cpp does not load it. */
+bool is_standalone_diffusion(DrafterKind kind);
 
 /** What a drafter's GGUF says about itself (dflash: llama.cpp v0.5.0, src/models/dflash.cpp). */
 struct DrafterMetadata {
@@ -29,15 +35,21 @@ struct DrafterMetadata {
     bool slots_from_lookup = false;
     /** Longest suffix that the lookup for its slots may match: what it was trained with. */
     int lookup_longest = 3;
+    /** What a standalone diffusion model may draft. */
+    int standalone_length = 0;
 
-    int max_draft_length() const { return sample_from_anchor ? block_size : block_size - 1; }
+    int max_draft_length() const {
+        if (is_standalone_diffusion(kind)) return standalone_length;
+        return sample_from_anchor ? block_size : block_size - 1;
+    }
 };
 
 /** @throws Error where llama.cpp should not even try to load the file as a causal language model. */
 void check_target_file(const GgufFile& file);
 
 /**
- * Checks that `drafter` is a block-diffusion drafter that fits `target`, or a causal language model with its tokenizer.
+ * Checks that `drafter` is a block-diffusion drafter that fits `target`, or a causal or diffusion language model with
+ * its tokenizer.
  * @throws Error that says why it does not.
  */
 DrafterMetadata check_drafter_file(const GgufFile& drafter, const GgufFile& target);

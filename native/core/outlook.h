@@ -8,6 +8,8 @@ namespace specdiff::outlook {
 inline const std::string NGRAM = "ngram";
 inline const std::string DIFFUSION = "diffusion";
 inline const std::string CAUSAL = "causal";
+inline const std::string SEDD = "sedd";
+inline const std::string MDLM = "mdlm";
 /** A looked-up token that the drafter would not have chosen. */
 inline const std::string NGRAM_AGAINST = "ngram/against";
 /** A looked-up token behind the drafter's last slot, all slots before it having agreed with the lookup. */

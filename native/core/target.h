@@ -54,7 +54,7 @@ struct TargetOptions {
 class Target {
   public:
     /** Most rows of a chain's pass, root included. */
-    static constexpr int MAX_ROWS = 64;
+    static constexpr int MAX_ROWS = 65;
     /** Most nodes of a tree: llama.cpp knows 256 sequences. */
     static constexpr int MOST_TREE_NODES = 254;
 

@@ -136,6 +136,9 @@ ThreadPool::ThreadPool(int threads)
     using NewFunction = ggml_threadpool* (*)(ggml_threadpool_params*);
     auto* create = reinterpret_cast<NewFunction>(cpu_function("ggml_threadpool_new"));
     release_ = reinterpret_cast<void (*)(ggml_threadpool*)>(cpu_function("ggml_threadpool_free"));
+    set_threads_ = reinterpret_cast<void (*)(ggml_backend*, int)>(cpu_function("ggml_backend_set_n_threads"));
+    set_pool_ =
+        reinterpret_cast<void (*)(ggml_backend*, ggml_threadpool*)>(cpu_function("ggml_backend_cpu_set_threadpool"));
     if (create == nullptr || release_ == nullptr) return; // llama.cpp then makes threads for each graph
     auto params = ggml_threadpool_params_default(threads_);
     params.poll = POLL_LEVEL;
@@ -151,16 +154,34 @@ void ThreadPool::attach(llama_context* context) const {
     if (pool_ != nullptr) llama_attach_threadpool(context, pool_, pool_);
 }
 
-int ThreadPool::decode(llama_context* context, const llama_batch& batch) {
-    const int threads = adaptive_ ? governor_.threads() : threads_;
-    llama_set_n_threads(context, threads, threads);
+void ThreadPool::attach(ggml_backend* cpu) const {
+    if (pool_ != nullptr && set_pool_ != nullptr) set_pool_(cpu, pool_);
+}
+
+/** Does `work` on as many threads as pay now, and learns from how it went. */
+template <typename Work> int ThreadPool::timed(Work&& work) {
     if (adaptive_) waits_.longest_ms(); // what was before the pass doesn't count
     const double start = now_ms();
-    const int result = llama_decode(context, batch);
-    llama_synchronize(context);
+    const int result = work(adaptive_ ? governor_.threads() : threads_);
     const double end = now_ms();
     if (adaptive_) governor_.observe(end - start, waits_.longest_ms(), end);
     return result;
+}
+
+int ThreadPool::decode(llama_context* context, const llama_batch& batch) {
+    return timed([&](int threads) {
+        llama_set_n_threads(context, threads, threads);
+        const int result = llama_decode(context, batch);
+        llama_synchronize(context);
+        return result;
+    });
+}
+
+int ThreadPool::compute(ggml_backend_sched* scheduler, ggml_backend* cpu, ggml_cgraph* graph) {
+    return timed([&](int threads) {
+        if (set_threads_ != nullptr) set_threads_(cpu, threads);
+        return static_cast<int>(ggml_backend_sched_graph_compute(scheduler, graph));
+    });
 }
 
 } // namespace specdiff

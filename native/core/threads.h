@@ -5,6 +5,9 @@
 
 struct llama_batch;
 struct llama_context;
+struct ggml_backend;
+struct ggml_backend_sched;
+struct ggml_cgraph;
 struct ggml_threadpool;
 
 namespace specdiff {
@@ -23,16 +26,23 @@ class ThreadPool {
 
     int threads() const { return threads_; }
     void attach(llama_context* context) const;
+    void attach(ggml_backend* cpu) const;
     /** llama_decode, finished, on as many threads as pay now. */
     int decode(llama_context* context, const llama_batch& batch);
+    /** A graph of our own, in the same way; ggml's status. `cpu`: the scheduler's CPU backend. */
+    int compute(ggml_backend_sched* scheduler, ggml_backend* cpu, ggml_cgraph* graph);
 
   private:
+    template <typename Work> int timed(Work&& work);
+
     bool adaptive_;
     int threads_;
     ThreadGovernor governor_;
     CoreWaits waits_;
     ggml_threadpool* pool_ = nullptr;
     void (*release_)(ggml_threadpool*) = nullptr;
+    void (*set_threads_)(ggml_backend*, int) = nullptr;
+    void (*set_pool_)(ggml_backend*, ggml_threadpool*) = nullptr;
 };
 
 } // namespace specdiff

@@ -20,14 +20,12 @@ Outcome accept_automatic(const Tree& tree, TargetRows& rows, Rng& rng) {
 } // namespace
 
 RuleChoice rule_choice(const std::string& name) {
-    static const std::map<std::string, RuleChoice> choices = {{"auto", RuleChoice::automatic},
-                                                              {"tokens", RuleChoice::tokens},
-                                                              {"block", RuleChoice::block},
-                                                              {"match", RuleChoice::match},
-                                                              {"hybrid", RuleChoice::hybrid}};
+    static const std::map<std::string, RuleChoice> choices = {
+        {"auto", RuleChoice::automatic}, {"tokens", RuleChoice::tokens}, {"block", RuleChoice::block},
+        {"match", RuleChoice::match},    {"hybrid", RuleChoice::hybrid}, {"paper", RuleChoice::paper}};
     const auto found = choices.find(name);
     if (found == choices.end()) {
-        throw Error("The acceptance rule must be auto, tokens, block, match or hybrid, not " + name + ".");
+        throw Error("The acceptance rule must be auto, tokens, block, match, hybrid or paper, not " + name + ".");
     }
     return found->second;
 }
@@ -35,6 +33,7 @@ RuleChoice rule_choice(const std::string& name) {
 AcceptanceRule sampled_rule(RuleChoice choice) {
     switch (choice) {
     case RuleChoice::tokens:
+    case RuleChoice::paper:
         return accept_tokens;
     case RuleChoice::block:
         return accept_block;
@@ -50,6 +49,10 @@ AcceptanceRule sampled_rule(RuleChoice choice) {
 
 bool wants_drawn_drafts(RuleChoice choice) {
     return choice != RuleChoice::match;
+}
+
+bool wants_step_rows(RuleChoice choice) {
+    return choice == RuleChoice::paper;
 }
 
 } // namespace specdiff

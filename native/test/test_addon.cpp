@@ -8,6 +8,7 @@
 #include "../core/backend.h"
 #include "../core/controller.h"
 #include "../core/core_waits.h"
+#include "../core/denoising.h"
 #include "../core/log.h"
 #include "../core/ngram_index.h"
 #include "../core/sampler.h"
@@ -171,6 +172,58 @@ Napi::Value lookup_js(const Napi::CallbackInfo& info) {
     result.Set("length", match.length);
     result.Set("tokens", addon::to_js(info.Env(), index.copy(match, info[2].As<Napi::Number>().Int32Value())));
     return result;
+}
+
+/** denoise(logits, slots, options, samples, seed) → {tokens, steps}: of a network that gives the same rows [slots, V]
+ * whatever is revealed; options {sampler, steps, temperature, drawnEarly, mask, vocabulary}. */
+Napi::Value denoise_js(const Napi::CallbackInfo& info) {
+    return guarded(info.Env(), [&] {
+        const auto values = floats(info[0]);
+        const int slots = info[1].As<Napi::Number>().Int32Value();
+        const auto wanted = info[2].As<Napi::Object>();
+        const auto width = values.size() / static_cast<size_t>(slots);
+        const SlotLogits logits{values.data(), width, static_cast<int>(width), integer(wanted, "mask")};
+        DenoisingOptions options;
+        options.sampler = denoising_sampler(wanted.Get("sampler").As<Napi::String>());
+        options.steps = integer(wanted, "steps");
+        options.temperature = number_of(wanted.Get("temperature"));
+        options.drawn_early = wanted.Get("drawnEarly").ToBoolean();
+        options.vocabulary = integer(wanted, "vocabulary");
+        Rng rng(static_cast<uint64_t>(info[4].As<Napi::Number>().Int64Value()));
+        std::vector<int32_t> tokens;
+        std::vector<int32_t> steps;
+        std::vector<float> q;
+        for (int sample = 0; sample < info[3].As<Napi::Number>().Int32Value(); ++sample) {
+            Denoising denoising(options, slots);
+            for (; !denoising.last_step(); denoising.advance(logits, rng))
+                denoising.look(logits);
+            denoising.look(logits);
+            for (int i = 0; i < slots; ++i) {
+                const auto& slot = denoising.slots()[static_cast<size_t>(i)];
+                if (slot.masked() && options.temperature > 0)
+                    slot_distribution(logits, i, options.temperature, options.vocabulary, q);
+                tokens.push_back(!slot.masked() ? slot.token : options.temperature > 0 ? draw(q, rng) : slot.view.best);
+                steps.push_back(slot.masked() ? denoising.step() : slot.step);
+            }
+        }
+        auto result = Napi::Object::New(info.Env());
+        result.Set("tokens", addon::to_js(info.Env(), tokens));
+        result.Set("steps", addon::to_js(info.Env(), steps));
+        return result;
+    });
+}
+
+/** revealChance(sampler, t, s) → number */
+Napi::Value reveal_chance_js(const Napi::CallbackInfo& info) {
+    return guarded(info.Env(), [&] {
+        const auto sampler = denoising_sampler(info[0].As<Napi::String>());
+        return Napi::Number::New(info.Env(), reveal_chance(sampler, number_of(info[1]), number_of(info[2])));
+    });
+}
+
+/** denoisingTimes(steps) → Float64Array */
+Napi::Value denoising_times_js(const Napi::CallbackInfo& info) {
+    return typed<Napi::Float64Array>(info.Env(), denoising_times(static_cast<int>(number_of(info[0]))));
 }
 
 /** The controller, fed by the test's own clock. */
@@ -429,6 +482,9 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
     exports.Set("distributions", Napi::Function::New(env, distributions_js));
     exports.Set("simulate", Napi::Function::New(env, simulate_js));
     exports.Set("probabilities", Napi::Function::New(env, probabilities_js));
+    exports.Set("denoise", Napi::Function::New(env, denoise_js));
+    exports.Set("revealChance", Napi::Function::New(env, reveal_chance_js));
+    exports.Set("denoisingTimes", Napi::Function::New(env, denoising_times_js));
     exports.Set("best", Napi::Function::New(env, best_js));
     exports.Set("lookup", Napi::Function::New(env, lookup_js));
     exports.Set("Controller", ControllerObject::define(env));

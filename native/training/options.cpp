@@ -42,6 +42,10 @@ Options parse_options(int count, char** values) {
         const std::string value = values[i];
         if (name == "--target")
             options.target = std::filesystem::u8path(value);
+        else if (name == "--model")
+            options.model = std::filesystem::u8path(value);
+        else if (name == "--cpu-library")
+            options.backend.cpu_library = value;
         else if (name == "--native")
             options.backend.native_directory = std::filesystem::u8path(value);
         else if (name == "--threads")
@@ -60,9 +64,9 @@ Options parse_options(int count, char** values) {
             options.top = whole(name, value, 1);
         else
             throw Error("Unknown option " + name +
-                        "; known are --target --native --threads --sequences --context --cache --layers --top.");
+                        "; known are --target --model --native --cpu-library --threads --sequences --context --cache "
+                        "--layers --top.");
     }
-    if (options.target.empty()) throw Error("--target is missing: give the target's GGUF file.");
     return options;
 }
 

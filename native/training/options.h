@@ -9,9 +9,11 @@
 
 namespace specdiff::training {
 
-/** What both programs are told on the command line. */
+/** What the programs are told on the command line. */
 struct Options {
     std::filesystem::path target;
+    /** A drafter's file (specdiff-logits). */
+    std::filesystem::path model;
     BackendOptions backend;
     /** 0 takes the free cores. */
     int threads = 0;
@@ -27,7 +29,7 @@ struct Options {
     int top = 16;
 };
 
-/** @throws Error for an unknown option, a bad number or a missing target. */
+/** @throws Error for an unknown option, or a bad number. */
 Options parse_options(int count, char** values);
 
 } // namespace specdiff::training

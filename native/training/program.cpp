@@ -1,6 +1,7 @@
 #include "program.h"
 
 #include "../core/backend.h"
+#include "../core/error.h"
 #include "../core/gguf_file.h"
 #include "../core/log.h"
 #include "../core/model_file.h"
@@ -10,21 +11,28 @@
 
 namespace specdiff::training {
 
-int run_program(int count, char** values, const std::function<void(const Options&, Model)>& work) {
+int run_model_program(int count, char** values, const std::function<void(const Options&)>& work) {
     try {
         set_log_sink([](LogLevel level, const std::string& text) {
             if (level >= LogLevel::warning) std::cerr << text << '\n';
         });
         const auto options = parse_options(count, values);
         initialize_backends(options.backend);
-        check_target_file(GgufFile(options.target));
-        work(options, Model(options.target));
+        work(options);
         set_log_sink({});
         return 0;
     } catch (const std::exception& error) {
         std::cerr << error.what() << '\n';
         return 1;
     }
+}
+
+int run_program(int count, char** values, const std::function<void(const Options&, Model)>& work) {
+    return run_model_program(count, values, [&](const Options& options) {
+        if (options.target.empty()) throw Error("--target is missing: give the target's GGUF file.");
+        check_target_file(GgufFile(options.target));
+        work(options, Model(options.target));
+    });
 }
 
 } // namespace specdiff::training

@@ -12,4 +12,7 @@ namespace specdiff::training {
  */
 int run_program(int count, char** values, const std::function<void(const Options&, Model)>& work);
 
+/** The same for a program that opens its model (options.model) itself. */
+int run_model_program(int count, char** values, const std::function<void(const Options&)>& work);
+
 } // namespace specdiff::training

@@ -1,7 +1,7 @@
 /** The command line, read into one typed value; wrong arguments are told with the usage. */
 import { parseArgs } from 'node:util';
 import { DEFAULT_SETTINGS, type ServerSettings } from '../../protocol/settings';
-import { BACKENDS, DRAFTERS, KERNELS } from '../settings';
+import { BACKENDS, DENOISING_SAMPLERS, DRAFTERS, KERNELS, MOST_DENOISING_STEPS } from '../settings';
 
 export const USAGE = `Usage:
   complete FILE:LINE:COLUMN [options]   completes at the cursor (line and column count from 1)
@@ -12,7 +12,10 @@ export const USAGE = `Usage:
 Options:
   --json                     one JSON object a line: blocks as they come, last the whole with its figures
   --drafter NAME             ${DRAFTERS.join(', ')}
-  --draft-length N           drafted tokens a pass; 0 lets the controller choose
+  --draft-length N           drafted tokens a pass (also --gamma); 0 lets the controller choose
+  --denoising-steps N        of sedd and mdlm, to ${MOST_DENOISING_STEPS}; 0 lets the drafter choose
+  --denoising-sampler NAME   ${DENOISING_SAMPLERS.join(', ')}
+  --hot-start on|off         whether a draft starts from what was rejected of the last one (sedd, mdlm)
   --max-tokens N             most tokens to generate
   --temperature X            0 is greedy
   --top-k N   --top-p X   --min-p X   --repetition-penalty X   --seed N
@@ -83,7 +86,18 @@ export function parseCliArgs(argv: readonly string[]): CliArgs {
       drafter: oneOf('drafter', values.drafter, DRAFTERS, defaults.drafter),
       backend: oneOf('backend', values.backend, BACKENDS, defaults.backend),
       kernels: oneOf('kernels', values.kernels, KERNELS, defaults.kernels),
-      draftLength: number('draft-length', 0, 64, true) ?? defaults.draftLength,
+      draftLength: number('draft-length', 0, 64, true) ?? number('gamma', 0, 64, true) ?? defaults.draftLength,
+      denoising: {
+        steps: number('denoising-steps', 0, MOST_DENOISING_STEPS, true) ?? defaults.denoising.steps,
+        sampler: oneOf(
+          'denoising-sampler',
+          values['denoising-sampler'],
+          DENOISING_SAMPLERS,
+          defaults.denoising.sampler,
+        ),
+        hotStart:
+          oneOf('hot-start', values['hot-start'], ['on', 'off'], defaults.denoising.hotStart ? 'on' : 'off') === 'on',
+      },
       maxTokens: maxTokens ?? defaults.maxTokens,
       summaryMaxTokens: maxTokens ?? defaults.summaryMaxTokens,
       threads: number('threads', 0, 256, true) ?? defaults.threads,
@@ -131,6 +145,10 @@ function parse(argv: readonly string[]) {
         json: BOOLEAN,
         drafter: STRING,
         'draft-length': STRING,
+        gamma: STRING,
+        'denoising-steps': STRING,
+        'denoising-sampler': STRING,
+        'hot-start': STRING,
         'max-tokens': STRING,
         temperature: STRING,
         'top-k': STRING,

@@ -56,7 +56,7 @@ export async function completePromptCommand(
       const [tokens = []] = await session.tokenize([prompt], { addBos: true, parseSpecial: false });
       const options = generateOptions(settings, settings.maxTokens);
       return generate(
-        { requestId: 1, prompt: tokens, lookup: [], options, filter: null, arrivedAt },
+        { requestId: 1, prompt: tokens, lookup: [], suffix: [], options, filter: null, arrivedAt },
         session,
         output,
         either,

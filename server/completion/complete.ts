@@ -17,6 +17,9 @@ import { completionPrompt } from '../prompt/completion';
 import { characterLimit } from '../prompt/tokenizer';
 import type { CursorText } from './source';
 
+/** Tokens after the cursor that a drafter looks at (native/core/standalone_drafter.cpp). */
+const SUFFIX_WINDOW = 32;
+
 export interface CompletionJob {
   readonly requestId: number;
   readonly uri: string;
@@ -57,6 +60,23 @@ export async function complete(
   return attempt(job, false, engine, lookup, settings, sink, signal);
 }
 
+/** The beginning of the text after the cursor, where the drafter can look at it: a drafter that denoises can. */
+async function visibleSuffix(
+  after: string,
+  engine: EngineSession,
+  { drafter, suffixTokens }: ServerSettings,
+): Promise<readonly number[]> {
+  const kind = engine.description.drafter?.kind;
+  const denoises = kind === 'sedd' || kind === 'mdlm';
+  if (!denoises || (drafter !== 'auto' && drafter !== kind) || after.trim() === '') return [];
+  const budget = Math.min(suffixTokens, SUFFIX_WINDOW);
+  const [tokens = []] = await engine.tokenize([after.slice(0, characterLimit(budget))], {
+    addBos: false,
+    parseSpecial: false,
+  });
+  return tokens.slice(0, budget);
+}
+
 async function attempt(
   job: CompletionJob,
   heal: boolean,
@@ -86,6 +106,7 @@ async function attempt(
       requestId: job.requestId,
       prompt: prompt.tokens,
       lookup: lookupTokens,
+      suffix: await visibleSuffix(after, engine, settings),
       options: generateOptions(settings, settings.maxTokens),
       filter: completionFilters({ before, after, languageId: job.languageId, crlf, healed: prompt.healed }),
       arrivedAt: job.arrivedAt,

@@ -12,7 +12,7 @@ import type {
   TokenOrigin,
   VerificationStats,
 } from '../../protocol/messages';
-import type { BackendChoice, DrafterName, SamplingSettings } from '../../protocol/settings';
+import type { BackendChoice, DenoisingSettings, DrafterName, SamplingSettings } from '../../protocol/settings';
 
 export interface CpuLibrary {
   /** File name in the native directory, e.g. libggml-cpu-zen4.so. */
@@ -41,12 +41,17 @@ export interface LoadOptions {
   readonly treeNodes: number;
 }
 
-/** How a sampled job's drafts are judged (docs/exactness.md); all are exact, `auto` accepts the most. */
-export type AcceptanceRule = 'auto' | 'tokens' | 'block' | 'match' | 'hybrid';
+/**
+ * How a sampled job's drafts are judged (docs/exactness.md); `auto` accepts the most. All are exact but `paper`, SpecDiff's
+ * published rule, which is approximate with more than one denoising step and nothing in the product uses.
+ */
+export type AcceptanceRule = 'auto' | 'tokens' | 'block' | 'match' | 'hybrid' | 'paper';
 
 export interface GenerateJob {
   readonly prompt: Int32Array;
   readonly lookup: Int32Array;
+  /** Text after the place where the job writes, for drafters that can look at it. */
+  readonly suffix: Int32Array;
   readonly maxTokens: number;
   readonly drafter: DrafterName;
   /** γ; 0 lets the controller choose. */
@@ -54,6 +59,7 @@ export interface GenerateJob {
   /** Nodes of the trees to draft; 0 for chains. */
   readonly treeNodes: number;
   readonly acceptance: AcceptanceRule;
+  readonly denoising: DenoisingSettings;
   readonly sampling: SamplingSettings;
 }
 

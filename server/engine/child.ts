@@ -28,6 +28,7 @@ export interface LoadedModel {
 export interface EngineJob {
   readonly prompt: readonly number[];
   readonly lookup: readonly number[];
+  readonly suffix: readonly number[];
   readonly options: GenerateOptions;
   readonly onPrefilled: (event: PrefilledEvent) => void;
   readonly onVerified: (event: VerifiedEvent) => void;
@@ -141,7 +142,8 @@ export class EngineChild {
           reject(error);
         },
       });
-      this.send({ command: 'generate', id, prompt: job.prompt, lookup: job.lookup, options: job.options });
+      const { prompt, lookup, suffix, options } = job;
+      this.send({ command: 'generate', id, prompt, lookup, suffix, options });
     });
   }
 

@@ -115,7 +115,7 @@ export class EngineHost {
     this.send({ event: 'tokenized', id, tokens });
   }
 
-  private async generate({ id, prompt, lookup, options }: Command<'generate'>): Promise<void> {
+  private async generate({ id, prompt, lookup, suffix, options }: Command<'generate'>): Promise<void> {
     const engine = this.loaded();
     const decoder = new TokenDecoder();
     this.generating = id;
@@ -126,15 +126,16 @@ export class EngineHost {
           ...options,
           prompt: Int32Array.from(prompt),
           lookup: Int32Array.from(lookup),
+          suffix: Int32Array.from(suffix),
           treeNodes: CHAINS,
           acceptance: 'auto',
         },
         (prefill) => this.send({ event: 'prefilled', id, ...prefill }),
-        ({ bytes, origins, drafter, drafted, accepted, nodes, emitted, draftMs, verifyMs, reason, expectedTokens }) =>
+        ({ bytes, origins, tokens: _ids, ...pass }) =>
           this.send({
             event: 'verified',
             id,
-            pass: { drafter, drafted, accepted, nodes, emitted, draftMs, verifyMs, reason, expectedTokens },
+            pass,
             tokens: bytes.map((piece, index) => ({
               text: decoder.push(piece),
               origin: origins[index] ?? 'plain',

@@ -9,6 +9,8 @@ export interface GenerationRequest {
   readonly requestId: number;
   readonly prompt: readonly number[];
   readonly lookup: readonly number[];
+  /** Text after the place where it writes, for drafters that can look at it. */
+  readonly suffix: readonly number[];
   readonly options: GenerateOptions;
   /** null passes the model's text on as it is. */
   readonly filter: TextFilter | null;
@@ -55,6 +57,7 @@ export async function generate(
     {
       prompt: request.prompt,
       lookup: request.lookup,
+      suffix: request.suffix,
       options: request.options,
       onPrefilled: (event) => {
         recorder.prefilled(event);
@@ -92,8 +95,8 @@ export async function generate(
 }
 
 export function generateOptions(settings: ServerSettings, maxTokens: number): GenerateOptions {
-  const { drafter, draftLength, sampling } = settings;
-  return { drafter, draftLength, maxTokens, sampling };
+  const { drafter, draftLength, denoising, sampling } = settings;
+  return { drafter, draftLength, denoising, maxTokens, sampling };
 }
 
 /** What a prompt without a token comes to. */

@@ -33,6 +33,7 @@ export async function summarize(
       requestId: job.requestId,
       prompt: prompt.tokens,
       lookup: [],
+      suffix: [],
       options: generateOptions(settings, settings.summaryMaxTokens),
       filter: summaryFilters(),
       arrivedAt: job.arrivedAt,

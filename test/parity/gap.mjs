@@ -19,11 +19,13 @@ const gaps = JSON.parse(readFileSync(cases, 'utf8')).map(({ prompt, token }) => 
   const job = {
     prompt: Int32Array.from(prompt),
     lookup: new Int32Array(0),
+    suffix: new Int32Array(0),
     maxTokens: 1,
     drafter: 'none',
     draftLength: 0,
     treeNodes: 0,
     acceptance: 'auto',
+    denoising: { steps: 0, sampler: 'confidence', hotStart: false },
     sampling,
   };
   const p = probe.exact(job, 1);

@@ -139,6 +139,26 @@ export interface TestAddon {
   ): { readonly chances: number[]; readonly tokens: number[]; readonly parents: number[] };
   /** `passMs[n]`: time of a pass of n rows. */
   nodesThatPay(chances: readonly number[], passMs: readonly number[], draftMs: number): number;
+  /**
+   * Denoises `slots` slots `samples` times with a network that gives the rows `logits` [slots, V] whatever is revealed;
+   * tokens and the steps they were revealed in, [samples, slots].
+   */
+  denoise(
+    logits: Float32Array,
+    slots: number,
+    options: {
+      readonly sampler: string;
+      readonly steps: number;
+      readonly temperature: number;
+      readonly drawnEarly: boolean;
+      readonly mask: number;
+      readonly vocabulary: number;
+    },
+    samples: number,
+    seed: number,
+  ): { readonly tokens: Int32Array; readonly steps: Int32Array };
+  revealChance(sampler: string, t: number, s: number): number;
+  denoisingTimes(steps: number): Float64Array;
   probabilities(logits: Float32Array, history: Int32Array, job: GenerateJob): Float32Array;
   best(logits: Float32Array, history: Int32Array, job: GenerateJob): number;
   lookup(tokens: Int32Array, longest: number, count: number): { readonly length: number; readonly tokens: Int32Array };
@@ -186,11 +206,13 @@ export function jobOf(
   return {
     prompt: Int32Array.from(prompt),
     lookup: new Int32Array(0),
+    suffix: new Int32Array(0),
     maxTokens: 32,
     drafter: 'none',
     draftLength: 0,
     treeNodes: 0,
     acceptance: 'auto',
+    denoising: { steps: 0, sampler: 'confidence', hotStart: false },
     ...rest,
     sampling: { temperature: 0, topK: 0, topP: 1, minP: 0, repetitionPenalty: 1, seed: 1, ...sampling },
   };

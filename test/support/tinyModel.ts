@@ -9,6 +9,9 @@ const HEAD_WIDTH = WIDTH / HEADS;
 const FEED_FORWARD = 64;
 const LAYERS = 3;
 const TAPS = [1, 2];
+/** Of the diffusion language model. */
+const CONDITION = 16;
+const FREQUENCIES = 32;
 export const TINY_CONTEXT = 256;
 /** <unk>, <s>, </s>, <mask>, "▁" and letters. */
 export const TINY_VOCABULARY = [
@@ -85,6 +88,12 @@ class Weights {
   matrix(name: string, columns: number, rows: number, scale = 1 / Math.sqrt(columns)): void {
     const values = Float32Array.from({ length: columns * rows }, () => scale * this.#next());
     this.tensors[name] = { dimensions: [columns, rows], values };
+  }
+  vector(name: string, size: number, scale: number): void {
+    this.tensors[name] = {
+      dimensions: [size],
+      values: Float32Array.from({ length: size }, () => scale * this.#next()),
+    };
   }
   ones(name: string, size: number): void {
     this.tensors[name] = { dimensions: [size], values: new Float32Array(size).fill(1) };
@@ -172,6 +181,62 @@ export function tinyDrafter(options: TinyDrafterOptions): { metadata: Metadata; 
     'specdiff.slot_init': { type: 'string', value: options.slotInit },
   };
   return { metadata, tensors: weights.tensors };
+}
+
+export interface TinyDditOptions {
+  readonly seed: number;
+  readonly architecture: 'sedd' | 'mdlm';
+  readonly vocabulary?: readonly string[];
+  readonly context?: number;
+}
+
+/** A diffusion language model with the tiny target's tokens; its logits spread about as much as the target's. */
+export function tinyDdit(options: TinyDditOptions): { metadata: Metadata; tensors: Tensors } {
+  const { architecture, seed, vocabulary = TINY_VOCABULARY, context = 128 } = options;
+  const weights = new Weights(seed);
+  const linear = (name: string, columns: number, rows: number, scale = 1 / Math.sqrt(columns)): void => {
+    weights.matrix(`${name}.weight`, columns, rows, scale);
+    weights.vector(`${name}.bias`, rows, 0.1);
+  };
+  // Rows beyond the vocabulary mean nothing, whatever they hold.
+  const rows = Math.ceil(vocabulary.length / 32) * 32;
+  weights.matrix('token_embd.weight', WIDTH, rows, 1);
+  linear('time.0', FREQUENCIES, CONDITION);
+  linear('time.1', CONDITION, CONDITION);
+  for (let layer = 0; layer < 2; layer += 1) {
+    const prefix = `blk.${layer}.`;
+    weights.ones(`${prefix}attn_norm.weight`, WIDTH);
+    weights.matrix(`${prefix}attn_qkv.weight`, WIDTH, 3 * WIDTH);
+    weights.matrix(`${prefix}attn_output.weight`, WIDTH, WIDTH);
+    weights.ones(`${prefix}ffn_norm.weight`, WIDTH);
+    linear(`${prefix}ffn_up`, WIDTH, FEED_FORWARD);
+    linear(`${prefix}ffn_down`, FEED_FORWARD, WIDTH);
+    linear(`${prefix}modulation`, CONDITION, 6 * WIDTH);
+  }
+  weights.ones('output_norm.weight', WIDTH);
+  linear('output_modulation', CONDITION, 2 * WIDTH);
+  linear('output', WIDTH, rows, 1.5 / Math.sqrt(WIDTH));
+  const own: Metadata = {
+    [`${architecture}.context_length`]: { type: 'u32', value: context },
+    [`${architecture}.condition_length`]: { type: 'u32', value: CONDITION },
+    [`${architecture}.frequency_length`]: { type: 'u32', value: FREQUENCIES },
+    [`${architecture}.time_conditioned`]: { type: 'bool', value: architecture === 'sedd' },
+    [`${architecture}.vocab_size`]: { type: 'u32', value: vocabulary.length },
+    [`${architecture}.mask_token_id`]: { type: 'u32', value: MASK },
+    [`${architecture}.rope.freq_base`]: { type: 'f32', value: 10000 },
+    [`${architecture}.attention.layer_norm_epsilon`]: { type: 'f32', value: 1e-5 },
+  };
+  return {
+    metadata: { ...sizes(architecture, 2, WIDTH), ...tokenizer(vocabulary), ...own },
+    tensors: weights.tensors,
+  };
+}
+
+export function writeTinyDdit(folder: string, name: string, options: TinyDditOptions): string {
+  const file = path.join(folder, `${name}.gguf`);
+  const { metadata, tensors } = tinyDdit(options);
+  writeGguf(file, metadata, tensors);
+  return file;
 }
 
 export function writeTinyTarget(folder: string, seed = 1): string {
