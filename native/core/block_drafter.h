@@ -1,5 +1,6 @@
 #pragma once
 
+#include "block_network.h"
 #include "drafter.h"
 
 #include <vector>
@@ -11,8 +12,8 @@ struct DenoisedSlot {
     int32_t best = 0;
     /** Best logit − second best. */
     double margin = 0;
-    /** [V], in the drafter's own buffer: read it before its next pass. */
-    const float* logits = nullptr;
+    /** Its row alone. */
+    SlotRows row;
 };
 
 /** A drafter that denoises a block of slots in one pass; the slots are independent given the context. */

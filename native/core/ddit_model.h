@@ -3,20 +3,14 @@
 #include "ddit_conditioning.h"
 #include "ddit_file.h"
 #include "gguf_file.h"
+#include "network.h"
 #include "threads.h"
 
 #include <atomic>
 #include <cstdint>
-#include <map>
-#include <memory>
 #include <string>
 #include <vector>
 
-struct ggml_backend;
-struct ggml_backend_buffer;
-struct ggml_backend_buffer_type;
-struct ggml_backend_sched;
-struct ggml_cgraph;
 struct ggml_context;
 struct ggml_tensor;
 
@@ -48,9 +42,6 @@ class DditModel {
     /** `shape` as check_ddit_file(file) gave it. `cancelled` ends a running pass. @throws Error where memory is short
      * or reading fails. */
     DditModel(const GgufFile& file, const DditShape& shape, ThreadPool& threads, const std::atomic<bool>& cancelled);
-    ~DditModel();
-    DditModel(const DditModel&) = delete;
-    DditModel& operator=(const DditModel&) = delete;
 
     const DditShape& shape() const { return shape_; }
 
@@ -62,7 +53,7 @@ class DditModel {
     const float* evaluate(const DditPass& pass, double sigma);
     size_t output_stride() const { return static_cast<size_t>(shape_.output_rows); }
     /** Bytes of weights, caches and buffers on all devices. */
-    size_t bytes() const;
+    size_t bytes() const { return network_.bytes(); }
 
   private:
     struct Layer {
@@ -82,34 +73,13 @@ class DditModel {
         int cells = 0;
         int first = 0;
         int outputs = 0;
-        ggml_cgraph* graph = nullptr;
+        bool complete = false;
         ggml_tensor* token_input = nullptr;
         ggml_tensor* position_input = nullptr;
         ggml_tensor* mask = nullptr;
         ggml_tensor* logits = nullptr;
         bool fits(const DditPass& pass) const;
     };
-    struct ReleaseContext {
-        void operator()(ggml_context* context) const;
-    };
-    struct ReleaseBuffer {
-        void operator()(ggml_backend_buffer* buffer) const;
-    };
-    struct ReleaseBackend {
-        void operator()(ggml_backend* backend) const;
-    };
-    struct ReleaseScheduler {
-        void operator()(ggml_backend_sched* scheduler) const;
-    };
-    using Context = std::unique_ptr<ggml_context, ReleaseContext>;
-
-    void open_backends(const std::atomic<bool>& cancelled);
-    ggml_backend_buffer_type* matrix_buffer(const TensorInfo& tensor) const;
-    ggml_context* context_of(ggml_backend_buffer_type* type);
-    ggml_tensor* weight(const GgufFile& file, const std::string& name, bool matrix);
-    void load(const GgufFile& file);
-    void allocate();
-
     ggml_tensor* part(ggml_context* graph, int layer, int index) const;
     ggml_tensor* modulated(ggml_context* graph, ggml_tensor* x, int layer, int index) const;
     ggml_tensor* gelu(ggml_context* graph, ggml_tensor* x) const;
@@ -120,18 +90,9 @@ class DditModel {
 
     DditShape shape_;
     DditConditioning conditioning_;
-    ThreadPool& threads_;
-    const std::atomic<bool>& cancelled_;
+    Network network_;
     /** Matrices are of type f32, and so is everything else. */
     bool precise_ = false;
-    /** Cells of the cache: the context, rounded up. */
-    int cells_ = 0;
-    int cell_step_ = 0;
-
-    std::vector<std::unique_ptr<ggml_backend, ReleaseBackend>> backends_; // the CPU last
-    std::map<ggml_backend_buffer_type*, Context> contexts_;
-    std::vector<std::unique_ptr<ggml_backend_buffer, ReleaseBuffer>> buffers_;
-    std::unique_ptr<ggml_backend_sched, ReleaseScheduler> scheduler_;
     ggml_tensor* embedding_ = nullptr;
     ggml_tensor* head_ = nullptr;
     ggml_tensor* head_bias_ = nullptr;
@@ -139,9 +100,8 @@ class DditModel {
     ggml_tensor* modulation_ = nullptr;
     double sigma_ = -1;
     std::vector<Layer> layers_;
-    Context graph_context_;
     Graph graph_;
-    /** The graph's mask. ggml may reuse an input's memory, so all of them are written before every pass. */
+    /** The graph's mask. */
     std::vector<uint16_t> hidden_;
     std::vector<float> logits_;
 };

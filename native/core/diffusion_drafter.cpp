@@ -1,62 +1,40 @@
 #include "diffusion_drafter.h"
 
+#include "block_file.h"
 #include "error.h"
-#include "log.h"
+#include "llama_block_network.h"
 #include "lookup_branches.h"
 #include "outlook.h"
+#include "own_block_network.h"
 #include "sampler.h"
 
-#include <llama-ext.h>
-#include <llama.h>
-
 #include <algorithm>
-#include <cstring>
 #include <utility>
 
 namespace specdiff {
 
 namespace {
 
-/** Rows injected in one call. llama.cpp reserves logits for all of them: 512 rows would take 100 MB and more. */
-constexpr int CHUNK = 64;
-
-/** A llama_batch with its memory. */
-class Batch {
-  public:
-    Batch(int rows, int width) : batch_(llama_batch_init(rows, width, 1)) {}
-    ~Batch() { llama_batch_free(batch_); }
-    Batch(const Batch&) = delete;
-    Batch& operator=(const Batch&) = delete;
-
-    llama_batch& get() { return batch_; }
-    /** Sets all but the row's content. */
-    void place(int row, int position, bool output) {
-        batch_.pos[row] = position;
-        batch_.n_seq_id[row] = 1;
-        batch_.seq_id[row][0] = 0;
-        batch_.logits[row] = output ? 1 : 0;
-    }
-
-  private:
-    llama_batch batch_;
-};
-
 /** Guesses kept of a slot: a tree of 256 nodes seldom asks for more. */
 constexpr int SLOT_GUESSES = 16;
 /** A slot's likeliest token is the target's best one more often than its probability says. Chosen, not fitted. */
 constexpr double GREEDY_TEMPERATURE = 0.5;
 
+int32_t token_of(const SlotRows& row, int entry) {
+    return row.tokens == nullptr ? entry : row.tokens[entry];
+}
+
 /** The slot's likeliest tokens with their probabilities at `temperature`, likeliest first. */
-std::vector<Guess> likeliest(const float* logits, int size, double temperature) {
+std::vector<Guess> likeliest(const SlotRows& row, double temperature) {
     std::vector<float> p;
-    softmax(logits, size, temperature, p);
+    softmax(row.values, row.size, temperature, p);
     std::vector<Guess> guesses;
-    for (int32_t token = 0; token < size; ++token) {
-        const double chance = p[static_cast<size_t>(token)];
+    for (int entry = 0; entry < row.size; ++entry) {
+        const double chance = p[static_cast<size_t>(entry)];
         if (guesses.size() == SLOT_GUESSES && chance <= guesses.back().chance) continue;
         const auto place = std::find_if(guesses.begin(), guesses.end(),
                                         [chance](const Guess& guess) { return guess.chance < chance; });
-        guesses.insert(place, {token, chance});
+        guesses.insert(place, {token_of(row, entry), chance});
         if (guesses.size() > SLOT_GUESSES) guesses.pop_back();
     }
     return guesses;
@@ -64,31 +42,10 @@ std::vector<Guess> likeliest(const float* logits, int size, double temperature) 
 
 class DiffusionDrafter : public BlockDrafter {
   public:
-    DiffusionDrafter(Model model, DrafterMetadata metadata, Target& target, ThreadPool& threads)
-        : model_(std::move(model)), metadata_(std::move(metadata)), target_(target), threads_(threads),
-          vocabulary_size_(target.vocabulary().size()), mask_(llama_vocab_mask(llama_model_get_vocab(model_.get()))),
-          row_width_(metadata_.taps.size() * static_cast<size_t>(target.model().width())),
-          context_(nullptr, llama_free), injection_(CHUNK, static_cast<int>(row_width_)),
-          block_(metadata_.block_size, 0) {
-        auto params = llama_context_default_params();
-        params.n_ctx = static_cast<uint32_t>(target.context_tokens() + metadata_.block_size);
-        params.n_batch = CHUNK;
-        params.n_ubatch = CHUNK; // attention within a block is not causal: a batch can't be split
-        params.n_outputs_max = static_cast<uint32_t>(metadata_.block_size);
-        params.n_threads = threads.threads();
-        params.n_threads_batch = threads.threads();
-        params.ctx_other = target.context(); // lends its embedding and, without a reduced one, its output head
-        params.abort_callback = [](void* target_model) { return static_cast<Target*>(target_model)->cancelled(); };
-        params.abort_callback_data = &target_;
-        const LogCapture captured;
-        context_.reset(llama_init_from_model(model_.get(), params));
-        if (context_ == nullptr) {
-            throw Error("The drafter " + metadata_.name + " can't be used: no context can be made for it (" +
-                        captured.reason() + "); lower the context setting or free memory.");
-        }
-        llama_set_causal_attn(context_.get(), model_.metadata("dflash.attention.causal") == "true");
-        threads.attach(context_.get());
-    }
+    DiffusionDrafter(std::unique_ptr<BlockNetwork> network, DrafterMetadata metadata, const Target& target)
+        : network_(std::move(network)), metadata_(std::move(metadata)), width_(target.model().width()),
+          row_width_(metadata_.taps.size() * static_cast<size_t>(width_)),
+          vocabulary_size_(target.vocabulary().size()) {}
 
     const std::string& name() const override { return name_; }
     int max_draft_length() const override { return metadata_.max_draft_length(); }
@@ -97,21 +54,16 @@ class DiffusionDrafter : public BlockDrafter {
 
     void truncate(int length) override {
         if (length >= known_rows()) return;
-        if (length < injected_) {
-            forget_after(length);
-            injected_ = length;
-            waiting_.clear();
-        } else {
-            waiting_.resize(static_cast<size_t>(length - injected_) * row_width_);
-        }
+        const int ready = network_->rows();
+        network_->truncate(length);
+        waiting_.resize(static_cast<size_t>(std::max(length - ready, 0)) * row_width_);
     }
 
     void begin() override {}
 
-    /** Copies the taps; they go into the drafter's cache with the next draft, all at once. */
     void rows(const TapRows& rows) override {
         if (rows.position != known_rows()) throw Error("The drafter missed rows of the target: restart the engine.");
-        const auto width = static_cast<size_t>(target_.model().width());
+        const auto width = static_cast<size_t>(width_);
         for (int row = 0; row < rows.count; ++row) {
             for (const float* tap : rows.taps) {
                 const float* values = tap + static_cast<size_t>(row) * width;
@@ -132,20 +84,17 @@ class DiffusionDrafter : public BlockDrafter {
                                       const std::vector<int32_t>& guesses) override {
         const int position = static_cast<int>(context.tokens.size()) - 1;
         if (known_rows() != position) throw Error("The drafter missed rows of the target: restart the engine.");
-        inject();
         const int first = metadata_.sample_from_anchor ? 0 : 1; // slot that predicts the first drafted token
         const int slots = std::min(count, max_draft_length()) + first;
-        static const std::vector<int32_t> none;
-        fill_block(context.tokens.back(), position, slots, first, metadata_.slots_from_lookup ? guesses : none);
-        const int result = threads_.decode(context_.get(), block_.get());
+        fill_block(context.tokens.back(), slots, guesses);
+        const SlotRows rows = evaluated(first);
         std::vector<DenoisedSlot> denoised;
-        for (int slot = first; slot < slots && result == 0; ++slot) {
-            const float* logits = llama_get_logits_ith(context_.get(), slot);
-            const TopTwo top = top_two(logits, vocabulary_size_);
-            denoised.push_back({top.best, top.margin, logits});
+        for (int slot = 0; slot < slots - first; ++slot) {
+            const SlotRows row{rows.values + static_cast<size_t>(slot) * static_cast<size_t>(rows.size), rows.size,
+                               rows.tokens};
+            const TopTwo top = top_two(row.values, row.size);
+            denoised.push_back({token_of(row, top.best), top.margin, row});
         }
-        forget_after(injected_); // slots are no text: they never stay in the cache
-        check(result);
         return denoised;
     }
 
@@ -175,46 +124,29 @@ class DiffusionDrafter : public BlockDrafter {
     void observe(const DraftOutcome& /*outcome*/) override {}
 
   private:
-    int known_rows() const { return injected_ + static_cast<int>(waiting_.size() / row_width_); }
+    int known_rows() const { return network_->rows() + static_cast<int>(waiting_.size() / row_width_); }
 
-    void forget_after(int length) { llama_memory_seq_rm(llama_get_memory(context_.get()), 0, length, -1); }
-
-    void check(int result) const {
-        if (result == 2) throw Cancelled();
-        if (result != 0) throw Error("The drafter's pass failed with code " + std::to_string(result) + ".");
-    }
-
-    /** Fused into keys and values of every layer, the waiting rows become the drafter's context. */
-    void inject() {
-        const auto count = static_cast<int>(waiting_.size() / row_width_);
-        for (int start = 0; start < count; start += CHUNK) {
-            const int rows = std::min(CHUNK, count - start);
-            auto& batch = injection_.get();
-            batch.n_tokens = rows;
-            std::memcpy(batch.embd, waiting_.data() + static_cast<size_t>(start) * row_width_,
-                        static_cast<size_t>(rows) * row_width_ * sizeof(float));
-            for (int row = 0; row < rows; ++row)
-                injection_.place(row, injected_ + start + row, false);
-            const int result = threads_.decode(context_.get(), batch);
-            if (result != 0) {
-                // Nothing of this call counts: the rows keep waiting.
-                forget_after(injected_);
-                check(result);
-            }
+    /** The block's rows; what waited is then in the network's cache, as far as it came where it throws. */
+    SlotRows evaluated(int first) {
+        const int before = network_->rows();
+        try {
+            const SlotRows rows = network_->denoise(waiting_, block_, first);
+            waiting_.clear();
+            return rows;
+        } catch (...) {
+            const auto added = static_cast<size_t>(network_->rows() - before) * row_width_;
+            waiting_.erase(waiting_.begin(), waiting_.begin() + static_cast<std::ptrdiff_t>(added));
+            throw;
         }
-        injected_ += count;
-        waiting_.clear();
     }
 
     /** [anchor, slots…]: a slot holds the guess for its own place where there is one, else the mask. */
-    void fill_block(int32_t anchor, int position, int slots, int first, const std::vector<int32_t>& guesses) {
-        auto& batch = block_.get();
-        batch.n_tokens = slots;
-        for (int slot = 0; slot < slots; ++slot) {
-            const bool guessed = slot > 0 && slot <= static_cast<int>(guesses.size());
-            batch.token[slot] = slot == 0 ? anchor : guessed ? guesses[static_cast<size_t>(slot - 1)] : mask_;
-            block_.place(slot, position + slot, slot >= first);
-        }
+    void fill_block(int32_t anchor, int slots, const std::vector<int32_t>& guesses) {
+        block_.assign(static_cast<size_t>(slots), metadata_.mask);
+        block_.front() = anchor;
+        if (!metadata_.slots_from_lookup) return;
+        const auto known = std::min(guesses.size(), block_.size() - 1);
+        std::copy_n(guesses.begin(), known, block_.begin() + 1);
     }
 
     /** The likeliest paths through the slots, and the looked-up one: none is drawn, so all are point masses. */
@@ -223,27 +155,22 @@ class DiffusionDrafter : public BlockDrafter {
         // The chance of being the target's choice: greedy, that of being its best token.
         const double temperature = context.temperature > 0 ? context.temperature : GREEDY_TEMPERATURE;
         for (const auto& slot : slots)
-            guesses.slots.push_back(likeliest(slot.logits, vocabulary_size_, temperature));
+            guesses.slots.push_back(likeliest(slot.row, temperature));
         const auto length = static_cast<int>(slots.size());
         guesses.branches = lookup_branches(context.lookup, match_, length, 1);
         return tree_of(grow(guesses, length, nodes), nodes);
     }
 
     std::string name_ = "diffusion";
-    Model model_;
+    std::unique_ptr<BlockNetwork> network_;
     DrafterMetadata metadata_;
-    Target& target_;
-    ThreadPool& threads_;
-    int vocabulary_size_;
-    int32_t mask_;
-    /** Floats of one row's taps. */
+    /** Floats of one tap, and of one row's taps. */
+    int width_;
     size_t row_width_;
-    std::unique_ptr<llama_context, void (*)(llama_context*)> context_;
-    Batch injection_;
-    Batch block_;
-    /** Rows whose keys and values are in the drafter's cache. */
-    int injected_ = 0;
-    /** Taps of the rows after them, [rows, taps · width]. */
+    int vocabulary_size_;
+    /** The anchor, then the slots' tokens. */
+    std::vector<int32_t> block_;
+    /** Taps of rows that go into the network's cache with the next draft, all at once: [rows, taps · width]. */
     std::vector<float> waiting_;
     NgramIndex::Match match_;
 };
@@ -252,15 +179,32 @@ class DiffusionDrafter : public BlockDrafter {
 
 void append_slot(Tree& tree, const DenoisedSlot& slot, int vocabulary_size, const DraftContext& context) {
     if (context.temperature <= 0 || !context.drawn) return tree.append(slot.best);
-    tree.q.emplace_back();
-    softmax(slot.logits, vocabulary_size, context.temperature, tree.q.back());
+    std::vector<float> q;
+    softmax(slot.row.values, slot.row.size, context.temperature, q);
+    if (slot.row.tokens != nullptr) {
+        std::vector<float> all(static_cast<size_t>(vocabulary_size), 0.0F);
+        for (int entry = 0; entry < slot.row.size; ++entry)
+            all[static_cast<size_t>(token_of(slot.row, entry))] = q[static_cast<size_t>(entry)];
+        q = std::move(all);
+    }
+    tree.q.push_back(std::move(q));
     tree.append(draw(tree.q.back(), context.rng), static_cast<int>(tree.q.size()) - 1);
 }
 
 std::unique_ptr<BlockDrafter> make_diffusion_drafter(const DrafterResources& resources) {
-    if (!resources.model || !resources.metadata || resources.metadata->kind != DrafterKind::diffusion) return nullptr;
-    return std::make_unique<DiffusionDrafter>(*resources.model, *resources.metadata, resources.target,
-                                              resources.threads);
+    if (!resources.metadata || resources.metadata->kind != DrafterKind::diffusion) return nullptr;
+    std::unique_ptr<BlockNetwork> network;
+    auto& target = resources.target;
+    if (resources.file) {
+        const auto shape = block_shape(*resources.file, resources.target_file);
+        if (!shape) return nullptr;
+        const int cells = target.context_tokens() + resources.metadata->block_size;
+        network = make_own_block_network(*resources.file, resources.target_file, *shape, cells, resources.threads,
+                                         target.cancel_flag());
+    } else {
+        network = make_llama_block_network(*resources.model, *resources.metadata, target, resources.threads);
+    }
+    return std::make_unique<DiffusionDrafter>(std::move(network), *resources.metadata, target);
 }
 
 } // namespace specdiff

@@ -12,6 +12,7 @@ namespace specdiff {
 /** What drafters may be made of. */
 struct DrafterResources {
     Target& target;
+    const GgufFile& target_file;
     ThreadPool& threads;
     /** The drafter's weights and what its file says, where one was given and fits. */
     std::optional<Model> model;

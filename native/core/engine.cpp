@@ -1,5 +1,6 @@
 #include "engine.h"
 
+#include "block_file.h"
 #include "clock.h"
 #include "cpu_weights.h"
 #include "drafters.h"
@@ -48,11 +49,11 @@ Engine::Engine(const LoadOptions& options) {
     target_options.tree_nodes = options.tree_nodes;
     target_ = std::make_unique<Target>(std::move(model), *pool_, target_options);
     try {
-        drafters_ = make_drafters({*target_, *pool_, drafter_model_, drafter_metadata_, drafter_file_});
+        drafters_ = make_drafters({*target_, file, *pool_, drafter_model_, drafter_metadata_, drafter_file_});
     } catch (const Error& error) {
         drafter_note_ = error.what();
         drafter_description_.reset();
-        drafters_ = make_drafters({*target_, *pool_, std::nullopt, std::nullopt, std::nullopt});
+        drafters_ = make_drafters({*target_, file, *pool_, std::nullopt, std::nullopt, std::nullopt});
     }
     if (!drafter_note_.empty()) log(LogLevel::warning, drafter_note_);
     weights_note_ = specdiff::weights_note(file);
@@ -75,7 +76,9 @@ void Engine::load_drafter(const std::string& path, const GgufFile& target_file) 
     try {
         const GgufFile file(std::filesystem::u8path(path));
         drafter_metadata_ = check_drafter_file(file, target_file);
-        if (is_standalone_diffusion(drafter_metadata_->kind))
+        const auto kind = drafter_metadata_->kind;
+        const bool own_graph = kind == DrafterKind::diffusion && block_shape(file, target_file).has_value();
+        if (own_graph || is_standalone_diffusion(kind))
             drafter_file_ = file;
         else
             drafter_model_.emplace(file.path());

@@ -112,6 +112,13 @@ bool GgufFile::has(const std::string& key) const {
     return gguf_find_key(context_.get(), key.c_str()) >= 0;
 }
 
+std::vector<std::string> GgufFile::keys() const {
+    std::vector<std::string> keys;
+    for (int64_t id = 0; id < gguf_get_n_kv(context_.get()); ++id)
+        keys.emplace_back(gguf_get_key(context_.get(), id));
+    return keys;
+}
+
 std::optional<std::string> GgufFile::text(const std::string& key) const {
     const auto id = gguf_find_key(context_.get(), key.c_str());
     if (id < 0 || gguf_get_kv_type(context_.get(), id) != GGUF_TYPE_STRING) return std::nullopt;

@@ -40,6 +40,7 @@ class GgufFile {
     std::optional<std::vector<int64_t>> integers(const std::string& key) const;
     std::optional<std::vector<std::string>> texts(const std::string& key) const;
     bool has(const std::string& key) const;
+    std::vector<std::string> keys() const;
 
     const std::vector<TensorInfo>& tensors() const { return tensors_; }
     const TensorInfo* tensor(const std::string& name) const;

@@ -319,6 +319,7 @@ DrafterMetadata check_drafter_file(const GgufFile& drafter, const GgufFile& targ
     metadata.name = drafter.text("general.name").value_or(drafter.path().stem().string());
     metadata.block_size = static_cast<int>(required(drafter, architecture + ".block_size", 1, 64));
     metadata.sample_from_anchor = drafter.boolean(architecture + ".sample_from_anchor").value_or(markov);
+    metadata.mask = static_cast<int32_t>(drafter.integer("tokenizer.ggml.mask_token_id").value_or(0));
     metadata.slots_from_lookup = drafter.text("specdiff.slot_init").value_or("mask") == "lookup";
     if (metadata.max_draft_length() < 1) refuse(drafter, "its block has no slot to draft; convert it again.");
     return metadata;

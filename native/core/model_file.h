@@ -18,7 +18,7 @@ enum class DrafterKind {
     mdlm,
 };
 
-/** A diffusion model that reads tokens alone, nothing of the target's; llama.cpp does not load it. */
+/** A diffusion model that reads tokens alone, nothing of the target's. */
 bool is_standalone_diffusion(DrafterKind kind);
 
 /** What a drafter's GGUF says about itself (dflash: llama.cpp v0.5.0, src/models/dflash.cpp). */
@@ -35,6 +35,8 @@ struct DrafterMetadata {
     bool slots_from_lookup = false;
     /** Longest suffix that the lookup for its slots may match: what it was trained with. */
     int lookup_longest = 3;
+    /** Fills the slots of a block-diffusion drafter that nothing is known of. */
+    int32_t mask = 0;
     /** What a standalone diffusion model may draft. */
     int standalone_length = 0;
 

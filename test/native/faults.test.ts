@@ -170,7 +170,7 @@ describe('a drafter that does not fit is left out, with the reason', () => {
     const { metadata, tensors } = tinyDrafter(fitting);
     const bytes = encodeGguf({ ...metadata, 'general.architecture': { type: 'string', value: 'bert' } }, tensors);
     expect(await noteOf(write('encoder.gguf', bytes))).toMatch(
-      /architecture is bert, neither a block-diffusion drafter .* nor a causal/,
+      /architecture is bert, neither a diffusion drafter .* nor a causal/,
     );
   });
 

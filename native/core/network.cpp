@@ -1,0 +1,211 @@
+#include "network.h"
+
+#include "cpu_weights.h"
+#include "error.h"
+#include "log.h"
+
+#include <ggml-backend.h>
+#include <ggml.h>
+
+namespace specdiff {
+
+namespace {
+
+/** Our CPU kernels' attention takes cells in steps, a GPU's in greater ones. */
+constexpr int CPU_CELL_STEP = 16;
+constexpr int GPU_CELL_STEP = 256;
+/** Tensors that one type of buffer may hold. */
+constexpr size_t MOST_TENSORS = 4096;
+
+ggml_backend_dev_t gpu_device() {
+    auto* const device = ggml_backend_dev_by_type(GGML_BACKEND_DEVICE_TYPE_GPU);
+    return device != nullptr ? device : ggml_backend_dev_by_type(GGML_BACKEND_DEVICE_TYPE_IGPU);
+}
+
+} // namespace
+
+void Network::ReleaseContext::operator()(ggml_context* context) const {
+    ggml_free(context);
+}
+void Network::ReleaseBuffer::operator()(ggml_backend_buffer* buffer) const {
+    ggml_backend_buffer_free(buffer);
+}
+void Network::ReleaseBackend::operator()(ggml_backend* backend) const {
+    ggml_backend_free(backend);
+}
+void Network::ReleaseScheduler::operator()(ggml_backend_sched* scheduler) const {
+    ggml_backend_sched_free(scheduler);
+}
+
+Network::Network(ThreadPool& threads, const std::atomic<bool>& cancelled) : threads_(threads), cancelled_(cancelled) {
+    const LogCapture captured;
+    auto* const cpu = ggml_backend_dev_by_type(GGML_BACKEND_DEVICE_TYPE_CPU);
+    if (cpu == nullptr) throw Error("No CPU backend is loaded: initialize the backends first.");
+    for (auto* device : {gpu_device(), cpu}) {
+        if (device == nullptr) continue;
+        backends_.emplace_back(ggml_backend_dev_init(device, nullptr));
+        if (backends_.back() == nullptr) {
+            throw Error(std::string("The drafter can't be used: ") + ggml_backend_dev_name(device) +
+                        " can't be started for it (" + captured.reason() + "); choose another backend.");
+        }
+    }
+    threads_.attach(backends_.back().get());
+    watch_cancel();
+}
+
+Network::~Network() = default;
+
+void Network::watch_cancel() {
+    auto* const cpu = backends_.back().get();
+    auto* const registry = ggml_backend_dev_backend_reg(ggml_backend_get_device(cpu));
+    auto* const set_abort = reinterpret_cast<ggml_backend_set_abort_callback_t>(
+        ggml_backend_reg_get_proc_address(registry, "ggml_backend_set_abort_callback"));
+    if (set_abort == nullptr) return;
+    const auto aborted = [](void* flag) {
+        return static_cast<const std::atomic<bool>*>(flag)->load(std::memory_order_relaxed);
+    };
+    set_abort(cpu, aborted, const_cast<std::atomic<bool>*>(&cancelled_));
+}
+
+int Network::cell_step() const {
+    return backends_.size() > 1 ? GPU_CELL_STEP : CPU_CELL_STEP;
+}
+
+ggml_backend_buffer_type* Network::plain_buffer() const {
+    return ggml_backend_get_default_buffer_type(backends_.front().get());
+}
+
+/** Where a matrix lies best: on the CPU in a type that repacks it, where one takes it. */
+ggml_backend_buffer_type* Network::matrix_buffer(const TensorInfo& tensor) const {
+    auto* const plain = plain_buffer();
+    if (backends_.size() > 1) return plain;
+    auto* const device = ggml_backend_get_device(backends_.front().get());
+    const auto type = static_cast<ggml_type>(tensor.type);
+    for (auto* candidate : cpu_buffer_types(device)) {
+        if (candidate != plain && candidate != ggml_backend_dev_buffer_type(device) &&
+            multiplies(device, candidate, type, tensor.shape[0], tensor.shape[1]))
+            return candidate;
+    }
+    return plain;
+}
+
+ggml_context* Network::context_of(ggml_backend_buffer_type* type) {
+    auto& context = contexts_[type];
+    if (context == nullptr) {
+        ggml_init_params params{};
+        params.mem_size = ggml_tensor_overhead() * MOST_TENSORS;
+        params.no_alloc = true;
+        context.reset(ggml_init(params));
+        if (context == nullptr) throw Error("No memory for the drafter: free some and try again.");
+    }
+    return context.get();
+}
+
+ggml_tensor* Network::weight(const GgufFile& file, const std::string& name, bool multiplied) {
+    const auto* info = file.tensor(name);
+    if (info == nullptr)
+        throw Error("The drafter " + file.path().filename().string() + " has no tensor " + name +
+                    "; convert or download it again.");
+    auto* const buffer = multiplied ? matrix_buffer(*info) : plain_buffer();
+    auto* tensor =
+        ggml_new_tensor_2d(context_of(buffer), static_cast<ggml_type>(info->type), info->shape[0], info->shape[1]);
+    ggml_set_name(tensor, name.c_str());
+    return tensor;
+}
+
+ggml_tensor* Network::matrix(const GgufFile& file, const std::string& name) {
+    return weight(file, name, true);
+}
+
+ggml_tensor* Network::values(const GgufFile& file, const std::string& name) {
+    return weight(file, name, false);
+}
+
+ggml_tensor* Network::memory(int type, int64_t columns, int64_t rows) {
+    return ggml_new_tensor_2d(context_of(plain_buffer()), static_cast<ggml_type>(type), columns, rows);
+}
+
+void Network::load(const GgufFile& file, size_t nodes) {
+    const LogCapture captured;
+    for (const auto& [type, context] : contexts_) {
+        buffers_.emplace_back(ggml_backend_alloc_ctx_tensors_from_buft(context.get(), type));
+        if (buffers_.back() == nullptr)
+            throw Error("The drafter can't be used: there is no memory for its weights; free some and try again.");
+        ggml_backend_buffer_clear(buffers_.back().get(), 0);
+        ggml_backend_buffer_set_usage(buffers_.back().get(), GGML_BACKEND_BUFFER_USAGE_WEIGHTS);
+    }
+    std::vector<ggml_backend_t> backends;
+    backends.reserve(backends_.size());
+    for (const auto& backend : backends_)
+        backends.push_back(backend.get());
+    nodes_ = nodes;
+    scheduler_.reset(
+        ggml_backend_sched_new(backends.data(), nullptr, static_cast<int>(backends.size()), nodes, false, false));
+    if (scheduler_ == nullptr)
+        throw Error("The drafter can't be used: there is no memory for it; free some and try again.");
+    for (const auto& [buffer, context] : contexts_) {
+        for (auto* tensor = ggml_get_first_tensor(context.get()); tensor != nullptr;
+             tensor = ggml_get_next_tensor(context.get(), tensor)) {
+            const auto* info = file.tensor(ggml_get_name(tensor));
+            if (info != nullptr) write_values(tensor, file.read_bytes(*info));
+        }
+    }
+}
+
+ggml_context* Network::begin() {
+    ggml_init_params params{};
+    params.mem_size = ggml_tensor_overhead() * nodes_ + ggml_graph_overhead_custom(nodes_, false);
+    params.no_alloc = true;
+    ggml_backend_sched_reset(scheduler_.get());
+    graph_ = nullptr;
+    graph_context_.reset(ggml_init(params));
+    if (graph_context_ == nullptr) throw Error("No memory for the drafter's pass: free some and try again.");
+    graph_ = ggml_new_graph_custom(graph_context_.get(), nodes_, false);
+    return graph_context_.get();
+}
+
+ggml_tensor* Network::input(int type, int64_t columns, int64_t rows) {
+    auto* tensor = ggml_new_tensor_2d(graph_context_.get(), static_cast<ggml_type>(type), columns, rows);
+    ggml_set_input(tensor);
+    return tensor;
+}
+
+void Network::finish(const std::vector<ggml_tensor*>& outputs) {
+    for (auto* output : outputs) {
+        ggml_set_output(output);
+        ggml_build_forward_expand(graph_, output);
+    }
+    const LogCapture captured;
+    if (!ggml_backend_sched_alloc_graph(scheduler_.get(), graph_))
+        throw Error("No memory for the drafter's pass (" + captured.reason() + "): free some and try again.");
+}
+
+void Network::compute() {
+    if (cancelled_.load(std::memory_order_relaxed)) throw Cancelled();
+    const LogCapture captured;
+    const int status = threads_.compute(scheduler_.get(), backends_.back().get(), graph_);
+    if (status == GGML_STATUS_ABORTED || cancelled_.load(std::memory_order_relaxed)) throw Cancelled();
+    if (status != GGML_STATUS_SUCCESS) {
+        throw Error("The drafter's pass failed with code " + std::to_string(status) + " (" + captured.reason() + ").");
+    }
+}
+
+size_t Network::bytes() const {
+    size_t total = 0;
+    for (const auto& buffer : buffers_)
+        total += ggml_backend_buffer_get_size(buffer.get());
+    for (const auto& backend : backends_)
+        total += ggml_backend_sched_get_buffer_size(scheduler_.get(), backend.get());
+    return total;
+}
+
+void write_values(ggml_tensor* tensor, const void* values, size_t bytes) {
+    ggml_backend_tensor_set(tensor, values, 0, bytes);
+}
+
+void read_values(const ggml_tensor* tensor, std::vector<float>& values) {
+    values.resize(static_cast<size_t>(ggml_nelements(tensor)));
+    ggml_backend_tensor_get(tensor, values.data(), 0, values.size() * sizeof(float));
+}
+
+} // namespace specdiff

@@ -1,0 +1,106 @@
+#pragma once
+
+#include "gguf_file.h"
+#include "threads.h"
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+struct ggml_backend;
+struct ggml_backend_buffer;
+struct ggml_backend_buffer_type;
+struct ggml_backend_sched;
+struct ggml_cgraph;
+struct ggml_context;
+struct ggml_tensor;
+
+namespace specdiff {
+
+/** `value`, or the next multiple of `step`. */
+inline int rounded_up(int value, int step) {
+    return (value + step - 1) / step * step;
+}
+
+/**
+ * What a network whose graph is our own, not llama.cpp's, runs on: the loaded backends, a GPU first, its weights and
+ * caches on them, and one graph at a time. Declare every weight and cache, then load(), then make graphs.
+ */
+class Network {
+  public:
+    /** `cancelled` ends a running pass. @throws Error where a backend can't be started. */
+    Network(ThreadPool& threads, const std::atomic<bool>& cancelled);
+    ~Network();
+    Network(const Network&) = delete;
+    Network& operator=(const Network&) = delete;
+
+    /** Attention takes a cache's cells in steps of so many; those beyond the text are to be masked. */
+    int cell_step() const;
+
+    /** A tensor of the file that is multiplied with: kept where it multiplies fastest. */
+    ggml_tensor* matrix(const GgufFile& file, const std::string& name);
+    /** A tensor of the file that is read as it is: a vector, or a table of rows to be looked up. */
+    ggml_tensor* values(const GgufFile& file, const std::string& name);
+    /** Memory that graphs keep something in, zeroed: [columns, rows] of a ggml type. */
+    ggml_tensor* memory(int type, int64_t columns, int64_t rows);
+    /** Gives all of that its memory and reads the weights. `nodes`: most of one graph. @throws Error. */
+    void load(const GgufFile& file, size_t nodes);
+
+    /** Begins a graph; the last one is gone. */
+    ggml_context* begin();
+    ggml_cgraph* graph() const { return graph_; }
+    /** An input of the graph, [columns, rows]; written anew before every pass, since ggml may reuse its memory. */
+    ggml_tensor* input(int type, int64_t columns, int64_t rows);
+    /** Ends the graph: `outputs` can be read after a pass. @throws Error where memory is short. */
+    void finish(const std::vector<ggml_tensor*>& outputs);
+    /** Evaluates it. @throws Cancelled, Error. */
+    void compute();
+
+    /** Bytes of weights, caches and buffers on all devices. */
+    size_t bytes() const;
+
+  private:
+    struct ReleaseContext {
+        void operator()(ggml_context* context) const;
+    };
+    struct ReleaseBuffer {
+        void operator()(ggml_backend_buffer* buffer) const;
+    };
+    struct ReleaseBackend {
+        void operator()(ggml_backend* backend) const;
+    };
+    struct ReleaseScheduler {
+        void operator()(ggml_backend_sched* scheduler) const;
+    };
+    using Context = std::unique_ptr<ggml_context, ReleaseContext>;
+
+    void watch_cancel();
+    ggml_backend_buffer_type* plain_buffer() const;
+    ggml_backend_buffer_type* matrix_buffer(const TensorInfo& tensor) const;
+    ggml_context* context_of(ggml_backend_buffer_type* type);
+    ggml_tensor* weight(const GgufFile& file, const std::string& name, bool multiplied);
+
+    ThreadPool& threads_;
+    const std::atomic<bool>& cancelled_;
+    std::vector<std::unique_ptr<ggml_backend, ReleaseBackend>> backends_; // the CPU last
+    std::map<ggml_backend_buffer_type*, Context> contexts_;
+    std::vector<std::unique_ptr<ggml_backend_buffer, ReleaseBuffer>> buffers_;
+    std::unique_ptr<ggml_backend_sched, ReleaseScheduler> scheduler_;
+    size_t nodes_ = 0;
+    Context graph_context_;
+    ggml_cgraph* graph_ = nullptr;
+};
+
+/** Writes a whole tensor. */
+void write_values(ggml_tensor* tensor, const void* values, size_t bytes);
+template <typename Value> void write_values(ggml_tensor* tensor, const std::vector<Value>& values) {
+    write_values(tensor, values.data(), values.size() * sizeof(Value));
+}
+/** Reads a whole tensor of 32-bit floats. */
+void read_values(const ggml_tensor* tensor, std::vector<float>& values);
+
+} // namespace specdiff

@@ -1,0 +1,263 @@
+#include "own_block_network.h"
+
+#include "embedding_rows.h"
+#include "error.h"
+#include "network.h"
+
+#include <ggml.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <string>
+#include <utility>
+
+namespace specdiff {
+
+namespace {
+
+/** Rows of a prompt that are added in one pass. */
+constexpr int CHUNK = 64;
+/** A graph serves until the text has grown by so many cells; those that it does not have yet are masked. */
+constexpr int GRAPH_CELLS = 64;
+constexpr size_t NODES_PER_LAYER = 64;
+constexpr size_t OTHER_NODES = 32;
+
+class OwnBlockNetwork : public BlockNetwork {
+  public:
+    OwnBlockNetwork(const GgufFile& drafter, const GgufFile& target, const BlockShape& shape, int cells,
+                    ThreadPool& threads, const std::atomic<bool>& cancelled)
+        : shape_(shape), embedding_(target), network_(threads, cancelled),
+          cell_step_(rounded_up(GRAPH_CELLS, network_.cell_step())), cells_(rounded_up(cells, cell_step_)) {
+        if (shape.reduced) {
+            const auto ids = drafter.read_int64(*drafter.tensor("d2t"));
+            tokens_.assign(ids.begin(), ids.end());
+        }
+        fuse_ = network_.matrix(drafter, "fc.weight");
+        fused_norm_ = network_.values(drafter, "enc.output_norm.weight");
+        output_norm_ = network_.values(drafter, "output_norm.weight");
+        head_ = network_.matrix(drafter, "output.weight");
+        const int64_t kept = int64_t{shape.key_heads} * shape.head_width;
+        for (int i = 0; i < shape.layers; ++i) {
+            const std::string prefix = "blk." + std::to_string(i) + ".";
+            const auto matrix = [&](const char* name) { return network_.matrix(drafter, prefix + name + ".weight"); };
+            const auto vector = [&](const char* name) { return network_.values(drafter, prefix + name + ".weight"); };
+            layers_.push_back({vector("attn_norm"), matrix("attn_q"), matrix("attn_k"), matrix("attn_v"),
+                               matrix("attn_output"), vector("attn_q_norm"), vector("attn_k_norm"), vector("ffn_norm"),
+                               matrix("ffn_gate"), matrix("ffn_up"), matrix("ffn_down"),
+                               network_.memory(GGML_TYPE_F16, kept, cells_),
+                               network_.memory(GGML_TYPE_F16, kept, cells_)});
+        }
+        network_.load(drafter, NODES_PER_LAYER * static_cast<size_t>(shape.layers) + OTHER_NODES);
+    }
+
+    int rows() const override { return rows_; }
+    void truncate(int length) override { rows_ = std::min(rows_, length); }
+
+    SlotRows denoise(const std::vector<float>& taps, const std::vector<int32_t>& slots, int first) override {
+        const auto width = static_cast<size_t>(shape_.taps) * static_cast<size_t>(shape_.width);
+        auto count = static_cast<int>(taps.size() / width);
+        const int needed = rows_ + count + static_cast<int>(slots.size());
+        if (needed > cells_)
+            throw Error("The drafter's cache of " + std::to_string(cells_) + " tokens is full.");
+        const float* next = taps.data();
+        for (; count > CHUNK; count -= CHUNK, next += static_cast<size_t>(CHUNK) * width)
+            pass(next, CHUNK, {}, 0);
+        pass(next, count, slots, first);
+        read_values(graph_.logits, logits_);
+        return {logits_.data(), shape_.draft_vocabulary, shape_.reduced ? tokens_.data() : nullptr};
+    }
+
+  private:
+    struct Layer {
+        ggml_tensor* attention_norm;
+        ggml_tensor* query;
+        ggml_tensor* key;
+        ggml_tensor* value;
+        ggml_tensor* output;
+        ggml_tensor* query_norm;
+        ggml_tensor* key_norm;
+        ggml_tensor* mlp_norm;
+        ggml_tensor* gate;
+        ggml_tensor* up;
+        ggml_tensor* down;
+        ggml_tensor* keys;
+        ggml_tensor* values;
+    };
+    /** Rows that keys and values are made of: their positions, and the cells that they go to, which are the same. */
+    struct Places {
+        ggml_tensor* positions = nullptr;
+        ggml_tensor* cells = nullptr;
+    };
+    /** What a graph was built for, and its inputs. */
+    struct Graph {
+        int rows = -1;
+        int slots = 0;
+        int first = 0;
+        int cells = 0;
+        Places row_places;
+        Places slot_places;
+        ggml_tensor* taps = nullptr;
+        ggml_tensor* embeddings = nullptr;
+        ggml_tensor* mask = nullptr;
+        ggml_tensor* logits = nullptr;
+    };
+
+    void pass(const float* taps, int count, const std::vector<int32_t>& slots, int first) {
+        const auto slot_count = static_cast<int>(slots.size());
+        const int end = rows_ + count + slot_count;
+        const int cells = rounded_up(end, cell_step_);
+        if (graph_.rows != count || graph_.slots != slot_count || graph_.first != first ||
+            (slot_count > 0 && graph_.cells != cells))
+            build(count, slot_count, first, cells);
+        if (count > 0) {
+            write_values(graph_.taps, taps, ggml_nbytes(graph_.taps));
+            place(graph_.row_places, rows_, count);
+        }
+        if (slot_count > 0) {
+            embedded_.resize(slots.size() * static_cast<size_t>(shape_.width));
+            for (size_t i = 0; i < slots.size(); ++i)
+                embedding_.read(slots[i], embedded_.data() + i * static_cast<size_t>(shape_.width));
+            write_values(graph_.embeddings, embedded_);
+            place(graph_.slot_places, rows_ + count, slot_count);
+            hide(end, cells, slot_count);
+            write_values(graph_.mask, hidden_);
+        }
+        network_.compute();
+        rows_ += count;
+    }
+
+    static void place(const Places& places, int first, int count) {
+        std::vector<int32_t> positions(static_cast<size_t>(count));
+        std::vector<int64_t> cells(positions.size());
+        for (int i = 0; i < count; ++i) {
+            positions[static_cast<size_t>(i)] = first + i;
+            cells[static_cast<size_t>(i)] = first + i;
+        }
+        write_values(places.positions, positions);
+        write_values(places.cells, cells);
+    }
+
+    /** The mask of cells from `end` on, for every slot. */
+    void hide(int end, int cells, int slots) {
+        const auto columns = static_cast<std::ptrdiff_t>(cells);
+        hidden_.assign(static_cast<size_t>(cells) * static_cast<size_t>(slots), ggml_fp32_to_fp16(0));
+        const auto hidden = ggml_fp32_to_fp16(-std::numeric_limits<float>::infinity());
+        for (auto row = hidden_.begin(); row != hidden_.end(); row += columns)
+            std::fill(row + end, row + columns, hidden);
+    }
+
+    void build(int count, int slots, int first, int cells) {
+        graph_ = {};
+        auto* const context = network_.begin();
+        Graph next;
+        next.slots = slots;
+        next.first = first;
+        next.cells = cells;
+        if (count > 0) {
+            next.taps = network_.input(GGML_TYPE_F32, int64_t{shape_.taps} * shape_.width, count);
+            next.row_places = places(count);
+            auto* fused = normalized(context, ggml_mul_mat(context, fuse_, next.taps), fused_norm_);
+            for (const auto& layer : layers_)
+                keep(context, layer, fused, next.row_places);
+        }
+        if (slots > 0) {
+            next.embeddings = network_.input(GGML_TYPE_F32, shape_.width, slots);
+            next.slot_places = places(slots);
+            next.mask = network_.input(GGML_TYPE_F16, cells, slots);
+            next.logits = denoised(context, next);
+            network_.finish({next.logits});
+        } else {
+            network_.finish({});
+        }
+        next.rows = count;
+        graph_ = next;
+    }
+
+    Places places(int count) {
+        return {network_.input(GGML_TYPE_I32, count, 1), network_.input(GGML_TYPE_I64, count, 1)};
+    }
+
+    ggml_tensor* normalized(ggml_context* context, ggml_tensor* x, ggml_tensor* factor) const {
+        return ggml_mul(context, ggml_rms_norm(context, x, shape_.epsilon), factor);
+    }
+
+    /** Heads of x, normalized and turned by their positions: [head width, heads, rows]. */
+    ggml_tensor* turned(ggml_context* context, ggml_tensor* x, int heads, ggml_tensor* norm,
+                        ggml_tensor* positions) const {
+        auto* parts = ggml_reshape_3d(context, x, shape_.head_width, heads, x->ne[1]);
+        return ggml_rope_ext(context, normalized(context, parts, norm), positions, nullptr, shape_.rotated,
+                             GGML_ROPE_TYPE_NEOX, 0, shape_.rope_base, 1, 0, 1, 0, 0);
+    }
+
+    /** Puts keys and values of the rows into their cells. */
+    void keep(ggml_context* context, const Layer& layer, ggml_tensor* x, const Places& places) {
+        auto* keys =
+            turned(context, ggml_mul_mat(context, layer.key, x), shape_.key_heads, layer.key_norm, places.positions);
+        keys = ggml_reshape_2d(context, keys, layer.keys->ne[0], x->ne[1]);
+        ggml_build_forward_expand(network_.graph(), ggml_set_rows(context, layer.keys, keys, places.cells));
+        auto* values = ggml_mul_mat(context, layer.value, x);
+        ggml_build_forward_expand(network_.graph(), ggml_set_rows(context, layer.values, values, places.cells));
+    }
+
+    /** All cells of a cache that the graph sees, by heads. */
+    ggml_tensor* seen(ggml_context* context, ggml_tensor* cache, int cells) const {
+        auto* view = ggml_view_3d(context, cache, shape_.head_width, shape_.key_heads, cells,
+                                  static_cast<size_t>(shape_.head_width) * ggml_type_size(cache->type), cache->nb[1], 0);
+        return ggml_permute(context, view, 0, 2, 1, 3);
+    }
+
+    /** Logits of the slots: [draft vocabulary, slots − first]. */
+    ggml_tensor* denoised(ggml_context* context, const Graph& next) {
+        auto* x = next.embeddings;
+        const float scale = 1 / std::sqrt(static_cast<float>(shape_.head_width));
+        for (const auto& layer : layers_) {
+            auto* input = normalized(context, x, layer.attention_norm);
+            keep(context, layer, input, next.slot_places);
+            auto* queries = turned(context, ggml_mul_mat(context, layer.query, input), shape_.heads, layer.query_norm,
+                                   next.slot_places.positions);
+            auto* attended = ggml_flash_attn_ext(context, ggml_permute(context, queries, 0, 2, 1, 3),
+                                                 seen(context, layer.keys, next.cells),
+                                                 seen(context, layer.values, next.cells), next.mask, scale, 0, 0);
+            attended = ggml_reshape_2d(context, attended, layer.output->ne[0], next.slots);
+            x = ggml_add(context, ggml_mul_mat(context, layer.output, attended), x);
+            input = normalized(context, x, layer.mlp_norm);
+            auto* gated = ggml_swiglu_split(context, ggml_mul_mat(context, layer.gate, input),
+                                            ggml_mul_mat(context, layer.up, input));
+            x = ggml_add(context, ggml_mul_mat(context, layer.down, gated), x);
+        }
+        if (next.first > 0) {
+            x = ggml_view_2d(context, x, shape_.width, next.slots - next.first, x->nb[1],
+                             static_cast<size_t>(next.first) * x->nb[1]);
+        }
+        return ggml_mul_mat(context, head_, normalized(context, x, output_norm_));
+    }
+
+    BlockShape shape_;
+    EmbeddingRows embedding_;
+    Network network_;
+    int cell_step_;
+    /** Cells of the caches. */
+    int cells_;
+    std::vector<int32_t> tokens_;
+    ggml_tensor* fuse_ = nullptr;
+    ggml_tensor* fused_norm_ = nullptr;
+    ggml_tensor* output_norm_ = nullptr;
+    ggml_tensor* head_ = nullptr;
+    std::vector<Layer> layers_;
+    Graph graph_;
+    int rows_ = 0;
+    std::vector<float> embedded_;
+    std::vector<uint16_t> hidden_;
+    std::vector<float> logits_;
+};
+
+} // namespace
+
+std::unique_ptr<BlockNetwork> make_own_block_network(const GgufFile& drafter, const GgufFile& target,
+                                                     const BlockShape& shape, int cells, ThreadPool& threads,
+                                                     const std::atomic<bool>& cancelled) {
+    return std::make_unique<OwnBlockNetwork>(drafter, target, shape, cells, threads, cancelled);
+}
+
+} // namespace specdiff
