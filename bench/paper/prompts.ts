@@ -47,7 +47,7 @@ function parsed(line: string): unknown {
 
 function promptOf(value: unknown): PaperPrompt | null {
   if (typeof value !== 'object' || value === null) return null;
-  const { id, task, text } = { id: null, task: null, text: null, ...value };
+  const { id, task, text } = { id: '', task: '', text: '', ...value };
   const known = TASKS.find((name) => name === task);
   if (typeof id !== 'string' || known === undefined || typeof text !== 'string' || text === '') return null;
   return { id, task: known, text };
