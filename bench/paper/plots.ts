@@ -5,8 +5,10 @@ const FONT = 'font-family="sans-serif" font-size="12" fill="#1f2328"';
 const CELL_WIDTH = 64;
 const CELL_HEIGHT = 36;
 const LEFT = 60;
-const TOP = 56;
+const TOP = 72;
 const GAP = 36;
+/** Of a panel, so that its name has room. */
+const LEAST_PANEL = 190;
 
 interface Cell {
   readonly length: number;
@@ -28,7 +30,7 @@ export function heatMap(results: readonly ArmResult[]): string {
   const lengths = rising(all.map(({ length }) => length));
   const steps = rising(all.map((cell) => cell.steps));
   const [least, most] = [Math.min(...all.map(({ value }) => value)), Math.max(...all.map(({ value }) => value))];
-  const panelWidth = steps.length * CELL_WIDTH;
+  const panelWidth = Math.max(LEAST_PANEL, steps.length * CELL_WIDTH);
   const parts = [...panels].flatMap(([name, cells], index) => {
     const x0 = LEFT + index * (panelWidth + GAP);
     const head = [
