@@ -1,7 +1,7 @@
 // Writes a GGUF with random weights, for timing only: of a Qwen2.5 model's shape in the mix that llama-quantize calls
 // Q4_K_M, or of SEDD-small's.
 //
-//   random_model FILE [0.5b | 1.5b | 3b | sedd-small]      1.5b where nothing is said
+//   random_model FILE [0.5b | 1.5b | 3b | sedd-small | sedd-small-q4_0]      1.5b where nothing is said
 #include <ggml.h>
 #include <gguf.h>
 
@@ -22,7 +22,8 @@ struct Shape {
 const std::map<std::string, Shape> SHAPES = {
     {"0.5b", {24, 896, 14, 64, 4864}}, {"1.5b", {28, 1536, 12, 128, 8960}}, {"3b", {36, 2048, 16, 128, 11008}}};
 constexpr int CACHE_HEADS = 2, VOCABULARY = 151936;
-constexpr const char* SEDD = "sedd-small";
+const std::map<std::string, ggml_type> SEDD_TYPES = {{"sedd-small", GGML_TYPE_Q8_0},
+                                                     {"sedd-small-q4_0", GGML_TYPE_Q4_0}};
 /** Different rows of a matrix; the rest repeat them, since quantizing takes longer than all else. */
 constexpr int64_t DIFFERENT_ROWS = 64;
 
@@ -131,17 +132,17 @@ bool write_qwen(const char* path, const std::string& size) {
     return w.write(path);
 }
 
-/** The shape of louaaron/sedd-small (Lou et al., arXiv 2310.16834), as training/'s converter writes it in Q8_0. */
-bool write_sedd_small(const char* path) {
+/** The shape of louaaron/sedd-small (Lou et al., arXiv 2310.16834), as training/'s converter writes it. */
+bool write_sedd_small(const char* path, ggml_type type) {
     constexpr int LAYERS = 12, WIDTH = 768, HEADS = 12, WIDE = 4 * WIDTH, CONDITION = 128, FREQUENCIES = 256,
                   TOKENS = 50258;
     Writer w(LAYERS);
     const auto linear = [&](const std::string& name, int64_t columns, int64_t rows) {
-        w.matrix(name + ".weight", GGML_TYPE_Q8_0, columns, rows);
+        w.matrix(name + ".weight", type, columns, rows);
         w.vector(name + ".bias", rows, 0.01f);
     };
     w.text("general.architecture", "sedd");
-    w.text("general.name", "random weights, SEDD-small shape, Q8_0");
+    w.text("general.name", "random weights, SEDD-small shape");
     w.number("sedd.context_length", 1024);
     w.number("sedd.embedding_length", WIDTH);
     w.number("sedd.block_count", LAYERS);
@@ -154,14 +155,14 @@ bool write_sedd_small(const char* path) {
     w.number("sedd.frequency_length", FREQUENCIES);
     w.number("sedd.mask_token_id", TOKENS - 1);
     w.flag("sedd.time_conditioned", true);
-    w.matrix("token_embd.weight", GGML_TYPE_Q8_0, WIDTH, TOKENS);
+    w.matrix("token_embd.weight", type, WIDTH, TOKENS);
     linear("time.0", FREQUENCIES, CONDITION);
     linear("time.1", CONDITION, CONDITION);
     for (int layer = 0; layer < LAYERS; ++layer) {
         const std::string block = "blk." + std::to_string(layer) + ".";
         w.vector(block + "attn_norm.weight", WIDTH, 1.0f);
-        w.matrix(block + "attn_qkv.weight", GGML_TYPE_Q8_0, WIDTH, 3 * WIDTH);
-        w.matrix(block + "attn_output.weight", GGML_TYPE_Q8_0, WIDTH, WIDTH);
+        w.matrix(block + "attn_qkv.weight", type, WIDTH, 3 * WIDTH);
+        w.matrix(block + "attn_output.weight", type, WIDTH, WIDTH);
         w.vector(block + "ffn_norm.weight", WIDTH, 1.0f);
         linear(block + "ffn_up", WIDTH, WIDE);
         linear(block + "ffn_down", WIDE, WIDTH);
@@ -176,10 +177,13 @@ bool write_sedd_small(const char* path) {
 } // namespace
 
 int main(int argc, char** argv) {
-    const std::string size = argc == 3 ? argv[2] : "1.5b";
-    if (argc < 2 || argc > 3 || (size != SEDD && SHAPES.count(size) == 0)) {
-        std::fprintf(stderr, "random_model FILE [0.5b | 1.5b | 3b | %s]\n", SEDD);
+    const std::string shape = argc == 3 ? argv[2] : "1.5b";
+    const auto sedd = SEDD_TYPES.find(shape);
+    if (argc < 2 || argc > 3 || (sedd == SEDD_TYPES.end() && SHAPES.count(shape) == 0)) {
+        std::fprintf(stderr, "random_model FILE [0.5b | 1.5b | 3b | sedd-small | sedd-small-q4_0]\n");
         return 2;
     }
-    return (size == SEDD ? write_sedd_small(argv[1]) : write_qwen(argv[1], size)) ? 0 : 1;
+    const bool written =
+        sedd == SEDD_TYPES.end() ? write_qwen(argv[1], shape) : write_sedd_small(argv[1], sedd->second);
+    return written ? 0 : 1;
 }

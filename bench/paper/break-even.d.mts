@@ -20,3 +20,15 @@ export function breakEven(measured: {
   readonly targets: readonly { readonly billions: number; readonly times: Times }[];
   readonly drafters: readonly { readonly name: string; readonly times: Times }[];
 }): BreakEven[];
+
+export function speedups(measured: {
+  readonly targets: readonly { readonly name: string; readonly times: Times }[];
+  readonly drafters: readonly { readonly name: string; readonly times: Times }[];
+}): {
+  readonly drafter: string;
+  readonly target: string;
+  readonly steps: number;
+  readonly acceptance: number;
+  readonly slots: number;
+  readonly speedup: number;
+}[];

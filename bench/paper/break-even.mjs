@@ -23,28 +23,51 @@ export function line(points) {
   return [y - slope * x, slope];
 }
 
+/** Time of a draft: its steps, and τ rows of the text that the last pass has emitted, read with the first. */
+const draftTime = (times, slots, steps, tau) =>
+  steps * times[slots].least + (tau * (times[15].least - times[7].least)) / 8;
+
+/** Draft lengths that can have so many steps. */
+const drafts = (steps) => DRAFTS.filter((slots) => slots >= steps);
+
 /**
  * For every drafter, number of steps and acceptance the draft length that pays on the smallest target, with its τ, and
- * that target; null where none pays. c(n) is the mean of the targets measured; a pass's time is taken as a straight line
- * over their parameters, a draft's as that of its steps.
+ * that target; null where none pays. c(n) is the mean of the targets measured, and a pass's time is taken as a straight
+ * line over their parameters.
  */
 export function breakEven({ targets, drafters }) {
   const [base, slope] = line(targets.map(({ billions, times }) => [billions, times[1].least]));
-  const cost = (rows) =>
-    targets.reduce((sum, { times }) => sum + times[rows].least / times[1].least, 0) / targets.length;
-  const found = [];
-  for (const { name, times } of drafters) {
-    for (const steps of STEPS) {
-      for (const acceptance of ACCEPTANCE) {
-        const ways = DRAFTS.filter((slots) => slots >= steps).map((slots) => {
-          const tau = tokensAPass(acceptance, slots);
-          return { slots, tau, passMs: leastPassMs(tau, cost(slots + 1), steps * times[slots].least) };
-        });
-        const [best] = ways.filter(({ passMs }) => passMs !== null).sort((a, b) => a.passMs - b.passMs);
-        const whole = best === undefined ? null : { ...best, billions: (best.passMs - base) / slope };
-        found.push({ drafter: name, steps, acceptance, best: whole });
-      }
-    }
-  }
-  return found;
+  const cost = (rows) => targets.reduce((sum, { times }) => sum + costOf(times, rows), 0) / targets.length;
+  return combinations(drafters).map(({ name, times, steps, acceptance }) => {
+    const ways = drafts(steps).map((slots) => {
+      const tau = tokensAPass(acceptance, slots);
+      return { slots, tau, passMs: leastPassMs(tau, cost(slots + 1), draftTime(times, slots, steps, tau)) };
+    });
+    const [best] = ways.filter(({ passMs }) => passMs !== null).sort((a, b) => a.passMs - b.passMs);
+    const whole = best === undefined ? null : { ...best, billions: (best.passMs - base) / slope };
+    return { drafter: name, steps, acceptance, best: whole };
+  });
 }
+
+/** For every drafter, target, number of steps and acceptance the best speed-up, τ ÷ (c(n) + d), and its draft length. */
+export function speedups({ targets, drafters }) {
+  return combinations(drafters).flatMap(({ name, times, steps, acceptance }) =>
+    targets.map((target) => {
+      const ways = drafts(steps).map((slots) => {
+        const tau = tokensAPass(acceptance, slots);
+        const draft = draftTime(times, slots, steps, tau) / target.times[1].least;
+        return { slots, speedup: tau / (costOf(target.times, slots + 1) + draft) };
+      });
+      const [best] = ways.sort((a, b) => b.speedup - a.speedup);
+      return { drafter: name, target: target.name, steps, acceptance, ...best };
+    }),
+  );
+}
+
+/** c(n) */
+const costOf = (times, rows) => times[rows].least / times[1].least;
+
+const combinations = (drafters) =>
+  drafters.flatMap((drafter) =>
+    STEPS.flatMap((steps) => ACCEPTANCE.map((acceptance) => ({ ...drafter, steps, acceptance }))),
+  );

@@ -4,7 +4,7 @@
 //
 //   node bench/paper/cost.mjs [--threads N] [--rounds N] [--drafter FILE.gguf …] [--json FILE]
 //
-// --drafter: a SEDD or MDLM file besides the random one of SEDD-small's shape.
+// --drafter: a SEDD or MDLM file besides the random ones of SEDD-small's shape.
 import { spawn } from 'node:child_process';
 import { existsSync, mkdirSync, statSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
@@ -17,7 +17,7 @@ import { buildKernels, machineVariant } from '../../scripts/kernels.mjs';
 import { run, runMain } from '../../scripts/process.mjs';
 import { machine, slug } from '../kernels/machine.mjs';
 import { least, median } from '../kernels/statistics.mjs';
-import { DRAFTS, breakEven } from './break-even.mjs';
+import { DRAFTS, breakEven, speedups } from './break-even.mjs';
 
 const ROOT = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../..');
 const TARGETS = ['0.5b', '1.5b', '3b'];
@@ -144,6 +144,16 @@ function print(result) {
       ),
     ),
   );
+  const head = ['drafter', 'T', 'acceptance of a slot', ...result.targets.map(({ name }) => `${name}: speed-up (γ)`)];
+  const rows = result.breakEven.map(({ drafter, steps, acceptance }) => [
+    drafter,
+    steps,
+    acceptance,
+    ...result.speedups
+      .filter((each) => each.drafter === drafter && each.steps === steps && each.acceptance === acceptance)
+      .map(({ speedup, slots }) => `${speedup.toFixed(2)} (${slots})`),
+  ]);
+  console.log(`\n${table(head, rows)}`);
 }
 
 runMain(async () => {
@@ -163,6 +173,7 @@ runMain(async () => {
   const folder = process.env.INIT_CWD ?? process.cwd();
   const files = [
     await randomFile(build, 'random-sedd-small-q8_0.gguf', 'sedd-small'),
+    await randomFile(build, 'random-sedd-small-q4_0.gguf', 'sedd-small-q4_0'),
     ...values.drafter.map((file) => path.resolve(folder, file)),
   ];
   const megabytes = (file) => Math.round(statSync(file).size / 1e6);
@@ -201,6 +212,7 @@ runMain(async () => {
     })),
   };
   result.breakEven = breakEven(result);
+  result.speedups = speedups(result);
   const file = values.json ?? path.join(ROOT, `bench/results/paper-cost-${slug(description)}.json`);
   mkdirSync(path.dirname(file), { recursive: true });
   writeFileSync(file, `${JSON.stringify(result, null, 1)}\n`);

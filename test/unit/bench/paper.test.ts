@@ -4,7 +4,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { armsOf } from '../../../bench/paper/arms';
-import { breakEven, leastPassMs, line, tokensAPass } from '../../../bench/paper/break-even.mjs';
+import { breakEven, leastPassMs, line, speedups, tokensAPass } from '../../../bench/paper/break-even.mjs';
 import { figuresOf, spreadOf } from '../../../bench/paper/figures';
 import { evaluationFlops, passFlops, type Moment } from '../../../bench/paper/flops';
 import { modelSize, type ModelSize } from '../../../bench/paper/model-size';
@@ -302,7 +302,7 @@ describe('break-even', () => {
           ] as const
         ).map(([n, c]) => [n, { least: one * c }]),
       );
-    const targets = [1, 2, 3].map((billions) => ({ billions, times: times(20 * billions) }));
+    const targets = [1, 2, 3].map((billions) => ({ name: `${billions}b`, billions, times: times(20 * billions) }));
     const drafters = [{ name: 'd', times: Object.fromEntries([3, 7, 15].map((slots) => [slots, { least: 10 }])) }];
     const found = breakEven({ targets, drafters });
     const best = (steps: number, acceptance: number) =>
@@ -313,5 +313,9 @@ describe('break-even', () => {
     expect(best(1, 0.9)?.slots).toBe(15);
     // Three slots can't take four steps.
     expect(best(4, 0.5)).toBeNull();
+    const all = speedups({ targets, drafters });
+    const fast = all.find((each) => each.target === '3b' && each.steps === 1 && each.acceptance === 0.9);
+    expect(fast?.slots).toBe(15);
+    expect(fast?.speedup).toBeCloseTo(tokensAPass(0.9, 15) / (3 + 10 / 60));
   });
 });
