@@ -315,7 +315,8 @@ describe('break-even', () => {
     expect(best(4, 0.5)).toBeNull();
     const all = speedups({ targets, drafters });
     const fast = all.find((each) => each.target === '3b' && each.steps === 1 && each.acceptance === 0.9);
-    expect(fast?.slots).toBe(15);
-    expect(fast?.speedup).toBeCloseTo(tokensAPass(0.9, 15) / (3 + 10 / 60));
+    // What pays on the smallest target is not what is fastest on a large one.
+    expect(fast?.slots).toBe(7);
+    expect(fast?.speedup).toBeCloseTo(tokensAPass(0.9, 7) / (2 + 10 / 60));
   });
 });
