@@ -25,7 +25,9 @@ export interface Figures {
   readonly speedup: Spread | null;
   /** Part of the decoding time spent drafting. */
   readonly draftShare: number;
+  /** Of a draft, without the first; null where there was no other. */
   readonly draftMs: number | null;
+  /** Of a target pass. */
   readonly verifyMs: number;
   /** Median time of the first draft, which reads the prompt. */
   readonly firstDraftMs: number | null;
@@ -39,6 +41,7 @@ export interface Figures {
 export function figuresOf(runs: readonly RunRecord[], vanilla: readonly RunRecord[]): Figures {
   const total = (of: (run: RunRecord) => number, list = runs): number => list.reduce((sum, run) => sum + of(run), 0);
   const drafts = total((run) => run.drafts);
+  const timedDrafts = total((run) => run.decoding.drafts);
   const drafted = total((run) => run.drafted);
   const accepted = total((run) => run.accepted);
   const draftMs = total((run) => run.decoding.draftMs);
@@ -65,7 +68,7 @@ export function figuresOf(runs: readonly RunRecord[], vanilla: readonly RunRecor
     tokensPerSecond: rounded((1000 * decoded) / (draftMs + verifyMs)),
     speedup: spreadOf(ratios),
     draftShare: rounded(draftMs / (draftMs + verifyMs)),
-    draftMs: drafts === 0 ? null : rounded(draftMs / total((run) => run.decoding.drafts)),
+    draftMs: timedDrafts === 0 ? null : rounded(draftMs / timedDrafts),
     verifyMs: rounded(verifyMs / total((run) => run.decoding.passes)),
     firstDraftMs: spreadOf(firsts)?.median ?? null,
     flopsPerToken: Math.round(flops(runs)),
