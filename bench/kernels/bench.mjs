@@ -5,7 +5,7 @@
 //
 // --peer: another checkout of the llama.cpp family (ik_llama.cpp), built for this CPU and timed as a third arm.
 import { spawn } from 'node:child_process';
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
@@ -13,6 +13,7 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { buildKernels, machineVariant } from '../../scripts/kernels.mjs';
 import { run, runMain } from '../../scripts/process.mjs';
+import { machine, slug } from './machine.mjs';
 import { least, median } from './statistics.mjs';
 
 const ROOT = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../..');
@@ -45,19 +46,6 @@ class Arm {
     this.child.stdin.end('quit\n');
     await this.ended.catch(() => {});
   }
-}
-
-function machine() {
-  const info = existsSync('/proc/cpuinfo') ? readFileSync('/proc/cpuinfo', 'utf8') : '';
-  const field = (key) => new RegExp(`^${key}\\s*: (.*)$`, 'm').exec(info)?.[1] ?? '?';
-  return {
-    cpu: `${os.cpus()[0]?.model.trim()} (family ${field('cpu family')}, model ${field('model')})`,
-    cores: os.availableParallelism(),
-    memoryGb: Number((os.totalmem() / 1e9).toFixed(1)),
-    loadAverage: Number(os.loadavg()[0].toFixed(2)),
-    platform: `${process.platform}-${process.arch}`,
-    date: new Date().toISOString().slice(0, 10),
-  };
 }
 
 /** Builds the timing program on another checkout; the first time takes as long as that checkout's library does. */
@@ -179,11 +167,7 @@ runMain(async () => {
     results.push({ model: path.basename(model.file), threads: Number(values.threads), loadMs: load, rows });
   }
   const description = machine();
-  const slug = description.cpu
-    .toLowerCase()
-    .replaceAll(/[^a-z0-9]+/g, '-')
-    .replaceAll(/^-|-$/g, '');
-  const file = path.join(ROOT, 'bench/results', `kernels-${slug}.json`);
+  const file = path.join(ROOT, 'bench/results', `kernels-${slug(description)}.json`);
   mkdirSync(path.dirname(file), { recursive: true });
   writeFileSync(
     file,

@@ -1,7 +1,7 @@
-// Writes a GGUF of Qwen2.5-1.5B's shape with random weights in the mix that llama-quantize calls Q4_K_M: for timing
-// only.
+// Writes a GGUF with random weights, for timing only: of a Qwen2.5 model's shape in the mix that llama-quantize calls
+// Q4_K_M, or of SEDD-small's.
 //
-//   random_model FILE
+//   random_model FILE [0.5b | 1.5b | 3b | sedd-small | sedd-small-q4_0]      1.5b where nothing is said
 #include <ggml.h>
 #include <gguf.h>
 
@@ -16,15 +16,28 @@
 
 namespace {
 
-constexpr int LAYERS = 28, WIDTH = 1536, HEADS = 12, CACHE_HEADS = 2, HEAD = 128, FEED_FORWARD = 8960,
-              VOCABULARY = 151936;
+struct Shape {
+    int layers, width, heads, head, feed_forward;
+};
+const std::map<std::string, Shape> SHAPES = {
+    {"0.5b", {24, 896, 14, 64, 4864}}, {"1.5b", {28, 1536, 12, 128, 8960}}, {"3b", {36, 2048, 16, 128, 11008}}};
+constexpr int CACHE_HEADS = 2, VOCABULARY = 151936;
+const std::map<std::string, ggml_type> SEDD_TYPES = {{"sedd-small", GGML_TYPE_Q8_0},
+                                                     {"sedd-small-q4_0", GGML_TYPE_Q4_0}};
 /** Different rows of a matrix; the rest repeat them, since quantizing takes longer than all else. */
 constexpr int64_t DIFFERENT_ROWS = 64;
 
+/** What llama-quantize takes where rows are no multiple of 256 weights. */
+ggml_type fitting(ggml_type type, int64_t columns) {
+    if (columns % ggml_blck_size(type) == 0) return type;
+    return type == GGML_TYPE_Q6_K ? GGML_TYPE_Q8_0 : GGML_TYPE_Q5_0;
+}
+
 class Writer {
   public:
-    Writer()
-        : file_(gguf_init_empty()), context_(ggml_init({(LAYERS * 16 + 8) * ggml_tensor_overhead(), nullptr, true})) {}
+    explicit Writer(int layers)
+        : file_(gguf_init_empty()),
+          context_(ggml_init({static_cast<size_t>(layers * 16 + 8) * ggml_tensor_overhead(), nullptr, true})) {}
     ~Writer() {
         gguf_free(file_);
         ggml_free(context_);
@@ -36,7 +49,10 @@ class Writer {
     void number(const std::string& key, uint32_t value) { gguf_set_val_u32(file_, key.c_str(), value); }
     void real(const std::string& key, float value) { gguf_set_val_f32(file_, key.c_str(), value); }
 
-    void matrix(const std::string& name, ggml_type type, int64_t columns, int64_t rows) {
+    void flag(const char* key, bool value) { gguf_set_val_bool(file_, key, value); }
+
+    void matrix(const std::string& name, ggml_type wanted, int64_t columns, int64_t rows) {
+        const ggml_type type = fitting(wanted, columns);
         auto& data = data_[{type, {columns, rows}}];
         const size_t row_bytes = ggml_row_size(type, columns);
         if (data.empty()) {
@@ -76,47 +92,98 @@ class Writer {
 };
 
 /** Layers whose values and down projection get more bits (llama-quant.cpp, use_more_bits). */
-bool more_bits(int layer) {
-    return layer < LAYERS / 8 || layer >= 7 * LAYERS / 8 || (layer - LAYERS / 8) % 3 == 2;
+bool more_bits(int layer, int layers) {
+    return layer < layers / 8 || layer >= 7 * layers / 8 || (layer - layers / 8) % 3 == 2;
+}
+
+bool write_qwen(const char* path, const std::string& size) {
+    const auto [layers, width, heads, head, feed_forward] = SHAPES.at(size);
+    Writer w(layers);
+    w.text("general.architecture", "qwen2");
+    w.text("general.name", ("random weights, Qwen2.5-" + size + " shape, Q4_K_M mix").c_str());
+    w.text("tokenizer.ggml.model", "no_vocab");
+    w.number("qwen2.vocab_size", VOCABULARY);
+    w.number("qwen2.context_length", 32768);
+    w.number("qwen2.embedding_length", width);
+    w.number("qwen2.block_count", layers);
+    w.number("qwen2.feed_forward_length", feed_forward);
+    w.number("qwen2.attention.head_count", heads);
+    w.number("qwen2.attention.head_count_kv", CACHE_HEADS);
+    w.real("qwen2.attention.layer_norm_rms_epsilon", 1e-6f);
+    w.real("qwen2.rope.freq_base", 1e6f);
+    w.matrix("token_embd.weight", GGML_TYPE_Q6_K, width, VOCABULARY);
+    w.vector("output_norm.weight", width, 1.0f);
+    for (int layer = 0; layer < layers; ++layer) {
+        const std::string block = "blk." + std::to_string(layer) + ".";
+        const ggml_type wide = more_bits(layer, layers) ? GGML_TYPE_Q6_K : GGML_TYPE_Q4_K;
+        w.vector(block + "attn_norm.weight", width, 1.0f);
+        w.vector(block + "ffn_norm.weight", width, 1.0f);
+        w.matrix(block + "attn_q.weight", GGML_TYPE_Q4_K, width, heads * head);
+        w.matrix(block + "attn_k.weight", GGML_TYPE_Q4_K, width, CACHE_HEADS * head);
+        w.matrix(block + "attn_v.weight", wide, width, CACHE_HEADS * head);
+        w.vector(block + "attn_q.bias", heads * head, 0.01f);
+        w.vector(block + "attn_k.bias", CACHE_HEADS * head, 0.01f);
+        w.vector(block + "attn_v.bias", CACHE_HEADS * head, 0.01f);
+        w.matrix(block + "attn_output.weight", GGML_TYPE_Q4_K, heads * head, width);
+        w.matrix(block + "ffn_gate.weight", GGML_TYPE_Q4_K, width, feed_forward);
+        w.matrix(block + "ffn_up.weight", GGML_TYPE_Q4_K, width, feed_forward);
+        w.matrix(block + "ffn_down.weight", wide, feed_forward, width);
+    }
+    return w.write(path);
+}
+
+/** The shape of louaaron/sedd-small (Lou et al., arXiv 2310.16834), as training/'s converter writes it. */
+bool write_sedd_small(const char* path, ggml_type type) {
+    constexpr int LAYERS = 12, WIDTH = 768, HEADS = 12, WIDE = 4 * WIDTH, CONDITION = 128, FREQUENCIES = 256,
+                  TOKENS = 50258;
+    Writer w(LAYERS);
+    const auto linear = [&](const std::string& name, int64_t columns, int64_t rows) {
+        w.matrix(name + ".weight", type, columns, rows);
+        w.vector(name + ".bias", rows, 0.01f);
+    };
+    w.text("general.architecture", "sedd");
+    w.text("general.name", "random weights, SEDD-small shape");
+    w.number("sedd.context_length", 1024);
+    w.number("sedd.embedding_length", WIDTH);
+    w.number("sedd.block_count", LAYERS);
+    w.number("sedd.attention.head_count", HEADS);
+    w.number("sedd.feed_forward_length", WIDE);
+    w.real("sedd.attention.layer_norm_epsilon", 1e-5f);
+    w.real("sedd.rope.freq_base", 1e4f);
+    w.number("sedd.vocab_size", TOKENS);
+    w.number("sedd.condition_length", CONDITION);
+    w.number("sedd.frequency_length", FREQUENCIES);
+    w.number("sedd.mask_token_id", TOKENS - 1);
+    w.flag("sedd.time_conditioned", true);
+    w.matrix("token_embd.weight", type, WIDTH, TOKENS);
+    linear("time.0", FREQUENCIES, CONDITION);
+    linear("time.1", CONDITION, CONDITION);
+    for (int layer = 0; layer < LAYERS; ++layer) {
+        const std::string block = "blk." + std::to_string(layer) + ".";
+        w.vector(block + "attn_norm.weight", WIDTH, 1.0f);
+        w.matrix(block + "attn_qkv.weight", type, WIDTH, 3 * WIDTH);
+        w.matrix(block + "attn_output.weight", type, WIDTH, WIDTH);
+        w.vector(block + "ffn_norm.weight", WIDTH, 1.0f);
+        linear(block + "ffn_up", WIDTH, WIDE);
+        linear(block + "ffn_down", WIDE, WIDTH);
+        linear(block + "modulation", CONDITION, 6 * WIDTH);
+    }
+    w.vector("output_norm.weight", WIDTH, 1.0f);
+    linear("output_modulation", CONDITION, 2 * WIDTH);
+    linear("output", WIDTH, TOKENS);
+    return w.write(path);
 }
 
 } // namespace
 
 int main(int argc, char** argv) {
-    if (argc != 2) {
-        std::fprintf(stderr, "random_model FILE\n");
+    const std::string shape = argc == 3 ? argv[2] : "1.5b";
+    const auto sedd = SEDD_TYPES.find(shape);
+    if (argc < 2 || argc > 3 || (sedd == SEDD_TYPES.end() && SHAPES.count(shape) == 0)) {
+        std::fprintf(stderr, "random_model FILE [0.5b | 1.5b | 3b | sedd-small | sedd-small-q4_0]\n");
         return 2;
     }
-    Writer w;
-    w.text("general.architecture", "qwen2");
-    w.text("general.name", "random weights, Qwen2.5-1.5B shape, Q4_K_M mix");
-    w.text("tokenizer.ggml.model", "no_vocab");
-    w.number("qwen2.vocab_size", VOCABULARY);
-    w.number("qwen2.context_length", 32768);
-    w.number("qwen2.embedding_length", WIDTH);
-    w.number("qwen2.block_count", LAYERS);
-    w.number("qwen2.feed_forward_length", FEED_FORWARD);
-    w.number("qwen2.attention.head_count", HEADS);
-    w.number("qwen2.attention.head_count_kv", CACHE_HEADS);
-    w.real("qwen2.attention.layer_norm_rms_epsilon", 1e-6f);
-    w.real("qwen2.rope.freq_base", 1e6f);
-    w.matrix("token_embd.weight", GGML_TYPE_Q6_K, WIDTH, VOCABULARY);
-    w.vector("output_norm.weight", WIDTH, 1.0f);
-    for (int layer = 0; layer < LAYERS; ++layer) {
-        const std::string block = "blk." + std::to_string(layer) + ".";
-        const ggml_type wide = more_bits(layer) ? GGML_TYPE_Q6_K : GGML_TYPE_Q4_K;
-        w.vector(block + "attn_norm.weight", WIDTH, 1.0f);
-        w.vector(block + "ffn_norm.weight", WIDTH, 1.0f);
-        w.matrix(block + "attn_q.weight", GGML_TYPE_Q4_K, WIDTH, HEADS * HEAD);
-        w.matrix(block + "attn_k.weight", GGML_TYPE_Q4_K, WIDTH, CACHE_HEADS * HEAD);
-        w.matrix(block + "attn_v.weight", wide, WIDTH, CACHE_HEADS * HEAD);
-        w.vector(block + "attn_q.bias", HEADS * HEAD, 0.01f);
-        w.vector(block + "attn_k.bias", CACHE_HEADS * HEAD, 0.01f);
-        w.vector(block + "attn_v.bias", CACHE_HEADS * HEAD, 0.01f);
-        w.matrix(block + "attn_output.weight", GGML_TYPE_Q4_K, HEADS * HEAD, WIDTH);
-        w.matrix(block + "ffn_gate.weight", GGML_TYPE_Q4_K, WIDTH, FEED_FORWARD);
-        w.matrix(block + "ffn_up.weight", GGML_TYPE_Q4_K, WIDTH, FEED_FORWARD);
-        w.matrix(block + "ffn_down.weight", wide, FEED_FORWARD, WIDTH);
-    }
-    return w.write(argv[1]) ? 0 : 1;
+    const bool written =
+        sedd == SEDD_TYPES.end() ? write_qwen(argv[1], shape) : write_sedd_small(argv[1], sedd->second);
+    return written ? 0 : 1;
 }

@@ -1,12 +1,16 @@
 // specdiff-logits: what a discrete-diffusion drafter's network gives for windows, for comparison with its reference.
 // Reads lines: SIGMA FROZEN FIRST COUNT TOKEN… (tokens at positions 0, 1, …; the first FROZEN of them are evaluated by
-// themselves before the others). Writes for each line, little-endian, the logits of rows FIRST.. as fp32 [COUNT, V].
+// themselves before the others). Writes for each line, little-endian, the logits of rows FIRST.. as fp32 [COUNT, V];
+// with --time N a line of JSON instead: the least and the middle one of the times of N evaluations of the others, and
+// the model's memory.
 #include "program.h"
 
 #include "../core/ddit_model.h"
 #include "../core/error.h"
 
+#include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <iostream>
 #include <sstream>
 #include <string>
@@ -38,6 +42,22 @@ Request read(const std::string& line) {
     return request;
 }
 
+/** Evaluates the pass once for the graph that it needs, then `repetitions` times. */
+std::string timed(DditModel& model, const DditPass& pass, double sigma, int repetitions) {
+    using Clock = std::chrono::steady_clock;
+    std::vector<double> times;
+    for (int i = 0; i <= repetitions; ++i) {
+        const auto start = Clock::now();
+        model.evaluate(pass, sigma);
+        if (i > 0) times.push_back(std::chrono::duration<double, std::milli>(Clock::now() - start).count());
+    }
+    std::sort(times.begin(), times.end());
+    std::ostringstream line;
+    line << "{\"least\": " << times.front() << ", \"median\": " << times[times.size() / 2]
+         << ", \"bytes\": " << model.bytes() << "}\n";
+    return line.str();
+}
+
 void work(const Options& options) {
     const GgufFile file(options.model);
     const DditShape shape = check_ddit_file(file);
@@ -52,6 +72,10 @@ void work(const Options& options) {
             pass.tokens.erase(pass.tokens.begin(), end);
             pass.position = frozen;
             pass.first -= frozen;
+        }
+        if (options.repetitions > 0) {
+            std::cout << timed(model, pass, sigma, options.repetitions) << std::flush;
+            continue;
         }
         const float* logits = model.evaluate(pass, sigma);
         for (int row = 0; row < pass.outputs; ++row) {

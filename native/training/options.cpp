@@ -62,10 +62,12 @@ Options parse_options(int count, char** values) {
             options.layers = layer_list(name, value);
         else if (name == "--top")
             options.top = whole(name, value, 1);
+        else if (name == "--time")
+            options.repetitions = whole(name, value, 1);
         else
             throw Error("Unknown option " + name +
                         "; known are --target --model --native --cpu-library --threads --sequences --context --cache "
-                        "--layers --top.");
+                        "--layers --top --time.");
     }
     return options;
 }

@@ -27,6 +27,8 @@ struct Options {
     std::vector<int32_t> layers;
     /** Most probable next tokens written a row (specdiff-taps). */
     int top = 16;
+    /** Where not 0, specdiff-logits evaluates each window so often and writes the times, not the logits. */
+    int repetitions = 0;
 };
 
 /** @throws Error for an unknown option, or a bad number. */
