@@ -7,6 +7,8 @@ export interface BarGroup {
 
 export interface Line {
   readonly name: string;
+  /** Number of the arm among the bars' names, for the same colour. */
+  readonly arm: number;
   readonly values: readonly number[];
 }
 
@@ -41,7 +43,8 @@ export function barPlot(title: string, names: readonly string[], groups: readonl
       }),
     ];
   });
-  return frame(title, names, [...y.marks, ...marks]);
+  const legend = names.map((name, arm) => ({ name, arm }));
+  return frame(title, legend, [...y.marks, ...marks]);
 }
 
 /** Values against their position, the first being 1. */
@@ -52,12 +55,11 @@ export function linePlot(title: string, lines: readonly Line[]): string {
   const labels = Array.from({ length: positions }, (_, index) =>
     text(x(index), TOP + INNER_HEIGHT + 20, String(index + 1), 'middle'),
   );
-  const paths = lines.map(({ values }, line) => {
+  const paths = lines.map(({ values, arm }) => {
     const points = values.map((value, index) => `${fixed(x(index))},${fixed(y.at(value))}`).join(' ');
-    return `<polyline points="${points}" fill="none" stroke="${colour(line)}" stroke-width="2"/>`;
+    return `<polyline points="${points}" fill="none" stroke="${colour(arm)}" stroke-width="2"/>`;
   });
-  const names = lines.map(({ name }) => name);
-  return frame(title, names, [...y.marks, ...labels, ...paths]);
+  return frame(title, lines, [...y.marks, ...labels, ...paths]);
 }
 
 function axis(values: readonly number[]): { at: (value: number) => number; marks: string[] } {
@@ -73,11 +75,11 @@ function axis(values: readonly number[]): { at: (value: number) => number; marks
   return { at, marks };
 }
 
-function frame(title: string, names: readonly string[], marks: readonly string[]): string {
-  const legend = names.flatMap((name, index) => {
+function frame(title: string, names: readonly Pick<Line, 'name' | 'arm'>[], marks: readonly string[]): string {
+  const legend = names.flatMap(({ name, arm }, index) => {
     const y = TOP + index * 20;
     return [
-      `<rect x="${WIDTH - RIGHT + 14}" y="${y}" width="12" height="12" fill="${colour(index)}"/>`,
+      `<rect x="${WIDTH - RIGHT + 14}" y="${y}" width="12" height="12" fill="${colour(arm)}"/>`,
       text(WIDTH - RIGHT + 32, y + 11, name, 'start'),
     ];
   });

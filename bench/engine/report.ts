@@ -181,9 +181,9 @@ export function plots(settings: readonly Setting[]): Record<string, string> {
     const setting = `temperature ${temperature}, stop rules ${stopRules ? 'on' : 'off'}`;
     const ending = `t${temperature}-${stopRules ? 'stop' : 'raw'}`;
     files[`${ending}-speedup`] = barPlot(`Speed to own plain decoding, ${setting}`, names, groups);
-    const lines = names.flatMap((name) => {
+    const lines = names.flatMap((name, arm) => {
       const values = arms[name]?.all?.acceptanceByPosition ?? [];
-      return values.length > 0 ? [{ name, values }] : [];
+      return values.length > 0 ? [{ name, arm, values }] : [];
     });
     files[`${ending}-acceptance`] = linePlot(`Acceptance by draft position, ${setting}`, lines);
   }

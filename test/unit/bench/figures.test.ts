@@ -153,7 +153,7 @@ describe('a plot', () => {
     expect(heights[1]! / heights[0]!).toBeCloseTo(2, 1);
   });
   it('draws a line through every position', () => {
-    const svg = linePlot('acceptance', [{ name: 'x', values: [0.9, 0.5, 0.2] }]);
+    const svg = linePlot('acceptance', [{ name: 'x', arm: 0, values: [0.9, 0.5, 0.2] }]);
     expect(/points="([^"]*)"/.exec(svg)?.[1]?.split(' ')).toHaveLength(3);
   });
 });
