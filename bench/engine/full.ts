@@ -3,7 +3,7 @@
  * each in an engine of its own, and beside them other programs' servers on the same files, prompts and threads. One prompt
  * is measured with every arm, in turning order, then the next.
  *
- * Usage: npm run bench -- --full [--set code|edit|prose|summary|all --prompts N (of each set) --rounds N --threads N
+ * Usage: npm run bench -- --full [--set code,edit,prose,summary|all --prompts N (of each set) --rounds N --threads N
  *          --temperatures 0,1 --stop-rules on,off --arms none,ngram,diffusion,joint,auto --peer NAME=PATH[:ARGS] …
  *          --drafter-model FILE --keep-learned --resume --json FILE]
  * The samples go to build/bench/full.jsonl as they are taken; --resume goes on from there. The plots lie beside the JSON.
@@ -163,7 +163,7 @@ async function measureCase(
       if (arm === undefined) continue;
       if (arm.peer && limit === 0) continue;
       const sample = await arm.run(prompt, raw, wanted, limit);
-      records.push({ ...wanted, arm: arm.name, sample });
+      records.push({ ...wanted, arm: arm.name, sample, residentBytes: residentBytes(arm.pid()) });
       if (arm.name === 'none' && wanted.stopRules) limit = sample.tokens;
     }
   }
@@ -173,7 +173,7 @@ async function measureCase(
 async function main(): Promise<void> {
   const options = readOptions();
   const stop = new AbortController();
-  process.once('SIGINT', () => stop.abort());
+  for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, () => stop.abort());
   const { signal } = stop;
   const base: ServerSettings = {
     ...DEFAULT_SETTINGS.server,
@@ -186,8 +186,10 @@ async function main(): Promise<void> {
   if (busy.length > 0) console.log(`Beside this: ${busy.join(', ')}.`);
 
   const arms: Arm[] = [];
-  const file = new RecordFile(path.join(options.root, 'build/bench/full.jsonl'), options.resume);
-  const resident: Record<string, number | null> = {};
+  const file = new RecordFile(path.join(options.root, 'build/bench/full.jsonl'), options.resume, {
+    machine: described,
+    busy,
+  });
   try {
     const own = options.drafters.map((drafter) => ownArm(drafter, options, base, signal));
     arms.push(...own);
@@ -208,20 +210,17 @@ async function main(): Promise<void> {
     if (asking === undefined) throw new Error('There is no arm to measure.');
     for (const prompt of options.prompts) raws.push(await rawPrompt(prompt, asking.engine, base, signal));
     await measure(options, arms, raws, file);
-    for (const { name, pid } of arms) resident[name] = residentBytes(pid());
   } finally {
     await Promise.all(arms.map((arm) => arm.end()));
   }
 
   const settings = summarizeRecords(file.records, arms, options.peers);
   const result = {
-    machine: described,
+    sessions: file.sessions,
     threads: options.threads,
-    busy,
-    prompts: options.prompts.map(({ id }) => id),
+    prompts: [...new Set(file.records.map(({ prompt }) => prompt))],
     rounds: options.rounds,
     peers: options.peers.map(({ name, program, args }) => ({ name, program: path.basename(program), args })),
-    residentBytes: resident,
     settings,
   };
   const json = options.json ?? path.join(options.root, `bench/results/full-${machineSlug(described)}.json`);
@@ -230,7 +229,7 @@ async function main(): Promise<void> {
   for (const [ending, svg] of Object.entries(plots(settings))) {
     writeFileSync(`${json.replace(/\.json$/, '')}-${ending}.svg`, svg);
   }
-  console.log(markdown(settings, resident));
+  console.log(markdown(settings));
   console.log(
     `${described.cpu}, ${described.cores} cores, load ${described.loadAverage}: ${path.relative(process.cwd(), json)}`,
   );

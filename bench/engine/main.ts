@@ -3,7 +3,7 @@
  * arms one after the other on each prompt, in turning order, from the same cached prefix. Minutes; full.ts measures the
  * rest and other programs.
  *
- * Usage: npm run bench [-- --set code|edit|prose|summary|all --prompts N --rounds N --temperature X --json FILE
+ * Usage: npm run bench [-- --set code,edit,prose,summary|all --prompts N --rounds N --temperature X --json FILE
  *                          --drafter-model FILE --untrained FILE --causal FILE --stock --keep-learned --lengths N,N]
  * --lengths: lookup and the joint draft at fixed lengths besides, which says whether the controller's own are the best.
  * --stock: the same arms on llama.cpp's own CPU library besides. --causal: a small language model as a drafter besides.

@@ -18,12 +18,14 @@ export interface BenchPrompt {
   readonly after: string;
 }
 
-/** What `--set` says. @throws with the sets there are */
-export function readSet(name: string): readonly PromptSet[] {
-  if (name === 'all') return SETS;
-  const set = SETS.find((each) => each === name);
-  if (set === undefined) throw new Error(`There is no prompt set "${name}": use ${SETS.join(', ')} or all.`);
-  return [set];
+/** What `--set` says: names with commas between them, or all. @throws with the sets there are */
+export function readSet(names: string): readonly PromptSet[] {
+  if (names === 'all') return SETS;
+  return names.split(',').map((name) => {
+    const set = SETS.find((each) => each === name);
+    if (set === undefined) throw new Error(`There is no prompt set "${name}": use ${SETS.join(', ')} or all.`);
+    return set;
+  });
 }
 
 export function readPrompts(root: string, sets: readonly PromptSet[]): BenchPrompt[] {

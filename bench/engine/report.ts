@@ -23,6 +23,8 @@ export interface GroupFigures extends Figures {
   readonly speedupSpread: Spread | null;
   /** Prompts whose text is not the plain one's; null with a temperature. */
   readonly changed: readonly string[] | null;
+  /** Most that the arm's process held in memory; null where it could not be read. */
+  readonly residentBytes: number | null;
 }
 
 export interface Setting {
@@ -73,11 +75,13 @@ function armFigures(records: readonly SampleRecord[], arm: ReportArm): Partial<R
       arm.peer ? differs(text, plain.text) : text !== plain.text,
     );
     const armOwn = figures(own.map(({ sample }) => sample));
+    const resident = own.flatMap(({ residentBytes }) => residentBytes ?? []);
     const greedy = own.every(({ temperature }) => temperature === 0);
     groups[group] = {
       ...armOwn,
       speedup: ratio(armOwn.tokensPerSecond, figures(plains.map(({ sample }) => sample)).tokensPerSecond),
       speedupSpread: speedups(pairs),
+      residentBytes: resident.length === 0 ? null : Math.max(...resident),
       changed: greedy ? [...new Set(changed.map(({ prompt }) => prompt))] : null,
     };
   }
@@ -102,7 +106,7 @@ function againstPeers(
 }
 
 /** One table a setting, and below it the ratios to other programs. */
-export function markdown(settings: readonly Setting[], resident: Readonly<Record<string, number | null>>): string {
+export function markdown(settings: readonly Setting[]): string {
   return settings
     .map(({ temperature, stopRules, arms, againstPeers: ratios }) => {
       const sets = SETS.filter((set) => Object.values(arms).some((groups) => groups[set] !== undefined));
@@ -120,7 +124,7 @@ export function markdown(settings: readonly Setting[], resident: Readonly<Record
       ];
       const rows = Object.entries(arms).flatMap(([name, groups]) => {
         const all = groups.all;
-        return all === undefined ? [] : [row(name, all, groups, sets, resident[name] ?? null)];
+        return all === undefined ? [] : [row(name, all, groups, sets)];
       });
       const title = `Temperature ${temperature}, stop rules ${stopRules ? 'on' : 'off'}`;
       const lines = ratios.map(
@@ -137,7 +141,6 @@ function row(
   all: GroupFigures,
   groups: Partial<Readonly<Record<Group, GroupFigures>>>,
   sets: readonly PromptSet[],
-  resident: number | null,
 ): string[] {
   const percent = (part: number | null): string => (part === null ? '–' : `${Math.round(part * 100)} %`);
   const spread = all.speedupSpread;
@@ -157,7 +160,7 @@ function row(
       : percent(all.draftAcceptance),
     percent(all.draftShare),
     percent(all.verifyShare),
-    resident === null ? '–' : String(Math.round(resident / 2 ** 20)),
+    all.residentBytes === null ? '–' : String(Math.round(all.residentBytes / 2 ** 20)),
     all.changed === null ? '–' : `${all.changed.length}`,
   ];
 }

@@ -62,6 +62,7 @@ describe('prompt sets', () => {
     const kinds = (name: string): string[] => [...new Set(readPrompts(ROOT, readSet(name)).map(({ kind }) => kind))];
     expect(kinds('all')).toEqual(['code', 'edit', 'prose', 'summary']);
     expect(kinds('prose')).toEqual(['prose']);
+    expect(kinds('edit,code')).toEqual(['edit', 'code']);
     expect(() => readSet('poems')).toThrow(/no prompt set "poems": use code, edit, prose, summary or all/);
   });
   it('spreads a choice over all', () => {

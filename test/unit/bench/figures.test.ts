@@ -4,8 +4,9 @@ import path from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { GenerationStats, VerificationStats } from '../../../protocol/messages';
 import { readPeers } from '../../../bench/engine/peer-option';
+import { machine } from '../../../bench/machine';
 import { barPlot, linePlot } from '../../../bench/engine/plot';
-import { RecordFile, type SampleRecord } from '../../../bench/engine/records';
+import { RecordFile, type SampleRecord, type Session } from '../../../bench/engine/records';
 import { markdown, plots, summarizeRecords } from '../../../bench/engine/report';
 import { SampleRecorder } from '../../../bench/engine/run';
 import { differs, figures, speedups, type Sample } from '../../../bench/engine/sample';
@@ -97,6 +98,7 @@ describe('a report', () => {
   const record = (arm: string, prompt: string, change: Partial<Sample>): SampleRecord => ({
     ...{ ...at, prompt, arm },
     sample: { ...SAMPLE, ...change },
+    residentBytes: arm === 'none' ? 2 ** 20 * (prompt === 'a' ? 300 : 299) : null,
   });
   const records = [
     record('none', 'a', { decodingMs: 200 }),
@@ -132,8 +134,9 @@ describe('a report', () => {
   });
   it('is written as a table, and as plots that hold every arm', () => {
     const settings = summarizeRecords(records, arms, peers);
-    const text = markdown(settings, { none: 2 ** 20 * 300, auto: null });
+    const text = markdown(settings);
     expect(text).toContain('### Temperature 0, stop rules off');
+    expect(text).toMatch(/\| none \|.*\| 300 \| 0 \|/);
     expect(text).toMatch(/\| auto \| 133 \| 2\.67 \(2\.50–3\.50\) \| 2\.67 \| .* \| – \| 1 \|/);
     expect(text).toContain('- auto ÷ llama fast (the fastest of llama’s modes), code: 4.00'.replace('’', "'"));
     const svgs = plots(settings);
@@ -162,18 +165,21 @@ describe('the file of samples', () => {
   it('goes on only when asked to, and skips cases that every arm has', () => {
     const file = path.join(mkdtempSync(path.join(os.tmpdir(), 'specdiff-records-')), 'full.jsonl');
     const wanted = { set: 'edit', prompt: 'p', temperature: 0, stopRules: true, round: 0 } as const;
-    new RecordFile(file, false).add([
-      { ...wanted, arm: 'none', sample: SAMPLE },
-      { ...wanted, arm: 'auto', sample: SAMPLE },
-    ]);
-    const again = new RecordFile(file, true);
-    again.add([{ ...wanted, arm: 'auto', sample: { ...SAMPLE, text: 'second try' } }]);
+    const session = (busy: string): Session => ({ machine: machine(), busy: [busy] });
+    const record = { ...wanted, arm: 'none', sample: SAMPLE, residentBytes: null };
+    const first = new RecordFile(file, false, session('first'));
+    first.add([record]);
+    first.add([{ ...record, arm: 'auto' }]);
+    const again = new RecordFile(file, true, session('again'));
+    again.add([{ ...record, arm: 'auto', sample: { ...SAMPLE, text: 'second try' } }]);
     expect(again.records.map(({ sample }) => sample.text)).toEqual(['text', 'second try']);
-    expect(new RecordFile(file, true).records).toEqual(again.records);
+    const read = new RecordFile(file, true, session('took no sample'));
+    expect(read.records).toEqual(again.records);
+    expect(read.sessions.map(({ busy }) => busy)).toEqual([['first'], ['again']]);
     expect(again.holds(wanted, ['none', 'auto'])).toBe(true);
     expect(again.holds(wanted, ['none', 'auto', 'peer'])).toBe(false);
     expect(again.holds({ ...wanted, stopRules: false }, ['none'])).toBe(false);
-    expect(new RecordFile(file, false).records).toEqual([]);
+    expect(new RecordFile(file, false, session('')).records).toEqual([]);
     expect(() => readFileSync(file)).toThrow();
   });
 });
