@@ -1,4 +1,5 @@
-// `npm run bench`: builds what is missing, pauses our own training, and measures every drafter on the held-out prompts.
+// `npm run bench`: builds what is missing, pauses our own training, and measures every drafter on the held-out prompts;
+// with --full in every setting, and beside other programs (bench/engine/full.ts).
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { ROOT, build } from './build.mjs';
@@ -10,9 +11,10 @@ const PAUSE = path.join(ROOT, 'training/work/PAUSE');
 runMain(async () => {
   await build();
   const { build: bundle } = await import('esbuild');
-  const outfile = path.join(ROOT, 'build/bench/engine.js');
+  const name = process.argv.includes('--full') ? 'full' : 'main';
+  const outfile = path.join(ROOT, `build/bench/${name}.js`);
   await bundle({
-    entryPoints: [path.join(ROOT, 'bench/engine/main.ts')],
+    entryPoints: [path.join(ROOT, `bench/engine/${name}.ts`)],
     outfile,
     bundle: true,
     platform: 'node',

@@ -1,9 +1,10 @@
 /**
  * Every drafter on the held-out prompts, as the product completes them (same prompts, stop rules, engine process), the
- * arms one after the other on each prompt, in turning order, from the same cached prefix.
+ * arms one after the other on each prompt, in turning order, from the same cached prefix. Minutes; full.ts measures the
+ * rest and other programs.
  *
- * Usage: npm run bench [-- --prompts N --rounds N --temperature X --drafter-model FILE --untrained FILE --causal FILE
- *                          --stock --keep-learned --lengths N,N --json FILE]
+ * Usage: npm run bench [-- --set code,edit,prose,summary|all --prompts N --rounds N --temperature X --json FILE
+ *                          --drafter-model FILE --untrained FILE --causal FILE --stock --keep-learned --lengths N,N]
  * --lengths: lookup and the joint draft at fixed lengths besides, which says whether the controller's own are the best.
  * --stock: the same arms on llama.cpp's own CPU library besides. --causal: a small language model as a drafter besides.
  * `auto` has an engine of its own, which knows nothing at the start unless --keep-learned hands on what the last run's
@@ -14,15 +15,12 @@ import os from 'node:os';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { DEFAULT_SETTINGS, type DrafterName, type ServerSettings } from '../../protocol/settings';
-import { complete } from '../../server/completion/complete';
-import { LookupContext } from '../../server/context/lookup';
 import type { EngineClient } from '../../server/engine/client';
-import { createEngine } from '../../server/engine/create';
-import type { GenerationResult, GenerationSink } from '../../server/generation/generate';
-import { summarize } from '../../server/summary/summarize';
 import { busyNeighbours, machine, machineSlug } from '../machine';
-import { readPrompts, spread, type HeldOutPrompt } from './prompts';
-import { Tally } from './tally';
+import { createArmEngine, storageDirectory } from './arm-engine';
+import { readPrompts, readSet, spread, SETS } from './prompts';
+import { runWithStopRules } from './run';
+import { figures, type Figures, type Sample } from './sample';
 
 interface Arm {
   readonly name: string;
@@ -34,12 +32,13 @@ interface Arm {
   readonly plain: string;
 }
 
-const GROUPS = ['all', 'code', 'prose', 'summary'] as const;
+const GROUPS = ['all', ...SETS] as const;
 
 function readOptions() {
   const { values } = parseArgs({
     options: {
       root: { type: 'string', default: process.cwd() },
+      set: { type: 'string', default: 'all' },
       prompts: { type: 'string', default: '48' },
       rounds: { type: 'string', default: '2' },
       temperature: { type: 'string', default: '0' },
@@ -57,43 +56,11 @@ function readOptions() {
   return values;
 }
 
-const storageDirectory = (root: string): string => path.join(root, 'build/bench/storage');
-
-function createArmEngine(root: string, settings: ServerSettings): EngineClient {
-  return createEngine({
-    enginePath: path.join(root, 'dist/engine.js'),
-    extensionRoot: root,
-    storageDirectory: storageDirectory(root),
-    settings: () => settings,
-    onState: () => {},
-    log: (level, text) => {
-      if (level === 'warning' || level === 'error') process.stderr.write(`${text}\n`);
-    },
-  });
-}
-
-async function runPrompt(
-  prompt: HeldOutPrompt,
-  engine: EngineClient,
-  settings: ServerSettings,
-  sink: GenerationSink,
-  signal: AbortSignal,
-): Promise<GenerationResult> {
-  const arrivedAt = performance.now();
-  if (prompt.kind === 'summary') {
-    const job = { requestId: 1, languageId: prompt.language, text: prompt.text, arrivedAt };
-    return engine.run('summary', signal, (session, either) => summarize(job, session, settings, sink, either));
-  }
-  const languageId = prompt.kind === 'prose' ? 'markdown' : prompt.language;
-  const text = { before: prompt.text, after: '', line: prompt.text.split('\n').length - 1, whole: true, crlf: false };
-  const job = { requestId: 1, uri: `file:///heldout/${prompt.id}`, languageId, text, others: [], arrivedAt };
-  return engine.run('completion', signal, (session, either) =>
-    complete(job, session, new LookupContext(), settings, sink, either),
-  );
-}
+const emptySamples = (): Sample[] => [];
 
 async function main(): Promise<void> {
   const options = readOptions();
+  const prompts = spread(readPrompts(options.root, readSet(options.set)), Number(options.prompts));
   const stop = new AbortController();
   process.once('SIGINT', () => stop.abort());
   const base: ServerSettings = {
@@ -107,8 +74,8 @@ async function main(): Promise<void> {
   const arms: Arm[] = [];
   /** The engine of those that are not `auto`. */
   const addArms = (settings: ServerSettings, suffix: string): EngineClient => {
-    const engine = createArmEngine(options.root, settings);
-    const own = createArmEngine(options.root, settings);
+    const engine = createArmEngine(options.root, settings).engine;
+    const own = createArmEngine(options.root, settings).engine;
     for (const drafter of ['none', 'ngram', 'diffusion', 'joint', 'auto'] as const) {
       const name = drafter + suffix;
       const plain = `none${suffix}`;
@@ -124,17 +91,16 @@ async function main(): Promise<void> {
   }
   if (options.stock) addArms({ ...base, kernels: 'stock' }, ', stock library');
   if (options.causal !== undefined) {
-    const causal = createArmEngine(options.root, { ...base, drafterPath: options.causal });
+    const causal = createArmEngine(options.root, { ...base, drafterPath: options.causal }).engine;
     arms.push({ name: 'causal', drafter: 'causal', engine: causal, draftLength: 0, plain: 'none' });
   }
   if (options.untrained !== undefined) {
-    const untrained = createArmEngine(options.root, { ...base, drafterPath: options.untrained });
+    const untrained = createArmEngine(options.root, { ...base, drafterPath: options.untrained }).engine;
     const arm = { drafter: 'diffusion', engine: untrained, draftLength: 0, plain: 'none' } as const;
     arms.push({ name: 'diffusion, untrained', ...arm });
   }
-  const prompts = spread(readPrompts(path.join(options.root, 'bench/prompts/heldout.jsonl')), Number(options.prompts));
-  const tallies = new Map(arms.map((arm) => [arm.name, new Map(GROUPS.map((group) => [group, new Tally()]))]));
-  const changed = new Map(arms.map((arm) => [arm.name, new Set<string>()]));
+  const samples = new Map(arms.map((arm) => [arm.name, new Map(GROUPS.map((group) => [group, emptySamples()]))]));
+  const changedPrompts = new Map(arms.map((arm) => [arm.name, new Set<string>()]));
   const described = machine();
   const busy = await busyNeighbours(new Set([process.pid]), stop.signal);
   if (busy.length > 0) console.log(`Beside this: ${busy.join(', ')}.`);
@@ -146,19 +112,13 @@ async function main(): Promise<void> {
         for (let turn = 0; turn < arms.length; turn++) {
           const arm = arms[(turn + index + round) % arms.length];
           if (arm === undefined) continue;
-          const groups = tallies.get(arm.name);
-          const own = [groups?.get('all'), groups?.get(prompt.kind)];
           const settings = { ...base, drafter: arm.drafter, draftLength: arm.draftLength };
-          const sink: GenerationSink = {
-            block: () => {},
-            telemetry: (event) => own.forEach((tally) => tally?.addPass(event)),
-          };
-          const result = await runPrompt(prompt, arm.engine, settings, sink, stop.signal);
-          own.forEach((tally) => tally?.addStats(result.stats));
-          texts.set(arm.name, result.text);
+          const sample = await runWithStopRules(prompt, arm.engine, settings, stop.signal);
+          for (const group of ['all', prompt.kind] as const) samples.get(arm.name)?.get(group)?.push(sample);
+          texts.set(arm.name, sample.text);
         }
         for (const { name, plain } of arms) {
-          if (texts.get(name) !== texts.get(plain)) changed.get(name)?.add(prompt.id);
+          if (texts.get(name) !== texts.get(plain)) changedPrompts.get(name)?.add(prompt.id);
         }
         process.stderr.write(`\rround ${round + 1}, prompt ${index + 1} of ${prompts.length} `);
       }
@@ -168,12 +128,11 @@ async function main(): Promise<void> {
     await Promise.all([...new Set(arms.map((arm) => arm.engine))].map((each) => each.dispose()));
   }
 
-  const figures = Object.fromEntries(
-    arms.map(({ name }) => [
-      name,
-      Object.fromEntries([...(tallies.get(name) ?? [])].map(([group, tally]) => [group, tally.figures()])),
-    ]),
-  );
+  const all: Record<string, Partial<Record<string, Figures>>> = {};
+  for (const [name, groups] of samples) {
+    const some = [...groups].filter(([, each]) => each.length > 0);
+    all[name] = Object.fromEntries(some.map(([group, each]) => [group, figures(each)]));
+  }
   const greedy = Number(options.temperature) === 0;
   const result = {
     machine: described,
@@ -182,8 +141,8 @@ async function main(): Promise<void> {
     prompts: prompts.length,
     rounds: Number(options.rounds),
     temperature: Number(options.temperature),
-    figures,
-    changedPrompts: greedy ? Object.fromEntries([...changed].map(([name, ids]) => [name, [...ids]])) : null,
+    figures: all,
+    changedPrompts: greedy ? Object.fromEntries([...changedPrompts].map(([name, ids]) => [name, [...ids]])) : null,
   };
   const file =
     options.json ??
@@ -192,21 +151,22 @@ async function main(): Promise<void> {
   writeFileSync(file, `${JSON.stringify(result, null, 2)}\n`);
 
   for (const group of GROUPS) {
-    const plain = tallies.get('none')?.get(group)?.figures().tokensPerSecond ?? 0;
+    const plain = all.none?.[group]?.tokensPerSecond ?? 0;
+    if (plain === 0) continue;
     console.log(`\n${group}`);
     console.table(
       Object.fromEntries(
         arms.map(({ name }) => {
-          const row = tallies.get(name)?.get(group)?.figures();
+          const row = all[name]?.[group];
           return [
             name,
             {
               τ: row?.tau,
               'draft acceptance': row?.draftAcceptance ?? '–',
               'tokens/s': row?.tokensPerSecond,
-              'to plain': row === undefined || plain === 0 ? '–' : Number((row.tokensPerSecond / plain).toFixed(2)),
+              'to plain': row === undefined ? '–' : Number((row.tokensPerSecond / plain).toFixed(2)),
               'draft share': row?.draftShare,
-              ...(greedy && group === 'all' ? { changed: changed.get(name)?.size } : {}),
+              ...(greedy && group === 'all' ? { changed: changedPrompts.get(name)?.size } : {}),
             },
           ];
         }),
