@@ -19,6 +19,7 @@ import type { Sample } from './sample';
 export interface RawPrompt {
   readonly tokens: readonly number[];
   readonly lookup: readonly number[];
+  readonly suffix: readonly number[];
   readonly maxTokens: number;
 }
 
@@ -51,6 +52,7 @@ export async function runRaw(
     requestId: 1,
     prompt: raw.tokens,
     lookup: raw.lookup,
+    suffix: raw.suffix,
     options: generateOptions(settings, raw.maxTokens),
     filter: null,
     arrivedAt: performance.now(),
@@ -74,7 +76,7 @@ export async function rawPrompt(
     const listening: EngineSession = {
       ...session,
       generate: (job) => {
-        asked.push({ tokens: job.prompt, lookup: job.lookup, maxTokens: job.options.maxTokens });
+        asked.push({ tokens: job.prompt, lookup: job.lookup, suffix: job.suffix, maxTokens: job.options.maxTokens });
         return Promise.resolve({ reason: 'endOfText', plainPassMs: null });
       },
     };

@@ -86,7 +86,7 @@ require('node:http').createServer((request, response) => {
     chmodSync(path.join(options.folder, 'server'), 0o755);
     const [mode] = readPeers(['p=server']);
     const peer = await PeerServer.start({ ...mode!, args: ['--spec', 'x'] }, options);
-    const prompt = { tokens: [5, 6, 7], lookup: [1], maxTokens: 12 };
+    const prompt = { tokens: [5, 6, 7], lookup: [1], suffix: [], maxTokens: 12 };
     const greedy = await peer.complete(prompt, 0, 1, new AbortController().signal);
     const { args, body } = JSON.parse(greedy.text) as { args: string[]; body: Record<string, unknown> };
     expect(args.join(' ')).toMatch(/^-m \/model.gguf -c 64 -np 1 -t 1 -tb 1 .* --spec x$/);
