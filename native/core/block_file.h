@@ -30,7 +30,8 @@ struct BlockShape {
 
 /**
  * The sizes of a drafter whose graph we have ourselves (own_block_network.h); nothing where a key or tensor of the file
- * is of a kind that only llama.cpp's graph knows, or does not fit: llama.cpp then has to load it, or says what is wrong.
+ * is of a kind that only llama.cpp's graph knows, or does not fit: llama.cpp then has to load it, or says what is
+ * wrong.
  */
 std::optional<BlockShape> block_shape(const GgufFile& drafter, const GgufFile& target);
 

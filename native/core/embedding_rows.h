@@ -15,7 +15,8 @@ class EmbeddingRows {
     explicit EmbeddingRows(const GgufFile& file);
 
     int width() const { return static_cast<int>(table_.shape[0]); }
-    /** Row `token` as 32-bit floats: [width]. @throws Error for a token that the table lacks, or where reading fails. */
+    /** Row `token` as 32-bit floats: [width]. @throws Error for a token that the table lacks, or where reading fails.
+     */
     void read(int32_t token, float* row);
 
   private:

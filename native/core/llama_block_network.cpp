@@ -43,9 +43,8 @@ class LlamaBlockNetwork : public BlockNetwork {
   public:
     LlamaBlockNetwork(Model model, const DrafterMetadata& metadata, Target& target, ThreadPool& threads)
         : model_(std::move(model)), target_(target), threads_(threads),
-          row_width_(metadata.taps.size() * static_cast<size_t>(target.model().width())),
-          context_(nullptr, llama_free), injection_(CHUNK, static_cast<int>(row_width_)),
-          block_(metadata.block_size, 0) {
+          row_width_(metadata.taps.size() * static_cast<size_t>(target.model().width())), context_(nullptr, llama_free),
+          injection_(CHUNK, static_cast<int>(row_width_)), block_(metadata.block_size, 0) {
         auto params = llama_context_default_params();
         params.n_ctx = static_cast<uint32_t>(target.context_tokens() + metadata.block_size);
         params.n_batch = CHUNK;

@@ -58,8 +58,7 @@ class OwnBlockNetwork : public BlockNetwork {
         const auto width = static_cast<size_t>(shape_.taps) * static_cast<size_t>(shape_.width);
         auto count = static_cast<int>(taps.size() / width);
         const int needed = rows_ + count + static_cast<int>(slots.size());
-        if (needed > cells_)
-            throw Error("The drafter's cache of " + std::to_string(cells_) + " tokens is full.");
+        if (needed > cells_) throw Error("The drafter's cache of " + std::to_string(cells_) + " tokens is full.");
         const float* next = taps.data();
         for (; count > CHUNK; count -= CHUNK, next += static_cast<size_t>(CHUNK) * width)
             pass(next, CHUNK, {}, 0);
@@ -202,8 +201,9 @@ class OwnBlockNetwork : public BlockNetwork {
 
     /** All cells of a cache that the graph sees, by heads. */
     ggml_tensor* seen(ggml_context* context, ggml_tensor* cache, int cells) const {
-        auto* view = ggml_view_3d(context, cache, shape_.head_width, shape_.key_heads, cells,
-                                  static_cast<size_t>(shape_.head_width) * ggml_type_size(cache->type), cache->nb[1], 0);
+        auto* view =
+            ggml_view_3d(context, cache, shape_.head_width, shape_.key_heads, cells,
+                         static_cast<size_t>(shape_.head_width) * ggml_type_size(cache->type), cache->nb[1], 0);
         return ggml_permute(context, view, 0, 2, 1, 3);
     }
 
