@@ -79,7 +79,9 @@ class LlamaBlockNetwork : public BlockNetwork {
         batch.n_tokens = static_cast<int32_t>(slots.size());
         for (int slot = 0; slot < batch.n_tokens; ++slot) {
             batch.token[slot] = slots[static_cast<size_t>(slot)];
-            block_.place(slot, rows_ + slot, slot >= first);
+            // All of them: llama.cpp's graph computes every row's logits and hands out as many of the first as are
+            // asked for.
+            block_.place(slot, rows_ + slot, true);
         }
         const int result = threads_.decode(context_.get(), batch);
         const float* logits = result == 0 ? llama_get_logits_ith(context_.get(), first) : nullptr;

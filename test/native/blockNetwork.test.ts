@@ -1,0 +1,67 @@
+/** The block drafter's two networks, ours and llama.cpp's: on the same weights they draft the same tokens. */
+import { rmSync } from 'node:fs';
+import path from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { NativeAddon } from '../../server/engine/addon';
+import { writeGguf } from '../support/gguf';
+import { generate, jobOf, nativeAddon, temporaryFolder } from '../support/native';
+import { seeded } from '../support/random';
+import { TINY_CONTEXT, TINY_VOCABULARY, tinyDrafter, writeTinyTarget } from '../support/tinyModel';
+
+const folder = temporaryFolder();
+const targetPath = writeTinyTarget(folder);
+const HEAD_WIDTH = 16;
+let addon: NativeAddon;
+
+beforeAll(() => {
+  addon = nativeAddon();
+});
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+/** `explicit` says the usual scale of the scores outright: a key that our graph does not know, so that llama.cpp's is taken. */
+function drafterFile(name: string, options: Parameters<typeof tinyDrafter>[0], explicit: boolean): string {
+  const file = path.join(folder, `${name}.gguf`);
+  const { metadata, tensors } = tinyDrafter(options);
+  const scale = { 'dflash.attention.scale': { type: 'f32', value: 1 / Math.sqrt(HEAD_WIDTH) } } as const;
+  writeGguf(file, explicit ? { ...metadata, ...scale } : metadata, tensors);
+  return file;
+}
+
+describe.each([
+  { seed: 5, blockSize: 4, sampleFromAnchor: false, slotInit: 'mask', draftVocabulary: 12 },
+  { seed: 8, blockSize: 7, sampleFromAnchor: true, slotInit: 'lookup', draftVocabulary: 20 },
+] as const)('a drafter of %o', (options) => {
+  it('drafts the same in both', async () => {
+    const passes = [];
+    for (const explicit of [false, true]) {
+      const drafterPath = drafterFile(`${options.seed}-${explicit}`, options, explicit);
+      const load = { targetPath, drafterPath, threads: 1, contextTokens: TINY_CONTEXT, treeNodes: 0, learned: null };
+      const engine = await addon.load(load);
+      expect(engine.drafterNote).toBeNull();
+      const uniform = seeded(9);
+      const all = [];
+      // Longer than one chunk of rows, then short ones that keep some of the cache, then drafts of fewer slots.
+      for (const [length, draftLength] of [
+        [150, 0],
+        [20, 3],
+        [60, 2],
+      ] as const) {
+        const prompt = Array.from({ length }, () => 4 + Math.floor(uniform() * (TINY_VOCABULARY.length - 4)));
+        for (const most of [1, prompt.length]) {
+          const job = {
+            maxTokens: 60,
+            drafter: 'diffusion',
+            draftLength: draftLength || options.blockSize - 1,
+          } as const;
+          const { passes: made } = await generate(engine, jobOf(prompt.slice(0, Math.max(most, 10)), job));
+          all.push(...made.map(({ drafted, accepted, tokens }) => ({ drafted, accepted, tokens: [...tokens] })));
+        }
+      }
+      passes.push(all);
+      await engine.dispose();
+    }
+    const [own, theirs] = passes;
+    expect(own!.reduce((sum, { accepted }) => sum + accepted, 0)).toBeGreaterThan(0);
+    expect(own).toEqual(theirs);
+  });
+});
