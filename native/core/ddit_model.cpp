@@ -46,7 +46,7 @@ DditModel::DditModel(const GgufFile& file, const DditShape& shape, ThreadPool& t
 
 /** One of the vectors that σ gives. */
 ggml_tensor* DditModel::part(ggml_context* graph, int layer, int index) const {
-    const auto row = static_cast<size_t>(layer * DditConditioning::PARTS + index);
+    const auto row = static_cast<size_t>(layer) * DditConditioning::PARTS + static_cast<size_t>(index);
     return ggml_view_1d(graph, modulation_, shape_.width, row * modulation_->nb[1]);
 }
 

@@ -201,9 +201,10 @@ std::unique_ptr<BlockDrafter> make_diffusion_drafter(const DrafterResources& res
         const int cells = target.context_tokens() + resources.metadata->block_size;
         network = make_own_block_network(*resources.file, resources.target_file, *shape, cells, resources.threads,
                                          target.cancel_flag());
-    } else {
+    } else if (resources.model) {
         network = make_llama_block_network(*resources.model, *resources.metadata, target, resources.threads);
     }
+    if (network == nullptr) return nullptr;
     return std::make_unique<DiffusionDrafter>(std::move(network), *resources.metadata, target);
 }
 

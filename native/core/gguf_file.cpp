@@ -113,8 +113,10 @@ bool GgufFile::has(const std::string& key) const {
 }
 
 std::vector<std::string> GgufFile::keys() const {
+    const auto count = gguf_get_n_kv(context_.get());
     std::vector<std::string> keys;
-    for (int64_t id = 0; id < gguf_get_n_kv(context_.get()); ++id)
+    keys.reserve(static_cast<size_t>(count));
+    for (int64_t id = 0; id < count; ++id)
         keys.emplace_back(gguf_get_key(context_.get(), id));
     return keys;
 }

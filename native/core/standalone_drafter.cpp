@@ -106,6 +106,7 @@ class StandaloneDrafter : public Drafter {
         const int room = std::min(SUFFIX_WINDOW, model_.shape().context / 2 - slots);
         const auto count = std::min<size_t>(suffix.size(), static_cast<size_t>(std::max(room, 0)));
         std::vector<int32_t> visible;
+        visible.reserve(count);
         for (size_t i = 0; i < count; ++i)
             visible.push_back(known(suffix[i]));
         return visible;
@@ -168,7 +169,7 @@ class StandaloneDrafter : public Drafter {
         const int skipped = (steps - 1) * known_slots / slots;
         if (skipped < 1) return;
         std::vector<int> sure;
-        const auto view = [&](int slot) { return last_.views[static_cast<size_t>(slot + shift)]; };
+        const auto view = [&](int slot) { return last_.views[static_cast<size_t>(slot) + static_cast<size_t>(shift)]; };
         for (int slot = 0; slot < known_slots; ++slot) {
             if (view(slot).confidence >= HOT_CONFIDENCE) sure.push_back(slot);
         }
