@@ -87,6 +87,7 @@ function readServerSettings(source: SettingsSource): ServerSettings {
     drafter: choice(source, 'drafter', DRAFTERS, fallback.drafter),
     draftLength: number(source, 'draftLength', fallback.draftLength),
     denoising: fallback.denoising,
+    remember: flag(source, 'remember', fallback.remember),
     contextTokens,
     // The suffix is part of the context and must leave room for what is before the cursor.
     suffixTokens: Math.min(

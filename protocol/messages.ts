@@ -295,6 +295,7 @@ export interface GenerateOptions {
   readonly draftLength: number;
   readonly denoising: DenoisingSettings;
   readonly maxTokens: number;
+  readonly remember: boolean;
   readonly sampling: SamplingSettings;
 }
 

@@ -59,6 +59,8 @@ export interface ServerSettings {
   /** γ, drafted tokens a pass; 0 lets the controller choose. */
   readonly draftLength: number;
   readonly denoising: DenoisingSettings;
+  /** Drafts may be copied from what the engine wrote earlier; it is kept in the engine's memory alone. */
+  readonly remember: boolean;
   /** Prompt budget of a completion, in the target's tokens, prefix and suffix together. */
   readonly contextTokens: number;
   /** Part of contextTokens kept for text after the cursor. */
@@ -102,6 +104,7 @@ export const DEFAULT_SETTINGS: Settings = {
     drafter: 'auto',
     draftLength: 0,
     denoising: { steps: 0, sampler: 'confidence', hotStart: true },
+    remember: true,
     contextTokens: 512,
     suffixTokens: 96,
     maxTokens: 64,

@@ -40,6 +40,7 @@ export function readServerSettings(value: unknown): ServerSettings {
     drafter: oneOf(get(value, 'drafter'), DRAFTERS, DEFAULTS.drafter),
     draftLength: whole(get(value, 'draftLength'), 0, 64, DEFAULTS.draftLength),
     denoising: readDenoising(get(value, 'denoising')),
+    remember: flag(get(value, 'remember'), DEFAULTS.remember),
     contextTokens: whole(get(value, 'contextTokens'), 32, 131_072, DEFAULTS.contextTokens),
     suffixTokens: whole(get(value, 'suffixTokens'), 0, 65_536, DEFAULTS.suffixTokens),
     maxTokens: whole(get(value, 'maxTokens'), 1, 8192, DEFAULTS.maxTokens),
@@ -51,11 +52,10 @@ export function readServerSettings(value: unknown): ServerSettings {
 
 function readDenoising(value: unknown): DenoisingSettings {
   const defaults = DEFAULTS.denoising;
-  const hotStart = get(value, 'hotStart');
   return {
     steps: whole(get(value, 'steps'), 0, MOST_DENOISING_STEPS, defaults.steps),
     sampler: oneOf(get(value, 'sampler'), DENOISING_SAMPLERS, defaults.sampler),
-    hotStart: typeof hotStart === 'boolean' ? hotStart : defaults.hotStart,
+    hotStart: flag(get(value, 'hotStart'), defaults.hotStart),
   };
 }
 
@@ -89,6 +89,10 @@ function string(value: unknown, otherwise: string): string {
 
 function strings(value: unknown): string[] {
   return Array.isArray(value) ? value.filter((item) => typeof item === 'string') : [];
+}
+
+function flag(value: unknown, otherwise: boolean): boolean {
+  return typeof value === 'boolean' ? value : otherwise;
 }
 
 function oneOf<T extends string>(value: unknown, choices: readonly T[], otherwise: T): T {

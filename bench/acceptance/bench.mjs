@@ -68,6 +68,7 @@ async function run(engine, arm, prompt, seed) {
     treeNodes: arm.treeNodes,
     acceptance: arm.acceptance,
     denoising: { steps: 0, sampler: 'confidence', hotStart: false },
+    remember: false,
     sampling,
   };
   const add = (pass) => {

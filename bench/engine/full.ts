@@ -4,9 +4,10 @@
  * is measured with every arm, in turning order, then the next.
  *
  * Usage: npm run bench -- --full [--set code,edit,prose,summary|all --prompts N (of each set) --rounds N --threads N
- *          --temperatures 0,1 --stop-rules on,off --arms none,ngram,diffusion,joint,auto --peer NAME=PATH[:ARGS] …
+ *          --temperatures 0,1 --stop-rules on,off --arms none,ngram,diffusion,joint,auto,remembering --peer NAME=PATH[:ARGS] …
  *          --drafter-model FILE --keep-learned --resume --json FILE]
- * The samples go to build/bench/full.jsonl as they are taken; --resume goes on from there. The plots lie beside the JSON.
+ * `remembering` is `auto` that also drafts from what it wrote for the prompts before, as the product does; a prompt must come once
+ * then. The samples go to build/bench/full.jsonl as they are taken; --resume goes on from there. The plots lie beside the JSON.
  */
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
@@ -25,6 +26,10 @@ import { rawPrompt, runRaw, runWithStopRules, type RawPrompt } from './run';
 import type { Sample } from './sample';
 
 const DRAFTERS = ['none', 'ngram', 'diffusion', 'joint', 'auto'] as const satisfies readonly DrafterName[];
+/** `auto` with the setting `remember`. */
+const REMEMBERING = 'remembering';
+type ArmName = (typeof DRAFTERS)[number] | typeof REMEMBERING;
+const ARMS: readonly ArmName[] = [...DRAFTERS, REMEMBERING];
 const PEER_CONTEXT_TOKENS = 2048;
 
 interface Arm extends ReportArm {
@@ -54,48 +59,58 @@ function readOptions() {
     },
   });
   const sets = readSet(values.set);
-  const drafters = values.arms.split(',').map((name) => {
-    const drafter = DRAFTERS.find((each) => each === name);
-    if (drafter === undefined) throw new Error(`--arms: there is no arm "${name}"; use ${DRAFTERS.join(', ')}.`);
-    return drafter;
+  const arms = values.arms.split(',').map((name) => {
+    const arm = ARMS.find((each) => each === name);
+    if (arm === undefined) throw new Error(`--arms: there is no arm "${name}"; use ${ARMS.join(', ')}.`);
+    return arm;
   });
-  if (!drafters.includes('none')) throw new Error('--arms: "none" has to be among them, all are compared with it.');
+  if (!arms.includes('none')) throw new Error('--arms: "none" has to be among them, all are compared with it.');
   const number = (option: string, text: string, least: number): number => {
     const value = Number(text);
     if (text === '' || !Number.isFinite(value) || value < least)
       throw new Error(`--${option} ${text}: a number from ${least} on is wanted.`);
     return value;
   };
-  return {
-    ...values,
-    drafters,
-    prompts: sets.flatMap((set) => spread(readPrompts(values.root, [set]), number('prompts', values.prompts, 1))),
+  const settings = {
     rounds: number('rounds', values.rounds, 1),
-    threads: number('threads', values.threads, 1),
     temperatures: values.temperatures.split(',').map((text) => number('temperatures', text, 0)),
     stopRules: values['stop-rules'].split(',').map((text) => {
       if (text !== 'on' && text !== 'off') throw new Error(`--stop-rules ${text}: write on, off or on,off.`);
       return text === 'on';
     }),
+  };
+  if (arms.includes(REMEMBERING) && settings.rounds * settings.temperatures.length * settings.stopRules.length > 1) {
+    throw new Error(
+      `--arms ${REMEMBERING}: it would find its own answer to the same prompt; give one round, one temperature and --stop-rules on or off.`,
+    );
+  }
+  return {
+    ...values,
+    arms,
+    prompts: sets.flatMap((set) => spread(readPrompts(values.root, [set]), number('prompts', values.prompts, 1))),
+    ...settings,
+    threads: number('threads', values.threads, 1),
     peers: readPeers(values.peer),
   };
 }
 
 type Options = ReturnType<typeof readOptions>;
 
-function ownArm(drafter: DrafterName, options: Options, base: ServerSettings, signal: AbortSignal): Arm & ArmEngine {
-  const storage = path.join(storageDirectory(options.root), drafter);
+function ownArm(name: ArmName, options: Options, base: ServerSettings, signal: AbortSignal): Arm & ArmEngine {
+  const storage = path.join(storageDirectory(options.root), name);
+  const remember = name === REMEMBERING;
+  const drafter: DrafterName = name === REMEMBERING ? 'auto' : name;
   if (!options['keep-learned']) rmSync(path.join(storage, 'learned.json'), { force: true });
   const { engine, pid } = createArmEngine(options.root, base, storage);
   return {
-    name: drafter,
+    name,
     plain: 'none',
     peer: false,
     engine,
     pid,
     run: (prompt, raw, { temperature, stopRules, round }) => {
       const sampling = { ...base.sampling, temperature, seed: round + 1 };
-      const settings = { ...base, drafter, sampling };
+      const settings = { ...base, drafter, remember, sampling };
       return stopRules ? runWithStopRules(prompt, engine, settings, signal) : runRaw(raw, engine, settings, signal);
     },
     end: () => engine.dispose(),
@@ -191,7 +206,7 @@ async function main(): Promise<void> {
     busy,
   });
   try {
-    const own = options.drafters.map((drafter) => ownArm(drafter, options, base, signal));
+    const own = options.arms.map((name) => ownArm(name, options, base, signal));
     arms.push(...own);
     const folders = { extensionRoot: options.root, storageDirectory: storageDirectory(options.root) };
     const { targetPath } = await resolveModels(base, folders);

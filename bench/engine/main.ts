@@ -66,6 +66,8 @@ async function main(): Promise<void> {
   const base: ServerSettings = {
     ...DEFAULT_SETTINGS.server,
     idleMinutes: 0,
+    // A prompt comes once for each arm: none may know what another wrote.
+    remember: false,
     threads: Number(options.threads),
     drafterPath: options['drafter-model'],
     sampling: { ...DEFAULT_SETTINGS.server.sampling, temperature: Number(options.temperature) },

@@ -86,6 +86,7 @@ async function run(
       treeNodes: 0,
       acceptance: arm.rule,
       denoising: { steps: arm.steps, sampler: 'confidence', hotStart: options.hotStart },
+      remember: false,
       sampling: { temperature, topK: 0, topP: 1, minP: 0, repetitionPenalty: 1, seed: options.seed },
     },
     () => {},

@@ -48,6 +48,12 @@ int integer(const Napi::Object& object, const char* name) {
     return static_cast<int>(value);
 }
 
+bool boolean(const Napi::Object& object, const char* name) {
+    const auto value = property(object, name);
+    if (!value.IsBoolean()) mistyped(object, name, "true or false");
+    return value.As<Napi::Boolean>().Value();
+}
+
 std::vector<int32_t> tokens(const Napi::Object& object, const char* name) {
     const auto value = property(object, name);
     if (!value.IsTypedArray() || value.As<Napi::TypedArray>().TypedArrayType() != napi_int32_array) {
@@ -99,9 +105,7 @@ SamplingOptions sampling(const Napi::Object& object) {
 DenoisingWish denoising(const Napi::Object& object) {
     DenoisingWish wish;
     wish.steps = std::clamp(integer(object, "steps"), 0, MOST_DENOISING_STEPS);
-    const auto hot_start = property(object, "hotStart");
-    if (!hot_start.IsBoolean()) mistyped(object, "hotStart", "true or false");
-    wish.hot_start = hot_start.ToBoolean();
+    wish.hot_start = boolean(object, "hotStart");
     try {
         wish.sampler = denoising_sampler(text(object, "sampler"));
     } catch (const Error& error) {
@@ -203,6 +207,7 @@ Job job(const Napi::Object& options) {
     result.drafter = text(options, "drafter");
     result.draft_length = integer(options, "draftLength");
     result.tree_nodes = integer(options, "treeNodes");
+    result.remember = boolean(options, "remember");
     result.acceptance = acceptance(options);
     result.sampling = sampling(object_of(options, "sampling"));
     result.denoising = denoising(object_of(options, "denoising"));

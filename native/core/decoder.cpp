@@ -67,6 +67,7 @@ class Decoder::Run {
             reason_ = FinishReason::cancelled;
         }
         if (emitted_ > 0) decoder_.controller_.end_job(emitted_);
+        if (job_.remember) decoder_.lookup_.past().remember(tokens_, emitted_);
         return reason_;
     }
 
@@ -101,7 +102,7 @@ class Decoder::Run {
                 for (auto* drafter : fed_)
                     drafter->rows(rows);
             });
-        if (!usable_.empty()) decoder_.lookup_.start(job_.lookup, job_.prompt);
+        if (!usable_.empty()) decoder_.lookup_.start(job_.lookup, job_.prompt, job_.remember);
         for (auto* drafter : fed_)
             drafter->begin();
         events_.on_prefill({static_cast<int>(job_.prompt.size()), result.evaluated, decoder_.clock_() - start});

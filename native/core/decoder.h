@@ -2,7 +2,7 @@
 
 #include "controller.h"
 #include "drafter.h"
-#include "ngram_index.h"
+#include "lookup.h"
 #include "sampler.h"
 #include "target.h"
 #include "verifier.h"
@@ -32,6 +32,8 @@ struct Job {
     int tree_nodes = 0;
     SamplingOptions sampling;
     DenoisingWish denoising;
+    /** Drafts may be copied from what earlier jobs wrote, and later ones may copy from this one. */
+    bool remember = false;
     /** Acceptance rule with a temperature; greedy jobs have their own. */
     RuleChoice acceptance = RuleChoice::automatic;
 };
@@ -94,6 +96,9 @@ class Decoder {
     /** For tests: replaces the acceptance rule that sampled jobs ask for; nullptr gives it back to them. */
     void set_acceptance_rule(AcceptanceRule rule) { replaced_rule_ = std::move(rule); }
 
+    /** Texts of the target's that jobs may copy from besides; see PastTexts. */
+    void begin_with(std::vector<int32_t> phrases) { lookup_.past().begin_with(std::move(phrases)); }
+
     /** Events come on the calling thread. @throws Error. */
     FinishReason run(const Job& job, const JobEvents& events);
 
@@ -104,8 +109,8 @@ class Decoder {
     std::vector<std::unique_ptr<Drafter>>& drafters_;
     Controller& controller_;
     Clock clock_;
-    /** The running job's texts. */
-    NgramIndex lookup_;
+    /** The running job's texts, and earlier ones. */
+    Lookup lookup_;
     AcceptanceRule replaced_rule_;
 };
 

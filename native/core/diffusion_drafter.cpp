@@ -74,7 +74,7 @@ class DiffusionDrafter : public BlockDrafter {
 
     /** Judged by how long the slots' lookup matched; 0 where they start from masks. */
     std::optional<Outlook> outlook(const DraftContext& context) override {
-        match_ = metadata_.slots_from_lookup ? context.lookup.find(metadata_.lookup_longest) : NgramIndex::Match();
+        match_ = metadata_.slots_from_lookup ? context.lookup.find(metadata_.lookup_longest) : Lookup::Match();
         return Outlook{match_.length, static_cast<int>(waiting_.size() / row_width_)};
     }
 
@@ -172,7 +172,7 @@ class DiffusionDrafter : public BlockDrafter {
     std::vector<int32_t> block_;
     /** Taps of rows that go into the network's cache with the next draft, all at once: [rows, taps · width]. */
     std::vector<float> waiting_;
-    NgramIndex::Match match_;
+    Lookup::Match match_;
 };
 
 } // namespace

@@ -1,7 +1,7 @@
 #pragma once
 
 #include "denoising.h"
-#include "ngram_index.h"
+#include "lookup.h"
 #include "rng.h"
 #include "survival.h"
 #include "target.h"
@@ -29,8 +29,8 @@ struct DenoisingWish {
 struct DraftContext {
     /** Prompt and emitted tokens; the last one is the root, whose row the target has not evaluated yet. */
     const std::vector<int32_t>& tokens;
-    /** The job's other texts, then `tokens`: what can be copied from. */
-    const NgramIndex& lookup;
+    /** The job's other texts, then `tokens`, and what was written before: what can be copied from. */
+    const Lookup& lookup;
     /** Temperature that the target samples with; 0 is greedy. */
     double temperature;
     Rng& rng;

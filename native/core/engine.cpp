@@ -145,7 +145,7 @@ void Engine::calibrate_costs() {
 /** One draft of each drafter that takes time, after one that finds its weights cold. */
 void Engine::calibrate_drafts() {
     Rng rng(0);
-    NgramIndex lookup;
+    const Lookup lookup;
     std::vector<int32_t> tokens{0};
     for (auto& drafter : drafters_) {
         // One that another is made of is timed with it.

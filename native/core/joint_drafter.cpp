@@ -37,7 +37,7 @@ class JointDrafter : public Drafter {
         const auto block = block_.outlook(context);
         if (!block) return std::nullopt;
         match_ = context.lookup.find();
-        return Outlook{outlook::of_match(match_.length, streak_), block->pending_rows};
+        return Outlook{outlook::of_match(match_, streak_), block->pending_rows};
     }
 
     Draft propose(const DraftContext& context, const Budget& budget) override {
@@ -77,7 +77,7 @@ class JointDrafter : public Drafter {
     std::vector<Choice> choose(const std::vector<DenoisedSlot>& slots, const std::vector<int32_t>& copy,
                                const Budget& budget) const {
         std::vector<Choice> choices;
-        const int match = outlook::of_match(match_.length, streak_);
+        const int match = outlook::of_match(match_, streak_);
         bool copying = !copy.empty();
         for (int i = 0; i < budget.tokens; ++i) {
             const auto place = static_cast<size_t>(i);
@@ -110,7 +110,7 @@ class JointDrafter : public Drafter {
 
     std::string name_ = "joint";
     BlockDrafter& block_;
-    NgramIndex::Match match_;
+    Lookup::Match match_;
     /** Drafts in a row that were accepted whole. */
     int streak_ = 0;
 };

@@ -23,14 +23,13 @@ std::vector<Guess> branch_of(const std::vector<int32_t>& tokens, int matched) {
 
 } // namespace
 
-std::vector<std::vector<Guess>> lookup_branches(const NgramIndex& index, const NgramIndex::Match& match, int depth,
-                                                int most) {
+std::vector<std::vector<Guess>> lookup_branches(const Lookup& lookup, const Lookup::Match& match, int depth, int most) {
     std::vector<std::vector<Guess>> branches;
     std::vector<int32_t> firsts;
     double left = 1; // chance that no branch before was right
     for (auto place = match; place.length > 0 && static_cast<int>(branches.size()) < most;
-         place = index.find(place.length - 1)) {
-        const auto tokens = index.copy(place, depth);
+         place = lookup.find(place.length - 1)) {
+        const auto tokens = lookup.copy(place, depth);
         if (tokens.empty() || std::find(firsts.begin(), firsts.end(), tokens.front()) != firsts.end()) continue;
         firsts.push_back(tokens.front());
         branches.push_back(branch_of(tokens, place.length));

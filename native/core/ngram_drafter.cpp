@@ -27,7 +27,7 @@ class NgramDrafter : public Drafter {
     std::optional<Outlook> outlook(const DraftContext& context) override {
         match_ = context.lookup.find();
         if (match_.length == 0) return std::nullopt;
-        return Outlook{outlook::of_match(match_.length, streak_), 0};
+        return Outlook{outlook::of_match(match_, streak_), 0};
     }
 
     Draft propose(const DraftContext& context, const Budget& budget) override {
@@ -47,7 +47,7 @@ class NgramDrafter : public Drafter {
     static constexpr int LONGEST_DRAFT = 32;
     static constexpr int BRANCHES = 2;
 
-    NgramIndex::Match match_;
+    Lookup::Match match_;
     /** Drafts in a row that were accepted whole. */
     int streak_ = 0;
 };

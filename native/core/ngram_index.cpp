@@ -57,14 +57,6 @@ void NgramIndex::append(int32_t token) {
     if (tokens_.size() > 1 && token != SEPARATOR) index_before(tokens_.size() - 1);
 }
 
-void NgramIndex::start(const std::vector<int32_t>& lookup, const std::vector<int32_t>& prompt) {
-    clear();
-    reserve(lookup.size() + prompt.size() + 1);
-    append_last(lookup, static_cast<int>(lookup.size()));
-    append(SEPARATOR);
-    append_last(prompt, static_cast<int>(prompt.size()));
-}
-
 void NgramIndex::append_last(const std::vector<int32_t>& tokens, int count) {
     for (auto i = tokens.size() - static_cast<size_t>(count); i < tokens.size(); ++i)
         append(tokens[i]);
@@ -97,24 +89,24 @@ void NgramIndex::grow() {
     }
 }
 
-bool NgramIndex::matches(size_t next, int length) const {
+bool NgramIndex::matches(size_t next, const std::vector<int32_t>& text, int length) const {
     for (int i = 1; i <= length; ++i) {
         const auto back = static_cast<size_t>(i);
-        if (next < back || tokens_[next - back] != tokens_[tokens_.size() - back]) return false;
+        if (next < back || tokens_[next - back] != text[text.size() - back]) return false;
     }
     return true;
 }
 
-NgramIndex::Match NgramIndex::find(int longest) const {
-    if (tokens_.empty()) return {};
+NgramIndex::Match NgramIndex::find_suffix_of(const NgramIndex& text, int longest) const {
+    if (text.tokens_.empty()) return {};
     Hashes all{};
-    const int count = std::min(hashes(tokens_.size() - 1, all), longest);
+    const int count = std::min(text.hashes(text.tokens_.size() - 1, all), longest);
     const size_t mask = slots_.size() - 1;
     for (int length = count; length >= 1; --length) {
         const uint64_t hash = all[static_cast<size_t>(length - 1)];
         for (size_t i = hash & mask; slots_[i].next != 0; i = (i + 1) & mask) {
             if (slots_[i].check != check_of(hash)) continue;
-            if (matches(slots_[i].next, length)) return {length, slots_[i].next};
+            if (matches(slots_[i].next, text.tokens_, length)) return {length, slots_[i].next};
             break; // another n-gram with the same check took the place
         }
     }

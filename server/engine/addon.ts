@@ -60,6 +60,8 @@ export interface GenerateJob {
   readonly treeNodes: number;
   readonly acceptance: AcceptanceRule;
   readonly denoising: DenoisingSettings;
+  /** Drafts may be copied from what earlier jobs wrote, and later ones may copy from this one. */
+  readonly remember: boolean;
   readonly sampling: SamplingSettings;
 }
 

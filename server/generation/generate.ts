@@ -95,8 +95,8 @@ export async function generate(
 }
 
 export function generateOptions(settings: ServerSettings, maxTokens: number): GenerateOptions {
-  const { drafter, draftLength, denoising, sampling } = settings;
-  return { drafter, draftLength, denoising, maxTokens, sampling };
+  const { drafter, draftLength, denoising, remember, sampling } = settings;
+  return { drafter, draftLength, denoising, maxTokens, remember, sampling };
 }
 
 /** What a prompt without a token comes to. */

@@ -2,7 +2,7 @@
 import { rmSync } from 'node:fs';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { NativeAddon, NativeEngine } from '../../server/engine/addon';
+import type { GenerateJob, NativeAddon, NativeEngine } from '../../server/engine/addon';
 import type { DrafterName } from '../../protocol/settings';
 import {
   NATIVE_DIRECTORY,
@@ -43,6 +43,33 @@ beforeAll(async () => {
 afterAll(async () => {
   await engine.dispose();
   rmSync(folder, { recursive: true, force: true });
+});
+
+describe('a job that remembers', () => {
+  for (const drafter of DRAFTERS) {
+    it(`drafts from what was written before, and writes the same (${drafter})`, async () => {
+      const other = await load(writeTinyDrafter(folder, `remember-${drafter}`, anchored));
+      let prompt: number[] = [];
+      let plain: number[] = [];
+      while (plain.length < 30) {
+        prompt = randomPrompt(40);
+        plain = (await generate(other, jobOf(prompt, { maxTokens: 60 }))).tokens;
+      }
+      const job = jobOf(prompt, { maxTokens: 60, drafter, draftLength: 4, remember: true });
+      const accepted = async (wanted: GenerateJob) => {
+        const { tokens, passes } = await generate(other, wanted);
+        expect(tokens).toEqual(plain);
+        return passes.reduce((sum, pass) => sum + pass.accepted, 0);
+      };
+      const forgetful = await accepted({ ...job, remember: false });
+      const first = await accepted(job);
+      if (drafter !== 'auto') expect(first).toBe(forgetful);
+      const again = await accepted(job);
+      if (drafter === 'ngram') expect(again).toBeGreaterThanOrEqual(0.7 * plain.length);
+      if (drafter !== 'auto') expect(again).toBeGreaterThanOrEqual(first);
+      await other.dispose();
+    });
+  }
 });
 
 describe('what an engine says about itself', () => {

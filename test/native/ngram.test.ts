@@ -67,3 +67,55 @@ describe('cyclic prompt lookup', () => {
     }
   });
 });
+
+describe('lookup in what earlier jobs wrote', () => {
+  const recall = (texts: readonly number[], tokens: readonly number[], count: number, longest = LONGEST) => {
+    const found = addon.recall(Int32Array.from(texts), Int32Array.from(tokens), longest, count);
+    return { ...found, tokens: [...found.tokens] };
+  };
+
+  it('finds the newest of them, up to its end', () => {
+    expect(recall([1, 2, 3, 4, -1, 1, 2, 7, 8], [9, 1, 2], 6)).toEqual({ length: 2, past: true, tokens: [7, 8] });
+  });
+
+  it('prefers the job’s own texts where these match as much', () => {
+    expect(recall([1, 2, 3], [1, 2, 5, 1, 2], 1)).toEqual({ length: 2, past: false, tokens: [5] });
+    expect(recall([6, 1, 2, 3], [1, 2, 5, 6, 1, 2], 1)).toEqual({ length: 3, past: true, tokens: [3] });
+  });
+
+  it('agrees with the definition on random texts', () => {
+    const next = seeded(8);
+    for (let round = 0; round < 100; round += 1) {
+      const random = (size: number) => Array.from({ length: size }, () => Math.floor(next() * 5));
+      const texts = Array.from({ length: 4 }, () => [...random(1 + Math.floor(next() * 40)), -1]).flat();
+      const tokens = random(1 + Math.floor(next() * 40));
+      const longest = 1 + Math.floor(next() * LONGEST);
+      const own = reference(tokens, 12, longest);
+      const found = recall(texts, tokens, 12, longest);
+      // By brute force: the longest suffix that stands in the texts with something behind it, in its newest place.
+      let expected: { length: number; past: boolean; tokens: number[] } = { ...own, past: false };
+      for (let length = Math.min(longest, tokens.length); length > own.length && !expected.past; length -= 1) {
+        for (let at = texts.length - 1; at >= length && !expected.past; at -= 1) {
+          if (texts[at] === -1 || !tokens.slice(-length).every((token, i) => texts[at - length + i] === token))
+            continue;
+          const copy = texts.slice(at, at + 12);
+          expected = { length, past: true, tokens: copy.includes(-1) ? copy.slice(0, copy.indexOf(-1)) : copy };
+        }
+      }
+      expect(found).toEqual(expected);
+    }
+  });
+
+  it('forgets the oldest first', () => {
+    const text = (seed: number) => Array.from({ length: 100 }, (_, i) => 1000 * seed + i);
+    const texts = Array.from({ length: 400 }, (_, seed) => [...text(seed), -1]).flat();
+    expect(recall(texts, text(0).slice(0, 3), 2).length).toBe(0);
+    for (const seed of [399, 350, 330]) {
+      expect(recall(texts, text(seed).slice(0, 3), 2)).toEqual({
+        length: 3,
+        past: true,
+        tokens: text(seed).slice(3, 5),
+      });
+    }
+  });
+});

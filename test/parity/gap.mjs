@@ -26,6 +26,7 @@ const gaps = JSON.parse(readFileSync(cases, 'utf8')).map(({ prompt, token }) => 
     treeNodes: 0,
     acceptance: 'auto',
     denoising: { steps: 0, sampler: 'confidence', hotStart: false },
+    remember: false,
     sampling,
   };
   const p = probe.exact(job, 1);

@@ -162,6 +162,13 @@ export interface TestAddon {
   probabilities(logits: Float32Array, history: Int32Array, job: GenerateJob): Float32Array;
   best(logits: Float32Array, history: Int32Array, job: GenerateJob): number;
   lookup(tokens: Int32Array, longest: number, count: number): { readonly length: number; readonly tokens: Int32Array };
+  /** Lookup in `tokens` and in what earlier jobs wrote: `texts`, -1 between them. */
+  recall(
+    texts: Int32Array,
+    tokens: Int32Array,
+    longest: number,
+    count: number,
+  ): { readonly length: number; readonly past: boolean; readonly tokens: Int32Array };
   readonly Controller: new () => TestController;
   readonly CoreWaits: new () => { longestMs(): number };
   readonly ThreadGovernor: new (most: number) => TestGovernor;
@@ -213,6 +220,7 @@ export function jobOf(
     treeNodes: 0,
     acceptance: 'auto',
     denoising: { steps: 0, sampler: 'confidence', hotStart: false },
+    remember: false,
     ...rest,
     sampling: { temperature: 0, topK: 0, topP: 1, minP: 0, repetitionPenalty: 1, seed: 1, ...sampling },
   };
