@@ -59,7 +59,7 @@ export interface ServerSettings {
   /** γ, drafted tokens a pass; 0 lets the controller choose. */
   readonly draftLength: number;
   readonly denoising: DenoisingSettings;
-  /** Drafts may be copied from what the engine wrote earlier; it is kept in the engine's memory alone. */
+  /** Drafts may be the target's turns of phrase; what it writes is counted among them, in the engine's memory alone. */
   readonly remember: boolean;
   /** Prompt budget of a completion, in the target's tokens, prefix and suffix together. */
   readonly contextTokens: number;

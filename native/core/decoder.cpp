@@ -12,6 +12,9 @@ namespace specdiff {
 
 namespace {
 
+/** An occurrence in what was just written counts as so many in the texts that came with the drafter. */
+constexpr int OWN_WEIGHT = 2;
+
 /** Rows of one pass seen through the job's sampler. */
 class SampledRows : public TargetRows {
   public:
@@ -67,11 +70,17 @@ class Decoder::Run {
             reason_ = FinishReason::cancelled;
         }
         if (emitted_ > 0) decoder_.controller_.end_job(emitted_);
-        if (job_.remember) decoder_.lookup_.past().remember(tokens_, emitted_);
+        if (job_.remember && emitted_ > 0) remember();
         return reason_;
     }
 
   private:
+    /** What was written, and what stood right before it, so that the place is known again. */
+    void remember() {
+        const auto kept = std::min(tokens_.size(), static_cast<size_t>(emitted_) + Phrases::LONGEST);
+        decoder_.lookup_.phrases().learn(tokens_, tokens_.size() - kept, OWN_WEIGHT);
+    }
+
     /** Those that may draft, and those that must see the target's rows for it. */
     void choose_drafters() {
         const auto& all = decoder_.drafters_;

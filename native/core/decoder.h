@@ -32,7 +32,7 @@ struct Job {
     int tree_nodes = 0;
     SamplingOptions sampling;
     DenoisingWish denoising;
-    /** Drafts may be copied from what earlier jobs wrote, and later ones may copy from this one. */
+    /** Drafts may be the target's turns of phrase, and what it writes now is counted among them. */
     bool remember = false;
     /** Acceptance rule with a temperature; greedy jobs have their own. */
     RuleChoice acceptance = RuleChoice::automatic;
@@ -96,8 +96,8 @@ class Decoder {
     /** For tests: replaces the acceptance rule that sampled jobs ask for; nullptr gives it back to them. */
     void set_acceptance_rule(AcceptanceRule rule) { replaced_rule_ = std::move(rule); }
 
-    /** Texts of the target's that jobs may copy from besides; see PastTexts. */
-    void begin_with(std::vector<int32_t> phrases) { lookup_.past().begin_with(std::move(phrases)); }
+    /** Texts of the target's, Phrases::SEPARATOR between them, that drafts are made from besides. */
+    void learn_phrases(const std::vector<int32_t>& texts) { lookup_.phrases().learn(texts, 0, 1); }
 
     /** Events come on the calling thread. @throws Error. */
     FinishReason run(const Job& job, const JobEvents& events);
@@ -109,7 +109,7 @@ class Decoder {
     std::vector<std::unique_ptr<Drafter>>& drafters_;
     Controller& controller_;
     Clock clock_;
-    /** The running job's texts, and earlier ones. */
+    /** The running job's texts, and what is remembered of earlier ones. */
     Lookup lookup_;
     AcceptanceRule replaced_rule_;
 };

@@ -29,7 +29,7 @@ struct DenoisingWish {
 struct DraftContext {
     /** Prompt and emitted tokens; the last one is the root, whose row the target has not evaluated yet. */
     const std::vector<int32_t>& tokens;
-    /** The job's other texts, then `tokens`, and what was written before: what can be copied from. */
+    /** Of the job's other texts, then `tokens`, and of the target's turns of phrase. */
     const Lookup& lookup;
     /** Temperature that the target samples with; 0 is greedy. */
     double temperature;

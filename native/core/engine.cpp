@@ -59,6 +59,10 @@ Engine::Engine(const LoadOptions& options) {
     weights_note_ = specdiff::weights_note(file);
     if (!weights_note_.empty()) log(LogLevel::info, weights_note_);
     decoder_ = std::make_unique<Decoder>(*target_, drafters_, controller_, now_ms);
+    if (drafter_metadata_) {
+        if (drafter_description_) decoder_->learn_phrases(drafter_metadata_->phrases);
+        drafter_metadata_->phrases = {};
+    }
 
     target_description_.path = options.target_path;
     // Not general.name: that is often the trainer's label, which nobody recognises.

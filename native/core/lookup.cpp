@@ -1,9 +1,11 @@
 #include "lookup.h"
 
+#include <algorithm>
+
 namespace specdiff {
 
-void Lookup::start(const std::vector<int32_t>& others, const std::vector<int32_t>& prompt, bool with_past) {
-    with_past_ = with_past;
+void Lookup::start(const std::vector<int32_t>& others, const std::vector<int32_t>& prompt, bool with_phrases) {
+    with_phrases_ = with_phrases;
     texts_.clear();
     texts_.reserve(others.size() + prompt.size() + 1);
     texts_.append_last(others, static_cast<int>(others.size()));
@@ -12,16 +14,27 @@ void Lookup::start(const std::vector<int32_t>& others, const std::vector<int32_t
 }
 
 Lookup::Match Lookup::find(int longest) const {
-    const auto own = texts_.find(longest);
-    if (with_past_) {
-        const auto past = past_.index().find_suffix_of(texts_, longest);
-        if (past.length > own.length) return {past.length, past.next, true};
+    const auto copied = texts_.find(longest);
+    if (with_phrases_ && copied.length < std::min(longest, Phrases::LONGEST)) {
+        const auto next = phrases_.next(texts_.tokens(), longest);
+        if (next.length > copied.length) return {next.length, 0, true, next.sure};
     }
-    return {own.length, own.next, false};
+    return {copied.length, copied.next, false, false};
 }
 
 std::vector<int32_t> Lookup::copy(const Match& match, int count) const {
-    return (match.past ? past_.index() : texts_).copy({match.length, match.next}, count);
+    if (!match.phrase) return texts_.copy({match.length, match.next}, count);
+    const auto& tokens = texts_.tokens();
+    const auto known = std::min(tokens.size(), static_cast<size_t>(Phrases::LONGEST));
+    std::vector<int32_t> text(tokens.end() - static_cast<std::ptrdiff_t>(known), tokens.end());
+    // Of a shorter match the first token comes after a shorter context.
+    for (int longest = match.length; text.size() < known + static_cast<size_t>(count); longest = Phrases::LONGEST) {
+        const auto next = phrases_.next(text, longest);
+        if (next.length == 0) break;
+        text.push_back(next.token);
+    }
+    text.erase(text.begin(), text.begin() + static_cast<std::ptrdiff_t>(known));
+    return text;
 }
 
 } // namespace specdiff

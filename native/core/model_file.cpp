@@ -2,6 +2,7 @@
 
 #include "ddit_file.h"
 #include "error.h"
+#include "phrases.h"
 
 #include <ggml.h>
 #include <llama.h>
@@ -273,6 +274,15 @@ DrafterMetadata check_standalone_drafter(const GgufFile& drafter, const GgufFile
     return metadata;
 }
 
+std::vector<int32_t> checked_phrases(const GgufFile& drafter, int64_t vocabulary) {
+    const auto tokens = drafter.integers("specdiff.phrases").value_or(std::vector<int64_t>());
+    const auto possible = [vocabulary](int64_t token) { return token >= Phrases::SEPARATOR && token < vocabulary; };
+    if (!std::all_of(tokens.begin(), tokens.end(), possible)) {
+        refuse(drafter, "its phrases have tokens that the target lacks; download it again.");
+    }
+    return {tokens.begin(), tokens.end()};
+}
+
 } // namespace
 
 bool is_standalone_diffusion(DrafterKind kind) {
@@ -321,6 +331,7 @@ DrafterMetadata check_drafter_file(const GgufFile& drafter, const GgufFile& targ
     metadata.sample_from_anchor = drafter.boolean(architecture + ".sample_from_anchor").value_or(markov);
     metadata.mask = static_cast<int32_t>(drafter.integer("tokenizer.ggml.mask_token_id").value_or(0));
     metadata.slots_from_lookup = drafter.text("specdiff.slot_init").value_or("mask") == "lookup";
+    metadata.phrases = checked_phrases(drafter, static_cast<int64_t>(vocabulary_of(target).size()));
     if (metadata.max_draft_length() < 1) refuse(drafter, "its block has no slot to draft; convert it again.");
     return metadata;
 }

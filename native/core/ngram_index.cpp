@@ -1,5 +1,7 @@
 #include "ngram_index.h"
 
+#include "token_hash.h"
+
 #include <algorithm>
 
 namespace specdiff {
@@ -7,18 +9,6 @@ namespace specdiff {
 namespace {
 
 constexpr size_t FIRST_SLOTS = 1024;
-
-/** One step of splitmix64 (Steele et al. 2014), mixed with the hash so far. */
-uint64_t mix(uint64_t hash, uint64_t value) {
-    uint64_t z = hash + 0x9e3779b97f4a7c15ULL + value;
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ULL;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111ebULL;
-    return z ^ (z >> 31);
-}
-
-uint32_t check_of(uint64_t hash) {
-    return static_cast<uint32_t>(hash >> 32);
-}
 
 } // namespace
 
@@ -44,7 +34,7 @@ int NgramIndex::hashes(size_t end, Hashes& result) const {
     while (length < LONGEST && static_cast<size_t>(length) <= end) {
         const int32_t token = tokens_[end - static_cast<size_t>(length)];
         if (token == SEPARATOR) break;
-        hash = mix(hash, static_cast<uint32_t>(token));
+        hash = hash_with(hash, token);
         result[static_cast<size_t>(length)] = hash;
         ++length;
     }
@@ -89,24 +79,24 @@ void NgramIndex::grow() {
     }
 }
 
-bool NgramIndex::matches(size_t next, const std::vector<int32_t>& text, int length) const {
+bool NgramIndex::matches(size_t next, int length) const {
     for (int i = 1; i <= length; ++i) {
         const auto back = static_cast<size_t>(i);
-        if (next < back || tokens_[next - back] != text[text.size() - back]) return false;
+        if (next < back || tokens_[next - back] != tokens_[tokens_.size() - back]) return false;
     }
     return true;
 }
 
-NgramIndex::Match NgramIndex::find_suffix_of(const NgramIndex& text, int longest) const {
-    if (text.tokens_.empty()) return {};
+NgramIndex::Match NgramIndex::find(int longest) const {
+    if (tokens_.empty()) return {};
     Hashes all{};
-    const int count = std::min(text.hashes(text.tokens_.size() - 1, all), longest);
+    const int count = std::min(hashes(tokens_.size() - 1, all), longest);
     const size_t mask = slots_.size() - 1;
     for (int length = count; length >= 1; --length) {
         const uint64_t hash = all[static_cast<size_t>(length - 1)];
         for (size_t i = hash & mask; slots_[i].next != 0; i = (i + 1) & mask) {
             if (slots_[i].check != check_of(hash)) continue;
-            if (matches(slots_[i].next, text.tokens_, length)) return {length, slots_[i].next};
+            if (matches(slots_[i].next, length)) return {length, slots_[i].next};
             break; // another n-gram with the same check took the place
         }
     }

@@ -31,12 +31,10 @@ class NgramIndex {
     void append(int32_t token);
     /** The last `count` of `tokens`. */
     void append_last(const std::vector<int32_t>& tokens, int count);
-    size_t size() const { return tokens_.size(); }
+    const std::vector<int32_t>& tokens() const { return tokens_; }
 
     /** The longest suffix of at most `longest` tokens that occurred before, its newest occurrence. */
-    Match find(int longest = LONGEST) const { return find_suffix_of(*this, longest); }
-    /** The same for the suffix of another text. */
-    Match find_suffix_of(const NgramIndex& text, int longest = LONGEST) const;
+    Match find(int longest = LONGEST) const;
     /** What followed the match, at most `count` tokens; the copy wraps round where it reaches the end of the text. */
     std::vector<int32_t> copy(const Match& match, int count) const;
 
@@ -53,7 +51,7 @@ class NgramIndex {
     void index_before(size_t next);
     void insert(uint64_t hash, size_t next);
     void grow();
-    bool matches(size_t next, const std::vector<int32_t>& text, int length) const;
+    bool matches(size_t next, int length) const;
 
     std::vector<int32_t> tokens_;
     std::vector<Slot> slots_;

@@ -10,8 +10,8 @@ namespace specdiff::outlook {
 namespace {
 
 constexpr std::array<double, 7> MARGINS = {0.25, 0.5, 1, 1.5, 2, 3, 5};
-/** Matches among earlier jobs' texts come behind the others. */
-constexpr int PAST = 7;
+/** Turns of phrase come behind the matches. */
+constexpr int PHRASES = 8;
 constexpr int STEPS = static_cast<int>(MARGINS.size()) + 1;
 
 /** A class that nobody knows. */
@@ -21,9 +21,9 @@ constexpr double SAMPLED = 0.85;
 
 const std::map<std::string, std::vector<double>>& priors() {
     static const std::map<std::string, std::vector<double>> all = {
-        {NGRAM, {0, 0.3, 0.45, 0.55, 0.65, 0.8, 0.9, 0.93, 0.2, 0.35, 0.5, 0.6, 0.75}},
-        {NGRAM_AGAINST, {0, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.6, 0.1, 0.15, 0.2, 0.25, 0.3}},
-        {NGRAM_BEYOND, {0, 0.6, 0.7, 0.75, 0.8, 0.85, 0.9, 0.93, 0.5, 0.6, 0.7, 0.75, 0.8}},
+        {NGRAM, {0, 0.3, 0.45, 0.55, 0.65, 0.8, 0.9, 0.93, 0.1, 0.2, 0.15, 0.4, 0.2, 0.5, 0.25, 0.6}},
+        {NGRAM_AGAINST, {0, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.6, 0.05, 0.1, 0.1, 0.15, 0.1, 0.2, 0.1, 0.25}},
+        {NGRAM_BEYOND, {0, 0.6, 0.7, 0.75, 0.8, 0.85, 0.9, 0.93, 0.3, 0.4, 0.4, 0.5, 0.5, 0.6, 0.5, 0.7}},
         {DIFFUSION, {0.12, 0.16, 0.2,  0.25, 0.3,  0.4, 0.5,  0.65,   // alone
                      0.3,  0.4,  0.5,  0.6,  0.7,  0.8, 0.85, 0.9,    // agrees with the lookup
                      0.1,  0.12, 0.15, 0.2,  0.25, 0.3, 0.4,  0.55}}, // differs from it
@@ -37,9 +37,10 @@ const std::map<std::string, std::vector<double>>& priors() {
 } // namespace
 
 int of_match(const Lookup::Match& match, int streak) {
-    const int step = match.length < 4 ? match.length : match.length < 8 ? 4 : 5;
-    if (match.past) return PAST + step;
-    return step < 5 ? step : 5 + std::clamp(streak, 0, 2);
+    if (match.phrase) return PHRASES + 2 * (match.length - 1) + (match.sure ? 1 : 0);
+    if (match.length < 4) return match.length;
+    if (match.length < 8) return 4;
+    return 5 + std::clamp(streak, 0, 2);
 }
 
 int of_slot(double margin, Agreement agreement) {

@@ -22,7 +22,7 @@ enum class Agreement { alone, agrees, differs };
 
 /**
  * Class of a lookup: 1, 2, 3 matched tokens; 4 for 4–7; from 8 on by how many drafts before it were accepted whole:
- * 5 none, 6 one, 7 more. The same among earlier jobs' texts: 8, 9, 10; 11; 12 from 8 on.
+ * 5 none, 6 one, 7 more. Of a turn of phrase: 8 for one token, 10, 12, 14; one more where it is sure.
  */
 int of_match(const Lookup::Match& match, int streak);
 /** Class of a slot: how far its best logit is above the second, in eight steps, and what the lookup says. */

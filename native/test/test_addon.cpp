@@ -175,25 +175,18 @@ Napi::Value lookup_js(const Napi::CallbackInfo& info) {
     return result;
 }
 
-/** recall(texts, tokens, longest, count) → {length, tokens, past}: `texts`, -1 between them, were written in jobs before. */
-Napi::Value recall_js(const Napi::CallbackInfo& info) {
+/** phrase(texts, weight, tokens, longest, count) → {length, phrase, sure, tokens}: lookup in `tokens` and in phrases
+ * learned from `texts`, -1 between them. */
+Napi::Value phrase_js(const Napi::CallbackInfo& info) {
     Lookup lookup;
-    std::vector<int32_t> text;
-    for (const auto token : integers(info[0])) {
-        if (token != NgramIndex::SEPARATOR) {
-            text.push_back(token);
-            continue;
-        }
-        lookup.past().remember(text, static_cast<int>(text.size()));
-        text.clear();
-    }
-    lookup.past().remember(text, static_cast<int>(text.size()));
-    lookup.start({}, integers(info[1]), true);
-    const auto match = lookup.find(info[2].As<Napi::Number>().Int32Value());
+    lookup.phrases().learn(integers(info[0]), 0, info[1].As<Napi::Number>().Int32Value());
+    lookup.start({}, integers(info[2]), true);
+    const auto match = lookup.find(info[3].As<Napi::Number>().Int32Value());
     auto result = Napi::Object::New(info.Env());
     result.Set("length", match.length);
-    result.Set("past", match.past);
-    result.Set("tokens", addon::to_js(info.Env(), lookup.copy(match, info[3].As<Napi::Number>().Int32Value())));
+    result.Set("phrase", match.phrase);
+    result.Set("sure", match.sure);
+    result.Set("tokens", addon::to_js(info.Env(), lookup.copy(match, info[4].As<Napi::Number>().Int32Value())));
     return result;
 }
 
@@ -510,7 +503,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
     exports.Set("denoisingTimes", Napi::Function::New(env, denoising_times_js));
     exports.Set("best", Napi::Function::New(env, best_js));
     exports.Set("lookup", Napi::Function::New(env, lookup_js));
-    exports.Set("recall", Napi::Function::New(env, recall_js));
+    exports.Set("phrase", Napi::Function::New(env, phrase_js));
     exports.Set("Controller", ControllerObject::define(env));
     exports.Set("ThreadGovernor", GovernorObject::define(env));
     exports.Set("CoreWaits", CoreWaitsObject::define(env));

@@ -60,7 +60,7 @@ export interface GenerateJob {
   readonly treeNodes: number;
   readonly acceptance: AcceptanceRule;
   readonly denoising: DenoisingSettings;
-  /** Drafts may be copied from what earlier jobs wrote, and later ones may copy from this one. */
+  /** Drafts may be the target's turns of phrase, and what it writes now is counted among them. */
   readonly remember: boolean;
   readonly sampling: SamplingSettings;
 }

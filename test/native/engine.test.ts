@@ -72,6 +72,28 @@ describe('a job that remembers', () => {
   }
 });
 
+describe('phrases that come with the drafter', () => {
+  it('are drafted by jobs that remember', async () => {
+    let prompt: number[] = [];
+    let plain: number[] = [];
+    while (plain.length < 30) {
+      prompt = randomPrompt(40);
+      plain = (await generate(engine, jobOf(prompt, { maxTokens: 60 }))).tokens;
+    }
+    const text = [...prompt.slice(-4), ...plain, -1];
+    const other = await load(writeTinyDrafter(folder, 'phrases', { ...anchored, phrases: [...text, ...text] }));
+    for (const remember of [false, true]) {
+      const job = jobOf(prompt, { maxTokens: 60, drafter: 'ngram', draftLength: 4, remember });
+      const { tokens, passes } = await generate(other, job);
+      expect(tokens).toEqual(plain);
+      const accepted = passes.reduce((sum, pass) => sum + pass.accepted, 0);
+      if (remember) expect(accepted).toBeGreaterThanOrEqual(0.7 * plain.length);
+      else expect(accepted).toBeLessThan(0.7 * plain.length);
+    }
+    await other.dispose();
+  });
+});
+
 describe('what an engine says about itself', () => {
   it('describes target and drafter', () => {
     expect(engine.target).toMatchObject({

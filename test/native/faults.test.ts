@@ -193,6 +193,10 @@ describe('a drafter that does not fit is left out, with the reason', () => {
     expect(await noteOf(file)).toMatch(/reduced vocabulary names unknown tokens/);
   });
 
+  it('whose phrases have unknown tokens', async () => {
+    expect(await note({ phrases: [3, -1, 99] })).toMatch(/its phrases have tokens that the target lacks/);
+  });
+
   it('while one that fits is taken', async () => {
     const engine = await load(targetPath, writeTinyDrafter(folder, 'fitting', fitting));
     expect(engine.drafterNote).toBeNull();

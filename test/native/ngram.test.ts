@@ -68,54 +68,68 @@ describe('cyclic prompt lookup', () => {
   });
 });
 
-describe('lookup in what earlier jobs wrote', () => {
-  const recall = (texts: readonly number[], tokens: readonly number[], count: number, longest = LONGEST) => {
-    const found = addon.recall(Int32Array.from(texts), Int32Array.from(tokens), longest, count);
+describe('turns of phrase', () => {
+  const CONTEXT = 4;
+  const find = (texts: readonly number[], tokens: readonly number[], count: number, weight = 2, longest = LONGEST) => {
+    const found = addon.phrase(Int32Array.from(texts), weight, Int32Array.from(tokens), longest, count);
     return { ...found, tokens: [...found.tokens] };
   };
 
-  it('finds the newest of them, up to its end', () => {
-    expect(recall([1, 2, 3, 4, -1, 1, 2, 7, 8], [9, 1, 2], 6)).toEqual({ length: 2, past: true, tokens: [7, 8] });
+  it('are what mostly followed, word by word', () => {
+    const texts = [1, 2, 3, 4, -1, 1, 2, 3, 5, -1, 9, 2, 3, 5, 6];
+    expect(find(texts, [8, 2], 3)).toEqual({ length: 1, phrase: true, sure: true, tokens: [3, 5, 6] });
+    expect(find(texts, [2, 3], 1)).toEqual({ length: 2, phrase: true, sure: false, tokens: [5] });
   });
 
-  it('prefers the job’s own texts where these match as much', () => {
-    expect(recall([1, 2, 3], [1, 2, 5, 1, 2], 1)).toEqual({ length: 2, past: false, tokens: [5] });
-    expect(recall([6, 1, 2, 3], [1, 2, 5, 6, 1, 2], 1)).toEqual({ length: 3, past: true, tokens: [3] });
+  it('need to have come twice, or in a job of this engine', () => {
+    expect(find([1, 2, 3], [1, 2], 1, 1).length).toBe(0);
+    expect(find([1, 2, 3, -1, 1, 2, 3], [1, 2], 1, 1)).toMatchObject({ length: 2, tokens: [3] });
+    expect(find([1, 2, 3], [1, 2], 1, 2)).toMatchObject({ length: 2, tokens: [3] });
   });
 
-  it('agrees with the definition on random texts', () => {
+  it('stand behind a match of as many tokens in the job’s own texts', () => {
+    expect(find([1, 2, 3], [1, 2, 5, 1, 2], 1)).toMatchObject({ length: 2, phrase: false, tokens: [5] });
+    expect(find([6, 1, 2, 3], [1, 2, 5, 6, 1, 2], 1)).toMatchObject({ length: 3, phrase: true, tokens: [3] });
+  });
+
+  it('do not go across the end of a text', () => {
+    expect(find([1, 2, -1, 3], [1, 2], 3).length).toBe(0);
+    expect(find([1, 2, 3, -1, 3, 4], [1, 2], 5).tokens).toEqual([3, 4]);
+  });
+
+  it('agree with plain counting where a context has two continuations at most', () => {
     const next = seeded(8);
-    for (let round = 0; round < 100; round += 1) {
-      const random = (size: number) => Array.from({ length: size }, () => Math.floor(next() * 5));
-      const texts = Array.from({ length: 4 }, () => [...random(1 + Math.floor(next() * 40)), -1]).flat();
-      const tokens = random(1 + Math.floor(next() * 40));
-      const longest = 1 + Math.floor(next() * LONGEST);
-      const own = reference(tokens, 12, longest);
-      const found = recall(texts, tokens, 12, longest);
-      // By brute force: the longest suffix that stands in the texts with something behind it, in its newest place.
-      let expected: { length: number; past: boolean; tokens: number[] } = { ...own, past: false };
-      for (let length = Math.min(longest, tokens.length); length > own.length && !expected.past; length -= 1) {
-        for (let at = texts.length - 1; at >= length && !expected.past; at -= 1) {
-          if (texts[at] === -1 || !tokens.slice(-length).every((token, i) => texts[at - length + i] === token))
-            continue;
-          const copy = texts.slice(at, at + 12);
-          expected = { length, past: true, tokens: copy.includes(-1) ? copy.slice(0, copy.indexOf(-1)) : copy };
-        }
+    for (let round = 0; round < 60; round += 1) {
+      const texts: number[] = [];
+      for (let i = 0; i < 6; i += 1) {
+        let token = Math.floor(next() * 6);
+        for (let k = 0; k < 30; k += 1, token = (2 * token + (next() < 0.7 ? 0 : 1)) % 7) texts.push(token);
+        texts.push(-1);
       }
-      expect(found).toEqual(expected);
+      const tokens = [9, ...texts.slice(3, 7)].slice(0, 2 + Math.floor(next() * 4));
+      const longest = 1 + Math.floor(next() * LONGEST);
+      const found = find(texts, tokens, 1, 1, longest);
+      if (!found.phrase) continue;
+      const context = tokens.slice(-found.length);
+      expect(found.length).toBeLessThanOrEqual(Math.min(longest, CONTEXT));
+      const counts = new Map<number, number>();
+      for (let at = context.length; at < texts.length; at += 1) {
+        if (!context.every((token, i) => texts[at - context.length + i] === token) || texts[at] === -1) continue;
+        counts.set(texts[at]!, (counts.get(texts[at]!) ?? 0) + 1);
+      }
+      const most = Math.max(...counts.values());
+      expect(counts.get(found.tokens[0]!)).toBe(most);
+      expect(most).toBeGreaterThanOrEqual(2);
     }
   });
 
-  it('forgets the oldest first', () => {
-    const text = (seed: number) => Array.from({ length: 100 }, (_, i) => 1000 * seed + i);
-    const texts = Array.from({ length: 400 }, (_, seed) => [...text(seed), -1]).flat();
-    expect(recall(texts, text(0).slice(0, 3), 2).length).toBe(0);
-    for (const seed of [399, 350, 330]) {
-      expect(recall(texts, text(seed).slice(0, 3), 2)).toEqual({
-        length: 3,
-        past: true,
-        tokens: text(seed).slice(3, 5),
-      });
-    }
+  it('that came once are forgotten first, when there are more than the table holds', () => {
+    const once = (seed: number) => Array.from({ length: 100 }, (_, i) => 3 + 1000 * seed + i);
+    const often = [1, 2, 3];
+    const flood = Array.from({ length: 2000 }, (_, seed) => [...once(seed), -1]).flat();
+    const texts = [...Array.from({ length: 200 }, () => [...often, -1]).flat(), ...flood];
+    expect(find(texts, [1, 2], 1)).toMatchObject({ length: 2, tokens: [3] });
+    expect(find(texts, once(0).slice(0, 3), 1, 2).length).toBe(0);
+    expect(find(texts, once(1999).slice(0, 3), 1, 2)).toMatchObject({ length: 3, phrase: true });
   });
 });

@@ -162,13 +162,14 @@ export interface TestAddon {
   probabilities(logits: Float32Array, history: Int32Array, job: GenerateJob): Float32Array;
   best(logits: Float32Array, history: Int32Array, job: GenerateJob): number;
   lookup(tokens: Int32Array, longest: number, count: number): { readonly length: number; readonly tokens: Int32Array };
-  /** Lookup in `tokens` and in what earlier jobs wrote: `texts`, -1 between them. */
-  recall(
+  /** Lookup in `tokens` and in phrases learned from `texts` (-1 between them), each occurrence counted `weight` times. */
+  phrase(
     texts: Int32Array,
+    weight: number,
     tokens: Int32Array,
     longest: number,
     count: number,
-  ): { readonly length: number; readonly past: boolean; readonly tokens: Int32Array };
+  ): { readonly length: number; readonly phrase: boolean; readonly sure: boolean; readonly tokens: Int32Array };
   readonly Controller: new () => TestController;
   readonly CoreWaits: new () => { longestMs(): number };
   readonly ThreadGovernor: new (most: number) => TestGovernor;

@@ -6,10 +6,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .features import JOIN_MATCH, SOFT_TOP, Features
+from .features import SOFT_TOP, Features
 from .shards import TEXT, Sequence, Shard
 
-# Where lookup matches JOIN_MATCH tokens or more the drafter is not asked; such anchors are drawn this much more seldom.
+# Where the lookup is clear the drafter is not asked; such anchors are drawn this much more seldom.
 LOOKED_UP_SHARE = 0.25
 
 
@@ -48,9 +48,7 @@ def all_places(shard: Shard, group: range) -> list[Place]:
 def drawn_places(shard: Shard, features: Features, group: range, count: int, rng: np.random.Generator) -> list[Place]:
     """`count` anchors of a group, mostly such as the drafter is asked at; repeated where there are too few."""
     places = all_places(shard, group)
-    weights = np.array(
-        [LOOKED_UP_SHARE if features.matches[position(shard, features, p)] >= JOIN_MATCH else 1.0 for p in places]
-    )
+    weights = np.array([LOOKED_UP_SHARE if features.clear(position(shard, features, p)) else 1.0 for p in places])
     # Exponential clocks: the earliest ones are a draw without replacement by weight.
     order = np.argsort(rng.exponential(size=len(places)) / weights)
     return [places[order[i % len(places)]] for i in range(count)]

@@ -29,6 +29,8 @@ class Config:
     # corpus text that is trained on beside the answers
     text_tokens: int = 1_000_000
     shard_texts: int = 64
+    # answers whose turns of phrase go into the exported file
+    phrase_tokens: int = 160_000
 
     # hidden states kept on the disk; the oldest are computed again beyond
     feature_gigabytes: float = 20.0

@@ -1,4 +1,4 @@
-"""τ on held-out packages under the product's stop rules: of the drafter, of cyclic lookup, and of both joined."""
+"""τ on held-out packages under the product's stop rules: of the drafter, lookup (with phrases too), and all joined."""
 
 import json
 from collections.abc import Callable
@@ -10,7 +10,7 @@ from .batches import all_places, make_batch, position
 from .checkpoint import make, new_drafter, trained_drafter
 from .config import Config
 from .drafter import Drafter
-from .features import JOIN_MATCH, Features, FeatureStore
+from .features import Features, FeatureStore
 from .identity import check_target
 from .import_gguf import read_vocabulary, read_weights
 from .shards import Shard, load_split
@@ -125,9 +125,12 @@ def arms(
     offset = features.starts[s]
 
     def looked_up(anchor: int) -> list[int]:
+        return [token for token in features.copied[first + anchor].tolist() if token >= 0]
+
+    def phrased(anchor: int) -> list[int]:
         return [token for token in features.seeds[first + anchor].tolist() if token >= 0]
 
-    result: dict[str, Propose] = {"lookup": looked_up}
+    result: dict[str, Propose] = {"lookup": looked_up, "phrases": phrased}
     for name, table in drafted.items():
 
         def alone(anchor: int, table: dict[tuple[int, bool], list[int]] = table) -> list[int]:
@@ -137,7 +140,7 @@ def arms(
             return table[offset + anchor - base, True]
 
         def joined(anchor: int, alone: Propose = alone) -> list[int]:
-            return looked_up(anchor) if features.matches[first + anchor] >= JOIN_MATCH else alone(anchor)
+            return phrased(anchor) if features.clear(first + anchor) else alone(anchor)
 
         result |= {f"{name}joined": joined, f"{name}drafter": alone, f"{name}drafter from masks": masks}
     return result

@@ -17,6 +17,8 @@ from .config import Config
 from .corpus import package_list
 from .drafter import Drafter
 from .gguf_file import TypedTensors, write_file
+from .phrases import SEPARATOR, texts
+from .shards import load_split
 from .storage import file_sha256, write_atomic
 from .target import Target
 from .vocabulary import Vocabulary
@@ -80,10 +82,19 @@ def add_metadata(writer: gguf.GGUFWriter, config: Config, target: Target, recipe
     writer.add_array(f"{ARCHITECTURE}.target_layers", list(config.taps))
     licences = sorted({package["licence"] for package in package_list() if package["split"] == "train"})
     writer.add_string("specdiff.slot_init", "lookup")
+    add_phrases(writer, config)
     writer.add_string("specdiff.target.sha256", file_sha256(config.target))
     writer.add_string("specdiff.tokenizer.sha256", Vocabulary(config.target).sha256())
     writer.add_string("specdiff.recipe", json.dumps(recipe, sort_keys=True))
     writer.add_string("specdiff.licences", ", ".join(licences))
+
+
+def add_phrases(writer: gguf.GGUFWriter, config: Config) -> None:
+    """Answers of the target's that the engine learns its turns of phrase from, SEPARATOR between them."""
+    answers = texts(load_split(config.work / "answers", "train"), config.phrase_tokens)
+    tokens = [token for text in answers for token in (*text, SEPARATOR)]
+    if tokens:
+        writer.add_array("specdiff.phrases", tokens)
 
 
 def copy_tokenizer(writer: gguf.GGUFWriter, target: Path) -> None:

@@ -15,16 +15,18 @@ import torch
 
 from . import engine
 from .config import Config
-from .lookup import NgramIndex
+from .lookup import LONGEST, NgramIndex
 from .pause import wait_while_paused
+from .phrases import PhraseBook, Phrases
 from .shards import TRAINED_ON, Sequence, Shard
 from .storage import write_atomic
 from .target import Target
 
 SOFT_TOP = 16
 CONTEXT_TOKENS = 1024
-# A match of so many tokens is copied as it is, without the drafter.
+# A match of so many tokens is copied as it is, without the drafter; the same for a phrase.
 JOIN_MATCH = 2
+JOIN_PHRASE = 3
 
 
 @dataclass
@@ -35,10 +37,17 @@ class Features:
     positions: np.ndarray  # [R] int32, each row's place in its sequence
     soft_ids: np.ndarray  # [N, SOFT_TOP] int32, most probable next tokens at each anchor
     soft_p: np.ndarray  # [N, SOFT_TOP] float32
-    seeds: np.ndarray  # [N, block] int32, looked-up tokens after each anchor, -1 where none
+    copied: np.ndarray  # [N, block] int32, looked-up tokens after each anchor, -1 where none
     matches: np.ndarray  # [N] int8, tokens of the suffix that the lookup matched
+    seeds: np.ndarray  # [N, block] int32, the same, or a phrase where it is known by more tokens
+    phrases: np.ndarray  # [N] int8, tokens that the phrase is known by, 0 where the seeds are looked up
     rows: list[np.ndarray]  # of each sequence: indices of its rows
     starts: list[int]  # of each sequence: index of its first answer position
+
+    def clear(self, place: int) -> bool:
+        """Whether an answer position's seeds are copied as they are, without the drafter."""
+        phrase = self.phrases[place]
+        return bool(phrase >= JOIN_PHRASE if phrase else self.matches[place] >= JOIN_MATCH)
 
 
 class FeatureStore:
@@ -50,6 +59,7 @@ class FeatureStore:
         self.lock = threading.Lock()
         self.ahead: threading.Thread | None = None
         self.failure: BaseException | None = None
+        self.book = PhraseBook(config.work / "answers", config.phrase_tokens)
         if config.device == "cpu":
             engine.build()
 
@@ -93,6 +103,7 @@ class FeatureStore:
             self._compute(shard)
         rest = np.load(rest_path)
         rows, starts = layout(shard)
+        seeds, phrases = with_phrases(shard, rest["seeds"], rest["matches"], self.book.of(shard))
         return Features(
             np.load(taps_path, mmap_mode="r"),
             rest["positions"],
@@ -100,6 +111,8 @@ class FeatureStore:
             rest["soft_p"],
             rest["seeds"],
             rest["matches"],
+            seeds,
+            phrases,
             rows,
             starts,
         )
@@ -229,6 +242,24 @@ def looked_up(shard: Shard, block: int) -> tuple[np.ndarray, np.ndarray]:
             matches.append(length)
             seeds.append(found + [-1] * (block - len(found)))
     return np.array(seeds, np.int32).reshape(-1, block), np.array(matches, np.int8)
+
+
+def with_phrases(
+    shard: Shard, copied: np.ndarray, matches: np.ndarray, phrases: Phrases
+) -> tuple[np.ndarray, np.ndarray]:
+    """Seeds [N, block] and the lengths [N] of the contexts of those that are phrases, as the engine chooses them."""
+    seeds, lengths = copied.copy(), np.zeros(len(copied), np.int8)
+    block = seeds.shape[1]
+    place = 0
+    for sequence in shard.sequences:
+        for anchor in sequence.anchors:
+            if matches[place] < LONGEST:
+                length, found = phrases.follow(sequence.tokens[: anchor + 1], block, LONGEST)
+                if length > matches[place]:
+                    seeds[place] = found + [-1] * (block - len(found))
+                    lengths[place] = length
+            place += 1
+    return seeds, lengths
 
 
 def index_of(sequence: Sequence) -> NgramIndex:

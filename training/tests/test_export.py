@@ -26,6 +26,11 @@ def test_round_trip(config, target, shards, store):
     assert fields["tokenizer.ggml.mask_token_id"] == drafter.mask_id
     assert fields["specdiff.slot_init"] == "lookup"
     assert fields["specdiff.target.sha256"] == hashlib.sha256(config.target.read_bytes()).hexdigest()
+    phrases = fields["specdiff.phrases"]
+    assert phrases[-1] == -1 and set(phrases) <= {
+        -1,
+        *(token for s in shards for q in s.sequences for token in q.tokens),
+    }
     assert json.loads(fields["specdiff.recipe"])["block"] == config.block
 
     stored = {t.name: t for t in reader.tensors}

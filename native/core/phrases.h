@@ -1,0 +1,58 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+namespace specdiff {
+
+/**
+ * The target's turns of phrase: what it mostly writes after its last one to LONGEST tokens. Counted in texts of its own
+ * that the drafter's file brings, and in what earlier jobs wrote: an editor often asks at nearly the same place again.
+ *
+ * A hash table with the two most frequent continuations of every context; the texts themselves are not kept.
+ */
+class Phrases {
+  public:
+    static constexpr int LONGEST = 4;
+    /** Stands between texts; no context goes across. */
+    static constexpr int32_t SEPARATOR = -1;
+
+    struct Next {
+        /** Tokens of the longest context that is known; 0 for none. */
+        int length = 0;
+        int32_t token = SEPARATOR;
+        /** It came three times as often as any other. */
+        bool sure = false;
+    };
+
+    Phrases();
+
+    /** Counts the texts in `tokens` from index `first` on, each occurrence as `weight`. */
+    void learn(const std::vector<int32_t>& tokens, size_t first, int weight);
+    /** What follows the last tokens of `text`, by a context of at most `longest`. */
+    Next next(const std::vector<int32_t>& text, int longest = LONGEST) const;
+
+  private:
+    struct Slot {
+        /** Of the context; also says where it is looked for. */
+        uint32_t check = 0;
+        int32_t best = SEPARATOR;
+        int32_t second = SEPARATOR;
+        /** Of `best`; 0 is an empty slot. */
+        uint16_t count = 0;
+        uint16_t second_count = 0;
+
+        void add(int32_t token, int weight);
+    };
+
+    void count(uint32_t check, int32_t token, int weight);
+    const Slot& slot_of(uint32_t check) const;
+    Slot& slot_of(uint32_t check);
+    void make_room();
+
+    std::vector<Slot> slots_;
+    size_t used_ = 0;
+};
+
+} // namespace specdiff
