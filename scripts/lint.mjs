@@ -48,7 +48,7 @@ export async function lint({ fix = false } = {}) {
       // The kernels are built by a project of their own, without compile commands here.
       const units = sources.filter((file) => file.endsWith('.cpp') && !file.startsWith(path.join('native', 'kernels')));
       const options = ['--quiet', '--warnings-as-errors=*', '-p', path.dirname(database)];
-      // A file takes some ten seconds: one process for each core.
+      // A file takes some three seconds: one process for each core.
       const jobs = os.availableParallelism();
       const shares = Array.from({ length: jobs }, (_, job) => units.filter((_, index) => index % jobs === job));
       await check('clang-tidy', path.join(tools, 'clang-tidy'), ...shares.map((share) => [...options, ...share]));

@@ -4,7 +4,7 @@ import path from 'node:path';
 import { run } from './process.mjs';
 import { onlyWhenChanged } from './stamp.mjs';
 
-const PINNED = ['clang-format==20.1.8', 'clang-tidy==20.1.0', 'ruff==0.17.6'];
+const PINNED = ['clang-format==20.1.8', 'clang-tidy==22.1.8', 'ruff==0.17.6'];
 
 /** Folder with the tools' executables; null with a reason printed where Python can't make an environment. */
 export async function ensureTools(root) {

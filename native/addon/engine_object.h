@@ -18,6 +18,8 @@ class EngineObject : public Napi::ObjectWrap<EngineObject> {
 
     explicit EngineObject(const Napi::CallbackInfo& info);
     ~EngineObject() override;
+    EngineObject(const EngineObject&) = delete;
+    EngineObject& operator=(const EngineObject&) = delete;
 
   private:
     class Disposal;

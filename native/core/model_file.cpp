@@ -30,11 +30,6 @@ const std::set<std::string> NOT_CAUSAL = {
     "clip",         "dream",       "llada",     "llada-moe",       "rnd1",           "dflash",
     "eagle3",       "sedd",        "mdlm"};
 
-/** Architectures whose graph hands out its layers' inputs in llama.cpp v0.5.0 (`t_layer_inp`); others would abort. */
-const std::set<std::string> HAVE_TAPS = {"llama",     "qwen3",      "qwen3moe",   "qwen3next",     "qwen35",
-                                         "qwen35moe", "gpt-oss",    "gemma4",     "deepseek4",     "lfm2",
-                                         "lfm2moe",   "minimax-m2", "nemotron_h", "nemotron_h_moe"};
-
 int64_t required(const GgufFile& file, const std::string& key, int64_t least, int64_t most) {
     const auto value = file.integer(key);
     if (!value) {
@@ -294,10 +289,6 @@ DrafterMetadata check_drafter_file(const GgufFile& drafter, const GgufFile& targ
     if (is_ddit(architecture)) return check_standalone_drafter(drafter, target);
     if (architecture != DRAFTER_ARCHITECTURE) return check_causal_drafter(drafter, target);
     const auto target_architecture = architecture_of(target);
-    if (HAVE_TAPS.count(target_architecture) == 0) {
-        refuse(drafter, "hidden states of " + target_architecture +
-                            " models can't be read yet; the n-gram drafter works with every target.");
-    }
     check_sizes(drafter, architecture);
     check_numbers(drafter, architecture);
     const auto head = head_width(drafter, architecture);

@@ -3,7 +3,6 @@
 #include "error.h"
 #include "log.h"
 
-#include <llama-ext.h>
 #include <llama.h>
 
 #include <algorithm>
@@ -22,8 +21,8 @@ constexpr int SHORT_TAIL = 64;
 } // namespace
 
 Target::Target(Model model, ThreadPool& threads, const TargetOptions& options)
-    : model_(std::move(model)), threads_(threads), vocabulary_(model_.get()), taps_(options.taps),
-      context_(nullptr, llama_free),
+    : model_(std::move(model)), threads_(threads), vocabulary_(model_.get()),
+      taps_(model_, options.taps, options.taps_way), context_(nullptr, llama_free),
       tree_nodes_(model_.can_branch() ? std::clamp(options.tree_nodes, 0, MOST_TREE_NODES) : 0) {
     if (!model_.causal())
         throw Error("The target does not write text from left to right: choose a causal language model.");
@@ -43,6 +42,7 @@ Target::Target(Model model, ThreadPool& threads, const TargetOptions& options)
         return static_cast<std::atomic<bool>*>(flag)->load(std::memory_order_relaxed);
     };
     params.abort_callback_data = &cancelled_;
+    taps_.prepare(params);
     const LogCapture captured;
     context_.reset(llama_init_from_model(model_.get(), params));
     if (context_ == nullptr) {
@@ -50,8 +50,7 @@ Target::Target(Model model, ThreadPool& threads, const TargetOptions& options)
                     captured.reason() + "): lower the context setting or free memory.");
     }
     threads.attach(context_.get());
-    for (const auto layer : taps_)
-        llama_set_embeddings_layer_inp(context_.get(), static_cast<uint32_t>(layer), true);
+    taps_.attach(context_.get());
     chunk_ = static_cast<int>(llama_n_ubatch(context_.get()));
     batch_ = std::make_unique<llama_batch>(
         llama_batch_init(std::max(chunk_, MAX_ROWS), 0, Branches::sequences(tree_nodes_)));
@@ -124,6 +123,7 @@ void Target::run_batch(int position) {
         branches_.truncate(context_.get(), position);
         throw Cancelled();
     }
+    taps_.begin(batch_->n_tokens);
     const LogCapture captured;
     const int result = threads_.decode(context_.get(), *batch_);
     if (result == 0) return;
@@ -138,9 +138,8 @@ TapRows Target::taps_of(int position, int count) const {
     TapRows rows;
     rows.position = position;
     rows.count = count;
-    for (const auto layer : taps_) {
-        rows.taps.push_back(llama_get_embeddings_layer_inp(context_.get(), static_cast<uint32_t>(layer)));
-    }
+    for (const auto layer : taps_.layers())
+        rows.taps.push_back(taps_.of(layer));
     return rows;
 }
 
@@ -174,7 +173,7 @@ Prefill Target::prefill(const std::vector<int32_t>& tokens, int reuse_limit, con
         const bool last = position + count == length;
         decode(tokens.data() + position, count, position, last ? count - 1 : count);
         cached_.insert(cached_.end(), tokens.begin() + position, tokens.begin() + position + count);
-        if (!taps_.empty()) on_rows(taps_of(position, count));
+        if (!taps_.layers().empty()) on_rows(taps_of(position, count));
         if (last) result.logits = llama_get_logits_ith(context_.get(), -1);
     }
     return result;
@@ -222,12 +221,12 @@ const PassRows& Target::verify(int32_t root, const Tree& tree, Want /*want*/) {
 TapRows Target::gathered_taps(const std::vector<int>& path) {
     const int position = cached_tokens();
     const auto count = static_cast<int>(path.size()) + 1;
-    if (taps_.empty()) return {position, count, {}};
+    if (taps_.layers().empty()) return {position, count, {}};
     auto rows = taps_of(position, count);
     if (path.empty() || path.back() == count - 2) return rows; // they lie beside each other
     const auto width = static_cast<size_t>(model_.width());
-    gathered_.resize(taps_.size());
-    for (size_t tap = 0; tap < taps_.size(); ++tap) {
+    gathered_.resize(rows.taps.size());
+    for (size_t tap = 0; tap < rows.taps.size(); ++tap) {
         auto& values = gathered_[tap];
         values.assign(rows.taps[tap], rows.taps[tap] + width);
         for (const int node : path) {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "branches.h"
+#include "layer_inputs.h"
 #include "model.h"
 #include "threads.h"
 #include "tree.h"
@@ -46,6 +47,8 @@ struct TargetOptions {
     int context_tokens = 0;
     /** Layers whose input is read with each pass; empty for none. */
     std::vector<int32_t> taps;
+    /** How; the tests compare both ways. */
+    LayerInputs::Way taps_way = LayerInputs::Way::automatic;
     /** Most nodes of a tree; 0 for chains alone, which then cost what they cost without trees. */
     int tree_nodes = 0;
 };
@@ -68,6 +71,7 @@ class Target {
     const Vocabulary& vocabulary() const { return vocabulary_; }
     llama_context* context() const { return context_.get(); }
     int context_tokens() const { return context_tokens_; }
+    const LayerInputs& taps() const { return taps_; }
     int cached_tokens() const { return static_cast<int>(cached_.size()); }
     /** Most nodes of a tree; 0 where only chains can be verified. */
     int tree_nodes() const { return tree_nodes_; }
@@ -115,7 +119,7 @@ class Target {
     Model model_;
     ThreadPool& threads_;
     Vocabulary vocabulary_;
-    std::vector<int32_t> taps_;
+    LayerInputs taps_; // outlives the context
     std::atomic<bool> cancelled_{false};
     std::unique_ptr<llama_context, void (*)(llama_context*)> context_;
     std::unique_ptr<llama_batch> batch_;

@@ -2,6 +2,7 @@
 #include "broken_rules.h"
 #include "distribution.h"
 #include "simulation.h"
+#include "tap_bits.h"
 #include "tree_bits.h"
 
 #include "../addon/convert.h"
@@ -415,6 +416,34 @@ class CoreWaitsObject : public Napi::ObjectWrap<CoreWaitsObject> {
     CoreWaits waits_;
 };
 
+/** Loads the CPU backend, once in a process. */
+void initialize(const Napi::Value& native_directory, const Napi::Value& cpu_library) {
+    set_log_sink({});
+    BackendOptions backend;
+    backend.native_directory = std::filesystem::u8path(native_directory.As<Napi::String>().Utf8Value());
+    backend.choice = BackendChoice::cpu;
+    if (cpu_library.IsString()) backend.cpu_library = cpu_library.As<Napi::String>();
+    initialize_backends(backend);
+}
+
+/** tapBits(nativeDirectory, targetPath, taps, promptTokens, contextTokens, cpuLibrary?) → TapBits */
+Napi::Value tap_bits_js(const Napi::CallbackInfo& info) {
+    return guarded(info.Env(), [&] {
+        initialize(info[0], info[5]);
+        const Model model(std::filesystem::u8path(info[1].As<Napi::String>().Utf8Value()));
+        ThreadPool threads(1);
+        const auto bits = tap_bits(model, threads, integers(info[2]), info[3].As<Napi::Number>().Int32Value(),
+                                   info[4].As<Napi::Number>().Int32Value());
+        auto result = Napi::Object::New(info.Env());
+        result.Set("layers", bits.layers);
+        result.Set("rows", bits.rows);
+        result.Set("differentLogits", bits.different_logits);
+        result.Set("tapRows", bits.tap_rows);
+        result.Set("differentTaps", bits.different_taps);
+        return result;
+    });
+}
+
 /** An engine whose distribution can be enumerated and sampled natively, many times a second. */
 class EngineProbe : public Napi::ObjectWrap<EngineProbe> {
   public:
@@ -428,12 +457,7 @@ class EngineProbe : public Napi::ObjectWrap<EngineProbe> {
     /** new EngineProbe(nativeDirectory, loadOptions, cpuLibrary?) */
     explicit EngineProbe(const Napi::CallbackInfo& info) : Napi::ObjectWrap<EngineProbe>(info) {
         guarded(info.Env(), [&] {
-            set_log_sink({});
-            BackendOptions backend;
-            backend.native_directory = std::filesystem::u8path(info[0].As<Napi::String>().Utf8Value());
-            backend.choice = BackendChoice::cpu;
-            if (info[2].IsString()) backend.cpu_library = info[2].As<Napi::String>();
-            initialize_backends(backend);
+            initialize(info[0], info[2]);
             engine_ = std::make_unique<Engine>(addon::load_options(info[1].As<Napi::Object>()));
             return 0;
         });
@@ -504,6 +528,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
     exports.Set("best", Napi::Function::New(env, best_js));
     exports.Set("lookup", Napi::Function::New(env, lookup_js));
     exports.Set("phrase", Napi::Function::New(env, phrase_js));
+    exports.Set("tapBits", Napi::Function::New(env, tap_bits_js));
     exports.Set("Controller", ControllerObject::define(env));
     exports.Set("ThreadGovernor", GovernorObject::define(env));
     exports.Set("CoreWaits", CoreWaitsObject::define(env));

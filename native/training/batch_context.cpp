@@ -3,7 +3,6 @@
 #include "../core/error.h"
 #include "../core/log.h"
 
-#include <llama-ext.h>
 #include <llama.h>
 
 #include <algorithm>
@@ -14,7 +13,7 @@ namespace specdiff::training {
 
 BatchContext::BatchContext(Model model, ThreadPool& threads, int sequences, int tokens_each,
                            const std::vector<int32_t>& layers, bool exact_cache)
-    : model_(std::move(model)), threads_(threads), context_(nullptr, llama_free),
+    : model_(std::move(model)), threads_(threads), layer_inputs_(model_, layers), context_(nullptr, llama_free),
       tokens_each_(std::min(tokens_each, model_.trained_context())) {
     if (!model_.causal() || !model_.can_roll_back())
         throw Error("The target can't be used for training: choose a causal language model without recurrent state.");
@@ -36,6 +35,7 @@ BatchContext::BatchContext(Model model, ThreadPool& threads, int sequences, int 
     params.n_outputs_max = MOST_ROWS;
     params.n_threads = threads.threads();
     params.n_threads_batch = threads.threads();
+    layer_inputs_.prepare(params);
     const LogCapture captured;
     context_.reset(llama_init_from_model(model_.get(), params));
     if (context_ == nullptr) {
@@ -43,8 +43,11 @@ BatchContext::BatchContext(Model model, ThreadPool& threads, int sequences, int 
                     " tokens can be made (" + captured.reason() + "): lower --sequences or --context.");
     }
     threads.attach(context_.get());
-    for (const auto layer : layers)
-        llama_set_embeddings_layer_inp(context_.get(), static_cast<uint32_t>(layer), true);
+    layer_inputs_.attach(context_.get());
+    if (const auto layer = layer_inputs_.unreadable()) {
+        throw Error("The input of layer " + std::to_string(*layer) + " can't be read from " +
+                    model_.metadata("general.architecture") + " models: choose other taps.");
+    }
     batch_ = std::make_unique<llama_batch>(llama_batch_init(MOST_ROWS, 0, 1));
 }
 
@@ -61,6 +64,7 @@ void BatchContext::evaluate(const std::vector<Row>& rows) {
         batch_->seq_id[i][0] = rows[i].sequence;
         batch_->logits[i] = rows[i].output ? 1 : 0;
     }
+    layer_inputs_.begin(batch_->n_tokens);
     const LogCapture captured;
     const int result = threads_.decode(context_.get(), *batch_);
     if (result != 0) {
@@ -74,7 +78,7 @@ const float* BatchContext::logits(int row) const {
 }
 
 const float* BatchContext::layer_input(int32_t layer) const {
-    return llama_get_embeddings_layer_inp(context_.get(), static_cast<uint32_t>(layer));
+    return layer_inputs_.of(layer);
 }
 
 void BatchContext::truncate(int sequence, int length) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "../core/layer_inputs.h"
 #include "../core/model.h"
 #include "../core/threads.h"
 
@@ -53,6 +54,7 @@ class BatchContext {
   private:
     Model model_;
     ThreadPool& threads_;
+    LayerInputs layer_inputs_; // outlives the context
     std::unique_ptr<llama_context, void (*)(llama_context*)> context_;
     std::unique_ptr<llama_batch> batch_;
     int tokens_each_;

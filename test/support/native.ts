@@ -170,6 +170,24 @@ export interface TestAddon {
     longest: number,
     count: number,
   ): { readonly length: number; readonly phrase: boolean; readonly sure: boolean; readonly tokens: Int32Array };
+  /**
+   * The same prompts, chains and trees on a target without taps, with them, and with them read from the graph's nodes:
+   * rows of logits and of taps, and how many are not bit for bit the same.
+   */
+  tapBits(
+    nativeDirectory: string,
+    targetPath: string,
+    taps: Int32Array,
+    promptTokens: number,
+    contextTokens: number,
+    cpuLibrary?: string,
+  ): {
+    readonly layers: number;
+    readonly rows: number;
+    readonly differentLogits: number;
+    readonly tapRows: number;
+    readonly differentTaps: number;
+  };
   readonly Controller: new () => TestController;
   readonly CoreWaits: new () => { longestMs(): number };
   readonly ThreadGovernor: new (most: number) => TestGovernor;

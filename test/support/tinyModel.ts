@@ -112,19 +112,29 @@ class Weights {
   }
 }
 
+export type TinyArchitecture = 'llama' | 'qwen2' | 'qwen3';
+
 /** A causal model with random weights; its logits have a standard deviation of about 1.5. */
 export function tinyTarget(
   seed: number,
   vocabulary = TINY_VOCABULARY,
   control: readonly string[] = [],
+  architecture: TinyArchitecture = 'llama',
 ): { metadata: Metadata; tensors: Tensors } {
   const weights = new Weights(seed);
   weights.matrix('token_embd.weight', WIDTH, vocabulary.length, 1);
-  for (let layer = 0; layer < LAYERS; layer += 1) weights.layer(layer, WIDTH);
+  for (let layer = 0; layer < LAYERS; layer += 1) {
+    weights.layer(layer, WIDTH);
+    const prefix = `blk.${layer}.`;
+    if (architecture === 'qwen2')
+      for (const name of ['attn_q', 'attn_k', 'attn_v']) weights.vector(`${prefix}${name}.bias`, WIDTH, 0.3);
+    if (architecture === 'qwen3')
+      for (const name of ['attn_q_norm', 'attn_k_norm']) weights.ones(`${prefix}${name}.weight`, HEAD_WIDTH);
+  }
   weights.ones('output_norm.weight', WIDTH);
   weights.matrix('output.weight', WIDTH, vocabulary.length, 1.5 / Math.sqrt(WIDTH));
   return {
-    metadata: { ...sizes('llama', LAYERS, WIDTH), ...tokenizer(vocabulary, control) },
+    metadata: { ...sizes(architecture, LAYERS, WIDTH), ...tokenizer(vocabulary, control) },
     tensors: weights.tensors,
   };
 }
@@ -242,9 +252,9 @@ export function writeTinyDdit(folder: string, name: string, options: TinyDditOpt
   return file;
 }
 
-export function writeTinyTarget(folder: string, seed = 1): string {
-  const file = path.join(folder, `target-${seed}.gguf`);
-  const { metadata, tensors } = tinyTarget(seed);
+export function writeTinyTarget(folder: string, seed = 1, architecture: TinyArchitecture = 'llama'): string {
+  const file = path.join(folder, `target-${architecture}-${seed}.gguf`);
+  const { metadata, tensors } = tinyTarget(seed, TINY_VOCABULARY, [], architecture);
   writeGguf(file, metadata, tensors);
   return file;
 }
