@@ -101,9 +101,19 @@ const cases: readonly {
   /** Without one: the product's choice. */
   readonly rule?: AcceptanceRule;
   readonly treeNodes?: number;
+  /** What a sample wrote is drafted from in those after it. */
+  readonly remember?: boolean;
 }[] = [
   { name: 'plain', drafter: 'none', options: null, sampling: { temperature: 1, topK: 6 }, samples: 25_000 },
   { name: 'ngram', drafter: 'ngram', options: null, sampling: { temperature: 1, topK: 6 }, samples: 25_000 },
+  {
+    name: 'ngram, remembering',
+    drafter: 'ngram',
+    options: null,
+    sampling: { temperature: 1, topK: 6 },
+    samples: 20_000,
+    remember: true,
+  },
   {
     name: 'ngram, penalty',
     drafter: 'ngram',
@@ -214,16 +224,21 @@ const cases: readonly {
   },
 ];
 
+/** SPECDIFF_SAMPLES=10 takes ten times as many samples: an hour. */
+const TIMES = Number(process.env.SPECDIFF_SAMPLES ?? 1);
+
 describe('sampled text follows the plain distribution', () => {
   let total = 0;
-  for (const { name, drafter, options, sampling, samples, draftLength = LENGTH, rule = 'auto', treeNodes } of cases) {
-    it(name, { timeout: TIMEOUT_MS }, async () => {
+  for (const { name, drafter, options, sampling, draftLength = LENGTH, rule = 'auto', ...more } of cases) {
+    const { treeNodes, remember = false } = more;
+    const samples = TIMES * more.samples;
+    it(name, { timeout: TIMES * TIMEOUT_MS }, async () => {
       const engine = probe(name.replace(/\W+/g, '-'), options);
       const exact = engine.exact(job('none', sampling), LENGTH);
       expect(exact.reduce((sum, p) => sum + p, 0)).toBeCloseTo(1, 4);
       const { counts, drafted, accepted } = await sample(
         engine,
-        { ...job(drafter, sampling, likelyText(exact), treeNodes), draftLength },
+        { ...job(drafter, sampling, likelyText(exact), treeNodes), draftLength, remember },
         samples,
         rule,
       );
