@@ -17,7 +17,8 @@ Lookup::Match Lookup::find(int longest) const {
     const auto copied = texts_.find(longest);
     if (with_phrases_ && copied.length < std::min(longest, Phrases::LONGEST)) {
         const auto next = phrases_.next(texts_.tokens(), longest);
-        if (next.length > copied.length) return {next.length, 0, true, next.sure};
+        // An unsure phrase only where nothing can be copied: τ 2.209 on the validation answers, 2.183 without that.
+        if (next.length > copied.length && (next.sure || copied.length == 0)) return {next.length, 0, true, next.sure};
     }
     return {copied.length, copied.next, false, false};
 }

@@ -9,7 +9,9 @@
 
 namespace specdiff {
 
-/** Cyclic prompt lookup over the running job's texts and, where they match fewer tokens, the target's turns of phrase.
+/**
+ * Cyclic prompt lookup over the running job's texts and, where they match fewer tokens, the target's sure turns of
+ * phrase; where they match nothing, any.
  */
 class Lookup {
   public:

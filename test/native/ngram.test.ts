@@ -92,6 +92,14 @@ describe('turns of phrase', () => {
     expect(find([6, 1, 2, 3], [1, 2, 5, 6, 1, 2], 1)).toMatchObject({ length: 3, phrase: true, tokens: [3] });
   });
 
+  it('give way to any match where they are not sure', () => {
+    // Every occurrence counts twice.
+    const texts = [1, 2, 3, -1, 1, 2, 3, -1, 1, 2, 4];
+    expect(find(texts, [1, 2], 1)).toMatchObject({ phrase: true, sure: false, tokens: [3] });
+    expect(find(texts, [2, 5, 1, 2], 1)).toMatchObject({ length: 1, phrase: false, tokens: [5] });
+    expect(find([...texts, -1, 1, 2, 3], [2, 5, 1, 2], 1)).toMatchObject({ length: 2, phrase: true, tokens: [3] });
+  });
+
   it('do not go across the end of a text', () => {
     expect(find([1, 2, -1, 3], [1, 2], 3).length).toBe(0);
     expect(find([1, 2, 3, -1, 3, 4], [1, 2], 5).tokens).toEqual([3, 4]);

@@ -254,8 +254,8 @@ def with_phrases(
     for sequence in shard.sequences:
         for anchor in sequence.anchors:
             if matches[place] < LONGEST:
-                length, found = phrases.follow(sequence.tokens[: anchor + 1], block, LONGEST)
-                if length > matches[place]:
+                length, found = phrases.follow(sequence.tokens[: anchor + 1], block, LONGEST, int(matches[place]))
+                if length:
                     seeds[place] = found + [-1] * (block - len(found))
                     lengths[place] = length
             place += 1

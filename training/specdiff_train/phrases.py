@@ -13,6 +13,8 @@ LONGEST = 4
 SEPARATOR = -1
 # What came once says little.
 LEAST_COUNT = 2
+# A continuation is sure where it came so many times as often as any other.
+SURE = 3
 
 
 class Phrases:
@@ -41,23 +43,25 @@ class Phrases:
         if entry[3] >= entry[1]:
             entry[:] = entry[2], entry[3], entry[0], entry[1]
 
-    def next(self, text: list[int], longest: int = LONGEST) -> tuple[int, int]:
-        """Length of the longest known context of `text`'s end and what follows it; 0 for none."""
+    def next(self, text: list[int], longest: int = LONGEST) -> tuple[int, int, bool]:
+        """Length of the longest known context of `text`'s end, what follows it, whether it is sure; 0 for none."""
         for length in range(min(longest, len(text)), 0, -1):
             entry = self.table.get(tuple(text[-length:]))
             if entry and entry[1] >= LEAST_COUNT:
-                return length, entry[0]
-        return 0, SEPARATOR
+                return length, entry[0], entry[1] >= SURE * entry[3]
+        return 0, SEPARATOR, False
 
-    def follow(self, text: list[int], count: int, longest: int) -> tuple[int, list[int]]:
-        """Length of the first context, and at most `count` tokens, word by word."""
+    def follow(self, text: list[int], count: int, longest: int, matched: int = 0) -> tuple[int, list[int]]:
+        """Length of the first context, and at most `count` tokens, word by word; 0 where lookup's match is better."""
         context, found = text[-LONGEST:], []
-        first, token = self.next(context, longest)
+        first, token, sure = self.next(context, longest)
+        if first <= matched or (matched and not sure):
+            return 0, []
         length = first
         while length and len(found) < count:
             found.append(token)
             context.append(token)
-            length, token = self.next(context[-LONGEST:])
+            length, token, _ = self.next(context[-LONGEST:])
         return first, found
 
 

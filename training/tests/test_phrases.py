@@ -13,17 +13,26 @@ def learned(*answers):
 def test_what_came_most_follows_word_by_word():
     phrases = learned([1, 2, 3, 4], [1, 2, 3, 5], [9, 2, 3, 5, 6], [5, 6])
     assert phrases.follow([8, 2], 3, LONGEST) == (1, [3, 5, 6])
-    assert phrases.next([1, 2, 3]) == (2, 5)  # [1, 2, 3] was followed by two tokens, once each
+    assert phrases.next([1, 2, 3]) == (2, 5, False)  # [1, 2, 3] was followed by two tokens, once each
 
 
 def test_what_came_once_is_not_known():
-    assert learned([1, 2, 3]).next([1, 2]) == (0, SEPARATOR)
-    assert learned([1, 2, 3], [1, 2, 3]).next([1, 2]) == (2, 3)
+    assert learned([1, 2, 3]).next([1, 2]) == (0, SEPARATOR, False)
+    assert learned([1, 2, 3], [1, 2, 3]).next([1, 2]) == (2, 3, True)
+
+
+def test_an_unsure_phrase_gives_way_to_any_match():
+    phrases = learned([1, 2, 3], [1, 2, 3], [1, 2, 4])
+    assert phrases.follow([1, 2], 1, LONGEST, matched=0) == (2, [3])
+    assert phrases.follow([1, 2], 1, LONGEST, matched=1) == (0, [])
+    phrases.learn([1, 2, 3])
+    assert phrases.follow([1, 2], 1, LONGEST, matched=1) == (2, [3])
+    assert phrases.follow([1, 2], 1, LONGEST, matched=2) == (0, [])
 
 
 def test_a_third_continuation_wears_the_second_down():
     phrases = learned(*[[1, 2]] * 4, *[[1, 3]] * 2, *[[1, 4]] * 5)
-    assert phrases.next([1]) == (1, 4)
+    assert phrases.next([1]) == (1, 4, False)
 
 
 def test_a_shard_never_sees_its_own_answers(config, tmp_path):
