@@ -8,8 +8,8 @@
 #                                                the last one stopped and ends within LIMIT seconds
 #
 # FOLDER may arrive in several pieces, one part of the target a call. Results: FOLDER/drafter.gguf and FOLDER/evaluation.md.
-# Environment: LIMIT (540), DEVICE (cuda), SECONDS_OF_TRAINING (600), TAPS (2,9,15,21,28), START (a drafter's GGUF to go on
-# from), TAG of the wheels' Python (3.12).
+# Environment: LIMIT (540), DEVICE (cuda), SECONDS_OF_TRAINING (600), NAME of the drafter, TAPS (spread over the target's
+# layers), START (a drafter's GGUF to go on from), TAG of the wheels' Python (3.12).
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 verb=${1:-} folder=$(realpath -m "${2:?usage: on_gpu.sh pack FOLDER TARGET.gguf, or on_gpu.sh run FOLDER}")
@@ -47,7 +47,9 @@ run() {
   fi
   export PYTHONPATH=$folder/site:$here PYTHONUNBUFFERED=1
   local options=(--target "$folder/target.gguf" --work "$work" --device "${DEVICE:-cuda}" --output "$folder/drafter.gguf"
-    --seconds "${SECONDS_OF_TRAINING:-600}" --taps "${TAPS:-2,9,15,21,28}" --groups 16 --anchors 64 --threads 4)
+    --seconds "${SECONDS_OF_TRAINING:-600}" --groups 16 --anchors 64 --threads 4)
+  options+=(--name "${NAME:-SmolLM2-135M-Instruct block-diffusion drafter}")
+  [ -z "${TAPS:-}" ] || options+=(--taps "$TAPS")
   [ -z "${START:-}" ] || options+=(--start "$START")
   local stage left status
   for stage in train evaluate export; do

@@ -11,7 +11,8 @@ from collections.abc import Callable
 from dataclasses import fields, replace
 from pathlib import Path
 
-from .config import REPOSITORY, Config
+from .config import Config
+from .defaults import DEFAULT_TARGET, for_target
 
 STAGES = ("corpus", "answers", "texts", "train", "evaluate", "export")
 
@@ -51,7 +52,7 @@ def parse() -> tuple[str, Config]:
     """Command line to a stage and its configuration."""
     parser = argparse.ArgumentParser(prog="specdiff_train", description=__doc__)
     parser.add_argument("stage", choices=(*STAGES, "all", "prompts"))
-    parser.add_argument("--target", type=Path, default=REPOSITORY / "models/cache/SmolLM2-135M-Instruct.Q4_1.gguf")
+    parser.add_argument("--target", type=Path, default=DEFAULT_TARGET)
     parser.add_argument("--work", type=Path)
     parser.add_argument("--output", type=Path)
     parser.add_argument("--device")
@@ -75,18 +76,20 @@ def parse() -> tuple[str, Config]:
     parser.add_argument("--groups", type=int)
     parser.add_argument("--anchors", type=int)
     parser.add_argument("--draft-vocab", type=int)
-    parser.add_argument("--mask-token")
+    parser.add_argument("--mask-token", help="a token of the target that never occurs in text")
+    parser.add_argument("--name", help="the drafter's, written into its file")
+    parser.add_argument("--licence", help="the drafter's; the target's by default, as it begins with its weights")
     parser.add_argument("--validation-seconds", type=float)
     parser.add_argument("--validation-groups", type=int)
     given = vars(parser.parse_args())
     stage = given.pop("stage")
     known = {field.name for field in fields(Config)}
-    config = replace(
-        Config(target=given.pop("target")), **{k: v for k, v in given.items() if k in known and v is not None}
-    )
+    target = given.pop("target")
+    given = {name: value for name, value in given.items() if name in known and value is not None}
+    config = replace(Config(target=target), **given)
     if stage not in ("corpus", "prompts") and not config.target.exists():
         parser.error(f"no target at {config.target}; run `npm run build` once, or give --target FILE.gguf")
-    return stage, config
+    return stage, for_target(config, set(given)) if config.target.exists() else config
 
 
 def separate(arguments: list[str]) -> bool:

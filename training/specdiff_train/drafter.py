@@ -24,28 +24,33 @@ class DrafterLayer(nn.Module):
         super().__init__()
         self.heads, self.kv_heads, self.head_width = target.heads, target.kv_heads, target.head_width
         self.width, self.eps = target.width, target.eps
+        self.q_width, self.kv_width = target.q_width, target.kv_width
         self.attn_norm = nn.Parameter(source.attn_norm.clone())
         self.qkv = nn.Parameter(source.qkv.clone())
         self.attn_output = nn.Parameter(source.attn_output.clone())
         self.ffn_norm = nn.Parameter(source.ffn_norm.clone())
         self.gate_up = nn.Parameter(source.gate_up.clone())
         self.down = nn.Parameter(source.down.clone())
-        # The target has no q/k norms: gains that keep the typical size of its attention logits.
+        # Biases of q, k and v have no place in the drafter's graph.
         row_energy = (source.qkv * source.attn_norm).pow(2).sum(-1)
-        ones = torch.ones(self.head_width, device=source.qkv.device)
-        kv_width = self.kv_heads * self.head_width
-        self.q_norm = nn.Parameter(ones * row_energy[: self.width].mean().sqrt())
-        self.k_norm = nn.Parameter(ones * row_energy[self.width : self.width + kv_width].mean().sqrt())
+        q_energy, k_energy, _ = row_energy.split([self.q_width, self.kv_width, self.kv_width])
+        self.q_norm = self._norm(source.q_norm, q_energy)
+        self.k_norm = self._norm(source.k_norm, k_energy)
+
+    def _norm(self, source: Tensor | None, energy: Tensor) -> nn.Parameter:
+        """The target's own q or k norm; where it has none, gains that keep the typical size of its attention logits."""
+        if source is not None:
+            return nn.Parameter(source.clone())
+        return nn.Parameter(torch.ones(self.head_width, device=energy.device) * energy.mean().sqrt())
 
     def forward(self, x: Tensor, context: Tensor, rope: "Rope", visible: Tensor) -> Tensor:
         """x [B, A, S, d] slots, context [B, C, d] fused taps, visible [B, A, C] -> [B, A, S, d]."""
         batch, anchors, slots, _ = x.shape
         rows = context.shape[1]
         share = self.heads // self.kv_heads
-        kv_width = self.kv_heads * self.head_width
         h = F.rms_norm(x, (self.width,), self.attn_norm, self.eps)
-        q, own_k, own_v = F.linear(h, self.qkv).split([self.width, kv_width, kv_width], -1)
-        k, v = F.linear(context, self.qkv[self.width :]).chunk(2, -1)
+        q, own_k, own_v = F.linear(h, self.qkv).split([self.q_width, self.kv_width, self.kv_width], -1)
+        k, v = F.linear(context, self.qkv[self.q_width :]).chunk(2, -1)
         q = self.turned(q.view(batch, anchors, slots, self.heads, self.head_width), self.q_norm, rope.slots)
         own_k = self.turned(own_k.view(batch, anchors, slots, self.kv_heads, self.head_width), self.k_norm, rope.slots)
         k = self.turned(k.view(batch, rows, self.kv_heads, self.head_width), self.k_norm, rope.rows)
@@ -63,7 +68,7 @@ class DrafterLayer(nn.Module):
         o = (on_rows @ v.transpose(1, 2)).view(batch, self.kv_heads, anchors, slots * share, self.head_width)
         o = o + weights[..., rows:] @ own_v.permute(0, 3, 1, 2, 4)
         o = o.view(batch, self.kv_heads, anchors, slots, share, self.head_width).permute(0, 2, 3, 1, 4, 5)
-        x = x + F.linear(o.reshape(batch, anchors, slots, self.width), self.attn_output)
+        x = x + F.linear(o.reshape(batch, anchors, slots, self.q_width), self.attn_output)
         gate, up = F.linear(F.rms_norm(x, (self.width,), self.ffn_norm, self.eps), self.gate_up).chunk(2, -1)
         return x + F.linear(F.silu(gate) * up, self.down)
 

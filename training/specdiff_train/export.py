@@ -126,9 +126,8 @@ def tensors(drafter: Drafter, target: Target, quantized: bool) -> TypedTensors:
     put("output_norm.weight", drafter.norm, Type.F32)
     put("output.weight", drafter.head, Type.Q8_0)  # rows of the target's own head
     result["d2t"] = (drafter.vocab.cpu().numpy().astype(np.int64), Type.I64)
-    kv_width = target.kv_heads * target.head_width
     for i, layer in enumerate(drafter.layers):
-        q, k, v = layer.qkv.split([width, kv_width, kv_width])
+        q, k, v = layer.qkv.split([target.q_width, target.kv_width, target.kv_width])
         gate, up = layer.gate_up.chunk(2)
         # q and k stay half-split: the graph rotates as NEOX, unlike the target's.
         matrices = {

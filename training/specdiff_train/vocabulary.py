@@ -11,6 +11,12 @@ if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
 
+# How Qwen2's tokenizer cuts text into pieces (llama.cpp's LLAMA_VOCAB_PRE_TYPE_QWEN2).
+QWEN2_PIECE = (
+    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+)
+
+
 class Vocabulary:
     """Token strings and special ids of a GGUF."""
 
@@ -34,16 +40,23 @@ class Vocabulary:
         return hashlib.sha256("\n".join(self.tokens).encode()).hexdigest()
 
     def tokenize(self, text: str) -> list[int]:
-        """Ids of plain text, for byte-level BPE with GPT-2's or SmolLM's splitting."""
+        """Ids of plain text, for byte-level BPE with GPT-2's, SmolLM's or Qwen2's splitting."""
         return self.tokenizer.encode(text, add_special_tokens=False).ids
 
     @cached_property
     def tokenizer(self) -> "Tokenizer":
         """The tokenizer that the file describes."""
         # Imported late: the machine that trains on a GPU has no registry, and needs no tokenizer.
-        from tokenizers import Tokenizer, models, pre_tokenizers
+        from tokenizers import Regex, Tokenizer, models, pre_tokenizers
 
-        splitting = {"gpt-2": [], "smollm": [pre_tokenizers.Digits(individual_digits=True)]}
+        words = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True)
+        qwen2 = pre_tokenizers.Split(Regex(QWEN2_PIECE), behavior="isolated")
+        bytes_alone = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+        splitting = {
+            "gpt-2": [words],
+            "smollm": [pre_tokenizers.Digits(individual_digits=True), words],
+            "qwen2": [qwen2, bytes_alone],
+        }
         if self.kind not in splitting or "tokenizer.ggml.merges" not in self.fields:
             raise SystemExit(
                 f"texts: the target's tokenizer ({self.kind or 'no byte-level BPE'}) can't split plain text here; "
@@ -52,6 +65,5 @@ class Vocabulary:
         ids = {token: index for index, token in enumerate(self.tokens)}
         merges = self.fields["tokenizer.ggml.merges"].contents()
         tokenizer = Tokenizer(models.BPE(ids, [tuple(merge.split(" ")) for merge in merges]))
-        byte_level = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True)
-        tokenizer.pre_tokenizer = pre_tokenizers.Sequence([*splitting[self.kind], byte_level])
+        tokenizer.pre_tokenizer = pre_tokenizers.Sequence(splitting[self.kind])
         return tokenizer

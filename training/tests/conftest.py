@@ -1,4 +1,4 @@
-"""A tiny random llama target as a GGUF, and a pipeline over it, in seconds."""
+"""Tiny random targets as GGUFs, and a pipeline over the llama-shaped one, in seconds."""
 
 import json
 import subprocess
@@ -23,21 +23,26 @@ def byte_symbols() -> list[str]:
     return [chr(b) if b in plain else chr(next(extra)) for b in range(256)]
 
 
-def write_target(path: Path) -> None:
+def write_target(path: Path, architecture: str = "llama") -> None:
+    """`qwen2` has biases of q, k and v; `qwen3` norms of q and k, and heads wider than the hidden size asks for."""
+    qwen = architecture != "llama"
+    head_width = 48 if architecture == "qwen3" else WIDTH // HEADS
     rng = np.random.default_rng(5)
-    specials = ["<|endoftext|>", "<|im_start|>", "<|im_end|>", "<empty_output>"]
+    specials = ["<|endoftext|>", "<|im_start|>", "<|im_end|>", "<|fim_pad|>" if qwen else "<empty_output>"]
     tokens = specials + byte_symbols() + ["he", "th", "in"]
-    writer = gguf.GGUFWriter(path, "llama")
+    writer = gguf.GGUFWriter(path, architecture)
     writer.add_block_count(LAYERS)
     writer.add_context_length(2048)
     writer.add_embedding_length(WIDTH)
     writer.add_feed_forward_length(FFN)
     writer.add_head_count(HEADS)
     writer.add_head_count_kv(KV_HEADS)
+    writer.add_key_length(head_width)
+    writer.add_value_length(head_width)
     writer.add_layer_norm_rms_eps(1e-5)
     writer.add_rope_freq_base(10000.0)
     writer.add_tokenizer_model("gpt2")
-    writer.add_tokenizer_pre("smollm")
+    writer.add_tokenizer_pre("qwen2" if qwen else "smollm")
     writer.add_token_list(tokens)
     writer.add_token_types([3] * len(specials) + [1] * (len(tokens) - len(specials)))
     writer.add_token_merges(["h e", "t h", "i n"])
@@ -51,13 +56,13 @@ def write_target(path: Path) -> None:
 
     matrix("token_embd.weight", len(tokens), WIDTH)
     writer.add_tensor("output_norm.weight", np.ones(WIDTH, np.float32))
-    kv = WIDTH // HEADS * KV_HEADS
+    queries, kv = HEADS * head_width, KV_HEADS * head_width
     for i in range(LAYERS):
         for name, rows, columns in (
-            ("attn_q", WIDTH, WIDTH),
+            ("attn_q", queries, WIDTH),
             ("attn_k", kv, WIDTH),
             ("attn_v", kv, WIDTH),
-            ("attn_output", WIDTH, WIDTH),
+            ("attn_output", WIDTH, queries),
             ("ffn_gate", FFN, WIDTH),
             ("ffn_up", FFN, WIDTH),
             ("ffn_down", WIDTH, FFN),
@@ -65,6 +70,13 @@ def write_target(path: Path) -> None:
             matrix(f"blk.{i}.{name}.weight", rows, columns)
         for name in ("attn_norm", "ffn_norm"):
             writer.add_tensor(f"blk.{i}.{name}.weight", np.ones(WIDTH, np.float32))
+        if architecture == "qwen2":
+            for name, rows in (("attn_q", queries), ("attn_k", kv), ("attn_v", kv)):
+                writer.add_tensor(f"blk.{i}.{name}.bias", rng.normal(0, 0.5, rows).astype(np.float32))
+        if architecture == "qwen3":
+            for name in ("attn_q_norm", "attn_k_norm"):
+                gains = rng.uniform(0.5, 1.5, head_width).astype(np.float32)
+                writer.add_tensor(f"blk.{i}.{name}.weight", gains)
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
