@@ -14,7 +14,7 @@ export type DenoisingSampler = 'confidence' | 'euler' | 'tweedie' | 'denoiser';
 
 /** How `sedd` and `mdlm` denoise. */
 export interface DenoisingSettings {
-  /** T, at most 64; 0 lets the drafter choose. */
+  /** T, at most 64; 0 lets the controller choose. */
   readonly steps: number;
   readonly sampler: DenoisingSampler;
   /** What the last draft's rejected slots looked like starts the next one part-way. */

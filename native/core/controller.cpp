@@ -1,6 +1,7 @@
 #include "controller.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <initializer_list>
 #include <locale>
@@ -42,7 +43,14 @@ constexpr double SHORTEST_JOB = 4;
 constexpr int MOST_ARMS = 4096;
 /** Every class of a drafter together. */
 constexpr int ANY = -1;
-const std::string STATE_HEADER = "specdiff-controller-2";
+/** Numbers of steps that are tried; the paper finds 4 to 6 best, and more costs more than it can bring. */
+constexpr std::array<int, 4> STEP_CHOICES = {1, 2, 4, 8};
+/** γ of a denoiser: before it drafted, at least, and so many times what its last drafts kept. */
+constexpr int FIRST_SLOTS = 16;
+constexpr int LEAST_SLOTS = 4;
+constexpr double SLOT_ROOM = 1.5;
+constexpr double REACH_MEMORY = 0.9;
+const std::string STATE_HEADER = "specdiff-controller-3";
 
 } // namespace
 
@@ -88,12 +96,42 @@ double Controller::remaining_passes() const {
     return std::max((job_tokens_ - emitted_) / rate(), 1.0);
 }
 
-Controller::DraftCost Controller::draft_cost(const std::string& drafter) const {
-    const auto found = drafts_.find(drafter);
+/** What was not measured is guessed from the drafter's other T: each step takes as long as another. */
+Controller::DraftCost Controller::draft_cost(const Way& way) const {
+    const auto found = drafts_.find(way);
     DraftCost cost = found == drafts_.end() ? DraftCost() : found->second;
-    if (cost.each_weight <= 0) cost.each = PRIOR_DRAFT;
-    if (cost.row_weight <= 0) cost.row = PRIOR_PENDING_ROW;
+    double each = PRIOR_DRAFT;
+    double each_weight = 0;
+    double row = PRIOR_PENDING_ROW;
+    double row_weight = 0;
+    for (auto other = drafts_.lower_bound({way.first, 0}); other != drafts_.end(); ++other) {
+        const auto& [drafter, steps] = other->first;
+        if (drafter != way.first) break;
+        if (steps > 0 && other->second.each_weight > each_weight) {
+            each = other->second.each * way.second / steps;
+            each_weight = other->second.each_weight;
+        }
+        if (other->second.row_weight > row_weight) {
+            row = other->second.row;
+            row_weight = other->second.row_weight;
+        }
+    }
+    if (cost.each_weight <= 0) cost.each = each;
+    if (cost.row_weight <= 0) cost.row = row;
     return cost;
+}
+
+std::vector<int> Controller::step_choices(int slots) {
+    std::vector<int> choices;
+    std::copy_if(STEP_CHOICES.begin(), STEP_CHOICES.end(), std::back_inserter(choices),
+                 [slots](int steps) { return steps == 1 || steps <= slots; });
+    return choices;
+}
+
+int Controller::slots(const std::string& drafter, int most) const {
+    const auto found = reach_.find(drafter);
+    const double wanted = found == reach_.end() ? FIRST_SLOTS : SLOT_ROOM * found->second + 1;
+    return std::min(std::clamp(static_cast<int>(wanted), LEAST_SLOTS, FIRST_SLOTS), most);
 }
 
 /** A target pass, in one-row passes. */
@@ -131,7 +169,7 @@ bool Controller::Cut::worth(double path, int drafted, int steps) const {
     if (drafted == 0 && !situation_.plain_allowed) return true;
     const auto& costs = controller_.costs_;
     const double row = costs.cost(drafted + 2, situation_.context) - costs.cost(drafted + 1, situation_.context);
-    return path > controller_.rate() * (row + steps * controller_.draft_cost(drafter_).each);
+    return path > controller_.rate() * (row + steps * controller_.draft_cost({drafter_, 0}).each);
 }
 
 /** The best prefix of a draft that costs nothing, by its class alone. */
@@ -154,16 +192,34 @@ Controller::Value Controller::free_value(const Candidate& candidate, const Situa
     return value;
 }
 
-/** A drafter that takes time, by what its passes brought so far. */
-Controller::Value Controller::paid_value(const Candidate& candidate, const Situation& situation) const {
-    const DraftCost draft = draft_cost(candidate.drafter);
+/** What is thought of a way of drafting before it was tried. */
+Controller::Experience Controller::first_guess(const Candidate& candidate, const Situation& situation) const {
+    const double draft = draft_cost({candidate.drafter, candidate.steps}).each;
     Experience guess;
     guess.weight = PRIOR_WEIGHT;
     guess.tokens = PRIOR_WEIGHT * PRIOR_TOKENS;
-    guess.cost = PRIOR_WEIGHT * (costs_.cost(PRIOR_ROWS, situation.context) +
-                                 draft.each * (candidate.sequential ? PRIOR_ROWS - 1 : 1));
+    guess.cost = PRIOR_WEIGHT *
+                 (costs_.cost(PRIOR_ROWS, situation.context) + draft * (candidate.sequential ? PRIOR_ROWS - 1 : 1));
+    if (candidate.steps == 0) return guess;
+    double most = 0;
+    for (const int steps : STEP_CHOICES) {
+        const auto known = arms_.find({candidate.drafter, steps, ANY, situation.greedy});
+        if (steps == candidate.steps || known == arms_.end() || known->second.weight <= most) continue;
+        const Experience& other = known->second;
+        most = other.weight;
+        guess.tokens = PRIOR_WEIGHT * other.tokens / other.weight;
+        const double more = draft - draft_cost({candidate.drafter, steps}).each;
+        guess.cost = PRIOR_WEIGHT * (other.cost / other.weight + more);
+    }
+    return guess;
+}
+
+/** A drafter that takes time, by what its passes brought so far. */
+Controller::Value Controller::paid_value(const Candidate& candidate, const Situation& situation) const {
+    const DraftCost draft = draft_cost({candidate.drafter, candidate.steps});
+    Experience guess = first_guess(candidate, situation);
     for (const int value : {ANY, candidate.outlook.value}) {
-        const auto found = arms_.find({candidate.drafter, value, situation.greedy});
+        const auto found = arms_.find({candidate.drafter, candidate.steps, value, situation.greedy});
         if (found == arms_.end()) continue;
         if (value != ANY) {
             const double lean = std::min(CLASS_PRIOR_WEIGHT / guess.weight, 1.0);
@@ -205,18 +261,30 @@ Plan Controller::next(const std::vector<Candidate>& candidates, const Situation&
         best = values[i].worth;
         take(i, situation.plain_allowed ? Reason::best : Reason::wanted);
     }
-    if (!situation.plain_allowed) return plan;
+    const auto hope_of = [](const Value& value) { return value.worth + SPREAD / std::sqrt(value.weight); };
+    if (!situation.plain_allowed) {
+        // The drafter is the user's choice, its T is not: the one that may do best (no ledger, drafting may lose here).
+        for (size_t i = 0; i < candidates.size() && plan.candidate != Plan::PLAIN; ++i) {
+            if (candidates[i].free || values[i].length < 1) continue;
+            const auto& chosen = values[static_cast<size_t>(plan.candidate)];
+            if (hope_of(values[i]) > hope_of(chosen)) take(i, Reason::trial);
+        }
+        return plan;
+    }
 
+    const int planned = plan.candidate;
+    double most_hope = best;
+    double its_loss = 0;
     for (size_t i = 0; i < candidates.size(); ++i) {
         const Value& value = values[i];
-        if (candidates[i].free || value.length < 1 || static_cast<int>(i) == plan.candidate) continue;
-        const double hope = value.worth + SPREAD / std::sqrt(value.weight);
+        if (candidates[i].free || value.length < 1 || static_cast<int>(i) == planned) continue;
         const double loss = best - value.worth + value.risk;
-        if (hope <= best || loss > ledger_) continue;
-        ledger_ -= loss;
+        if (hope_of(value) <= most_hope || loss > ledger_) continue;
+        most_hope = hope_of(value);
+        its_loss = loss;
         take(i, Reason::trial);
-        break;
     }
+    ledger_ -= its_loss;
     if (plan.reason == Reason::best && ++since_plain_ >= PLAIN_REFRESH) {
         plan = {};
         plan.reason = Reason::refresh;
@@ -229,17 +297,18 @@ void Controller::foresee(const Candidate& candidate, std::vector<int32_t> tokens
     hindsight_.foresee(candidate.drafter, candidate.outlook.value, std::move(tokens));
 }
 
-void Controller::calibrate_draft(const std::string& drafter, double ms) {
+void Controller::calibrate_draft(const std::string& drafter, int steps, double ms) {
     if (costs_.slowness_ms() <= 0 || !(ms > 0)) return;
-    DraftCost& cost = drafts_[drafter];
+    DraftCost& cost = drafts_[{drafter, steps}];
     cost.each = ms / costs_.slowness_ms();
     cost.each_weight = 1;
 }
 
 void Controller::learn_draft_cost(const PassMeasure& pass, double slowness) {
     if (slowness <= 0 || pass.free || !(pass.draft_ms > 0)) return;
-    DraftCost& cost = drafts_[pass.drafter];
-    const DraftCost known = draft_cost(pass.drafter);
+    const Way way{pass.drafter, pass.steps};
+    const DraftCost known = draft_cost(way);
+    DraftCost& cost = drafts_[way];
     const int parts = pass.sequential ? std::max(pass.drafted, 1) : 1;
     const auto learn = [](double& mean, double& weight, double value) {
         if (weight > 0) value = std::clamp(value, mean / OUTLIER, mean * OUTLIER);
@@ -280,10 +349,14 @@ void Controller::observe(const PassMeasure& pass) {
     if (!pass.drafter.empty() && !pass.free) {
         learn_draft_cost(pass, slowness);
         learn_places(pass);
-        const DraftCost draft = draft_cost(pass.drafter);
+        const DraftCost draft = draft_cost({pass.drafter, pass.steps});
+        if (pass.steps > 0) {
+            double& reach = reach_[pass.drafter];
+            reach = std::max<double>(pass.drafted, REACH_MEMORY * reach);
+        }
         total += draft.each * (pass.sequential ? pass.drafted : 1);
         for (const int value : {ANY, pass.outlook.value})
-            arms_[{pass.drafter, value, pass.greedy}].add(tokens, total, passes_);
+            arms_[{pass.drafter, pass.steps, value, pass.greedy}].add(tokens, total, passes_);
         if (pass.outlook.pending_rows > 1) total += draft.row * pass.outlook.pending_rows;
     }
     recent_tokens_ = recent_tokens_ * RATE_MEMORY + tokens;
@@ -299,14 +372,18 @@ std::string Controller::state() const {
     costs_.write(out);
     survival_.write(out);
     out << drafts_.size() << '\n';
-    for (const auto& [name, cost] : drafts_) {
-        out << name << ' ' << cost.each << ' ' << cost.row << ' ' << cost.each_weight << ' ' << cost.row_weight << '\n';
+    for (const auto& [way, cost] : drafts_) {
+        out << way.first << ' ' << way.second << ' ' << cost.each << ' ' << cost.row << ' ' << cost.each_weight << ' '
+            << cost.row_weight << '\n';
     }
     out << arms_.size() << '\n';
     for (const auto& [key, arm] : arms_) {
-        out << std::get<0>(key) << ' ' << std::get<1>(key) << ' ' << (std::get<2>(key) ? 1 : 0) << ' ' << arm.tokens
-            << ' ' << arm.cost << ' ' << arm.weight << '\n';
+        out << std::get<0>(key) << ' ' << std::get<1>(key) << ' ' << std::get<2>(key) << ' '
+            << (std::get<3>(key) ? 1 : 0) << ' ' << arm.tokens << ' ' << arm.cost << ' ' << arm.weight << '\n';
     }
+    out << reach_.size() << '\n';
+    for (const auto& [name, reach] : reach_)
+        out << name << ' ' << reach << '\n';
     out << recent_tokens_ << ' ' << recent_cost_ << ' ' << ledger_ << ' ' << job_tokens_ << '\n';
     return out.str();
 }
@@ -325,20 +402,30 @@ bool Controller::restore(const std::string& state) {
     };
     for (size_t i = 0; i < count; ++i) {
         std::string name;
+        int steps = 0;
         DraftCost cost;
-        if (!(in >> name >> cost.each >> cost.row >> cost.each_weight >> cost.row_weight)) return false;
+        if (!(in >> name >> steps >> cost.each >> cost.row >> cost.each_weight >> cost.row_weight)) return false;
         if (!positive({cost.each, cost.row, cost.each_weight, cost.row_weight})) return false;
-        read.drafts_[name] = cost;
+        if (steps < 0) return false;
+        read.drafts_[{name, steps}] = cost;
     }
     if (!(in >> count) || count > MOST_ARMS) return false;
     for (size_t i = 0; i < count; ++i) {
         std::string name;
+        int steps = 0;
         int value = 0;
         int greedy = 0;
         Experience arm;
-        if (!(in >> name >> value >> greedy >> arm.tokens >> arm.cost >> arm.weight)) return false;
+        if (!(in >> name >> steps >> value >> greedy >> arm.tokens >> arm.cost >> arm.weight)) return false;
         if (!positive({arm.tokens, arm.cost, arm.weight})) return false;
-        read.arms_[{name, value, greedy != 0}] = arm;
+        read.arms_[{name, steps, value, greedy != 0}] = arm;
+    }
+    if (!(in >> count) || count > MOST_ARMS) return false;
+    for (size_t i = 0; i < count; ++i) {
+        std::string name;
+        double reach = 0;
+        if (!(in >> name >> reach) || !positive({reach})) return false;
+        read.reach_[name] = reach;
     }
     if (!(in >> read.recent_tokens_ >> read.recent_cost_ >> read.ledger_ >> read.job_tokens_)) return false;
     if (!positive({read.recent_tokens_, read.recent_cost_, read.job_tokens_}) ||

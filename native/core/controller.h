@@ -23,6 +23,8 @@ struct Candidate {
     /** Drafter::free() and sequential(). */
     bool free = false;
     bool sequential = false;
+    /** T of a drafter that denoises, which is a candidate for each T that it may take; 0 for the others. */
+    int steps = 0;
 };
 
 /** What a plan needs to know of the moment. */
@@ -75,6 +77,8 @@ struct PassMeasure {
     Outlook outlook;
     bool free = false;
     bool sequential = false;
+    /** As in Candidate. */
+    int steps = 0;
     bool greedy = true;
     int context = 0;
     /** Rows of the target's pass before, as in Situation. */
@@ -102,6 +106,10 @@ struct PassMeasure {
  * E − g · (c + d): a further row is taken while the chance that it is reached and right is above g · Δc. (The ratio
  * E ÷ (c + d) of one pass alone would cut promising drafts short and let poor ones run on.)
  *
+ * A drafter that denoises is tried with every number of steps T, as if each were a drafter of its own; a T that was not
+ * tried yet is taken to do as well as the T that is known best, in a time that grows with T. How many slots it denoises
+ * follows the ends of its last drafts, since every slot takes time in every step.
+ *
  * Free drafts (lookup) are learned from hindsight, so that no pass is lost on trying them. Others are tried only as far
  * as a ledger allows: a small share of the time spent, and of what drafting has gained.
  */
@@ -111,6 +119,10 @@ class Controller {
     void end_job(int tokens);
 
     Plan next(const std::vector<Candidate>& candidates, const Situation& situation);
+    /** The numbers of steps T that are tried where a draft may have `slots` slots. */
+    static std::vector<int> step_choices(int slots);
+    /** How many slots a drafter that denoises should denoise now, at most `most`. */
+    int slots(const std::string& drafter, int most) const;
     /** What a free drafter would draft now, chosen or not. */
     void foresee(const Candidate& candidate, std::vector<int32_t> tokens);
     void observe(const PassMeasure& pass);
@@ -133,8 +145,8 @@ class Controller {
     /** Time of a one-row pass now; 0 while none was measured. */
     double plain_ms() const { return costs_.slowness_ms(); }
     CostModel& costs() { return costs_; }
-    /** A draft of `drafter` took this long, with nothing to catch up on: a first estimate. */
-    void calibrate_draft(const std::string& drafter, double ms);
+    /** A draft of `drafter`, of so many steps, took this long with nothing to catch up on: a first estimate. */
+    void calibrate_draft(const std::string& drafter, int steps, double ms);
 
     /** Everything learned, as text. */
     std::string state() const;
@@ -169,10 +181,14 @@ class Controller {
         /** One-row passes lost if it goes no better than expected and never comes again. */
         double risk = 0;
     };
-    using ArmKey = std::tuple<std::string, int, bool>;
+    /** A drafter and its T. */
+    using Way = std::pair<std::string, int>;
+    /** A way, the outlook's class, greedy. */
+    using ArmKey = std::tuple<std::string, int, int, bool>;
 
     double rate() const;
-    DraftCost draft_cost(const std::string& drafter) const;
+    DraftCost draft_cost(const Way& way) const;
+    Experience first_guess(const Candidate& candidate, const Situation& situation) const;
     double remaining_passes() const;
     Value free_value(const Candidate& candidate, const Situation& situation) const;
     double pass_cost(int rows, int context, int last_rows) const;
@@ -183,7 +199,9 @@ class Controller {
     CostModel costs_;
     Survival survival_;
     Hindsight hindsight_;
-    std::map<std::string, DraftCost> drafts_;
+    std::map<Way, DraftCost> drafts_;
+    /** Of a drafter that denoises: slots that its last drafts kept, the longest of them fading. */
+    std::map<std::string, double> reach_;
     std::map<ArmKey, Experience> arms_;
     /** Tokens and time of late, for g. */
     double recent_tokens_ = 0;

@@ -191,7 +191,7 @@ class Decoder::Run {
         const bool fixed = job_.drafter != AUTO_DRAFTER;
         const Situation situation{!fixed, sampler_.greedy(), target_.cached_tokens(), target_.last_rows()};
         Plan plan;
-        if (fixed && job_.draft_length > 0 && !candidates.empty()) {
+        if (fixed && job_.draft_length > 0 && candidates.size() == 1) {
             plan = {0, candidates.front().max_length, Reason::wanted, 1, 1};
         } else {
             plan = decoder_.controller_.next(candidates, situation);
@@ -210,12 +210,14 @@ class Decoder::Run {
             const double begun = decoder_.clock_();
             // A tree's size is its nodes', and no path is longer, nor the chain of a drafter that grows no trees.
             if (nodes > 0) plan.length = std::min(candidates[chosen].max_length, nodes);
-            draft = drafted(*drafters[chosen], context, {plan.length, exactly || nodes > 0 ? nullptr : &cut, nodes});
+            const auto* judge = exactly || nodes > 0 ? nullptr : &cut;
+            draft = drafted(*drafters[chosen], context, {plan.length, judge, nodes, candidates[chosen].steps});
             measure.draft_ms = decoder_.clock_() - begun;
             measure.drafter = candidates[chosen].drafter;
             measure.outlook = candidates[chosen].outlook;
             measure.free = candidates[chosen].free;
             measure.sequential = candidates[chosen].sequential;
+            measure.steps = candidates[chosen].steps;
             measure.judged = std::move(draft.judged);
             pass.denoising_steps = std::move(draft.steps);
             if (!draft.tree.empty()) {
@@ -227,6 +229,13 @@ class Decoder::Run {
         return std::move(draft.tree);
     }
 
+    /** The numbers of steps T that a drafter may take; 0 for one that takes none. */
+    std::vector<int> step_choices(const Drafter& drafter, int slots) const {
+        if (!drafter.denoises()) return {0};
+        if (job_.denoising.steps > 0) return {job_.denoising.steps};
+        return Controller::step_choices(slots);
+    }
+
     /** Who could draft now; free drafts are also noted to be judged by the text that comes. */
     void look_round(const DraftContext& context, std::vector<Candidate>& candidates, std::vector<Drafter*>& drafters) {
         for (auto* drafter : usable_) {
@@ -234,8 +243,12 @@ class Decoder::Run {
             if (job_.draft_length > 0) most = std::min(most, job_.draft_length);
             const auto outlook = most > 0 ? drafter->outlook(context) : std::nullopt;
             if (!outlook) continue;
-            candidates.push_back({drafter->name(), *outlook, most, drafter->free(), drafter->sequential()});
-            drafters.push_back(drafter);
+            const bool wanted = job_.draft_length > 0 && job_.drafter != AUTO_DRAFTER;
+            if (drafter->denoises() && !wanted) most = decoder_.controller_.slots(drafter->name(), most);
+            for (const int steps : step_choices(*drafter, most)) {
+                candidates.push_back({drafter->name(), *outlook, most, drafter->free(), drafter->sequential(), steps});
+                drafters.push_back(drafter);
+            }
             if (!drafter->free()) continue;
             std::vector<int32_t> tokens;
             for (const auto& node : drafter->propose(context, {drafter->max_draft_length(), nullptr}).tree.nodes)

@@ -16,7 +16,7 @@ namespace specdiff {
 
 /** How a job wants a drafter that takes several denoising steps to go about it. */
 struct DenoisingWish {
-    /** T; 0 lets the drafter choose. */
+    /** T; 0 lets the controller choose. */
     int steps = 0;
     DenoisingSampler sampler = DenoisingSampler::confidence;
     /** What the last draft's rejected slots looked like starts the next one part-way, with fewer steps. */
@@ -73,6 +73,8 @@ struct Budget {
     const Judge* judge = nullptr;
     /** Nodes of a tree; 0 for a chain. A drafter that grows no trees drafts a chain. */
     int nodes = 0;
+    /** T of a drafter that denoises; 0 for its usual one. */
+    int steps = 0;
 };
 
 /** What a place of a draft was judged by. */
@@ -127,6 +129,10 @@ class Drafter {
     virtual bool free() const { return false; }
     /** Every drafted token takes a pass of its own. */
     virtual bool sequential() const { return false; }
+    /** Its drafts are denoised, γ slots in T steps. */
+    virtual bool denoises() const { return false; }
+    /** T where nobody asks for one; its time is measured with this. */
+    virtual int usual_steps() const { return 0; }
     /** The drafter that it is made of; under "auto" it takes that one's place. */
     virtual Drafter* part() const { return nullptr; }
 

@@ -176,7 +176,8 @@ void Engine::calibrate_drafts() {
             target_->forget();
         }
         for (const auto& user : drafters_) {
-            if (user == drafter || user->part() == drafter.get()) controller_.calibrate_draft(user->name(), quickest);
+            if (user == drafter || user->part() == drafter.get())
+                controller_.calibrate_draft(user->name(), user->usual_steps(), quickest);
         }
     }
 }

@@ -12,6 +12,9 @@ inline const std::string DIFFUSION = "diffusion";
 inline const std::string CAUSAL = "causal";
 inline const std::string SEDD = "sedd";
 inline const std::string MDLM = "mdlm";
+/** Tokens of such a draft that were there before its last step: they are point masses, the others are drawn. */
+inline const std::string SEDD_EARLY = "sedd/early";
+inline const std::string MDLM_EARLY = "mdlm/early";
 /** A looked-up token that the drafter would not have chosen. */
 inline const std::string NGRAM_AGAINST = "ngram/against";
 /** A looked-up token behind the drafter's last slot, all slots before it having agreed with the lookup. */

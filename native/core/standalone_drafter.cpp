@@ -33,12 +33,15 @@ class StandaloneDrafter : public Drafter {
   public:
     StandaloneDrafter(const GgufFile& file, const DrafterMetadata& metadata, Target& target, ThreadPool& threads)
         : name_(metadata.kind == DrafterKind::sedd ? outlook::SEDD : outlook::MDLM),
+          early_(metadata.kind == DrafterKind::sedd ? outlook::SEDD_EARLY : outlook::MDLM_EARLY),
           longest_(metadata.max_draft_length()), target_(target),
           model_(file, check_ddit_file(file), threads, target.cancel_flag()) {}
 
     const std::string& name() const override { return name_; }
     int max_draft_length() const override { return longest_; }
     int usual_draft_length() const override { return std::min(longest_, USUAL_LENGTH); }
+    bool denoises() const override { return true; }
+    int usual_steps() const override { return USUAL_STEPS; }
 
     // It reads tokens, not the target's rows, and sees by itself what of them it has read.
     int reusable_prefix(int /*cached*/) const override { return std::numeric_limits<int>::max(); }
@@ -58,15 +61,14 @@ class StandaloneDrafter : public Drafter {
     }
 
     Draft propose(const DraftContext& context, const Budget& budget) override {
-        const int wanted = budget.judge == nullptr ? budget.tokens : std::min(budget.tokens, usual_draft_length());
-        const int slots = std::min(wanted, longest_);
+        const int slots = std::min(budget.tokens, longest_);
         if (slots < 1) return {};
         const auto suffix = visible_suffix(context.denoising.suffix, slots);
         place_text(context, slots + static_cast<int>(suffix.size()));
 
         DenoisingOptions options;
         options.sampler = context.denoising.sampler;
-        const int steps = context.denoising.steps > 0 ? context.denoising.steps : USUAL_STEPS;
+        const int steps = budget.steps > 0 ? budget.steps : USUAL_STEPS;
         options.steps = std::min({steps, MOST_DENOISING_STEPS, slots});
         options.temperature = context.drawn ? context.temperature : 0;
         options.drawn_early = context.step_rows;
@@ -199,7 +201,8 @@ class StandaloneDrafter : public Drafter {
         std::vector<Slot> places;
         for (const auto& slot : denoising.slots()) {
             const auto place = static_cast<int>(places.size());
-            places.push_back({name_, outlook::of_slot(slot.view.margin, outlook::Agreement::alone), place});
+            const auto& source = slot.masked() ? name_ : early_;
+            places.push_back({source, outlook::of_slot(slot.view.margin, outlook::Agreement::alone), place});
         }
         const int length = budget.judge == nullptr ? static_cast<int>(places.size()) : budget.judge->length(places);
         Draft draft;
@@ -227,6 +230,8 @@ class StandaloneDrafter : public Drafter {
     }
 
     std::string name_;
+    /** What slots that earlier steps revealed are judged by. */
+    std::string early_;
     int longest_;
     Target& target_;
     DditModel model_;

@@ -250,7 +250,8 @@ class ControllerObject : public Napi::ObjectWrap<ControllerObject> {
         return DefineClass(
             env, "Controller",
             {InstanceMethod<&ControllerObject::next>("next"), InstanceMethod<&ControllerObject::foresee>("foresee"),
-             InstanceMethod<&ControllerObject::cut>("cut"), InstanceMethod<&ControllerObject::observe>("observe"),
+             InstanceMethod<&ControllerObject::slots>("slots"), InstanceMethod<&ControllerObject::cut>("cut"),
+             InstanceMethod<&ControllerObject::observe>("observe"),
              InstanceMethod<&ControllerObject::calibrate>("calibrate"),
              InstanceMethod<&ControllerObject::calibrate_switch>("calibrateSwitch"),
              InstanceMethod<&ControllerObject::begin_job>("beginJob"),
@@ -266,7 +267,8 @@ class ControllerObject : public Napi::ObjectWrap<ControllerObject> {
                 {integer(entry, "outlook"), integer(entry, "pendingRows")},
                 integer(entry, "maxLength"),
                 entry.Get("free").ToBoolean(),
-                entry.Get("sequential").ToBoolean()};
+                entry.Get("sequential").ToBoolean(),
+                integer(entry, "steps")};
     }
 
     static Situation situation(const Napi::Object& entry) {
@@ -290,6 +292,12 @@ class ControllerObject : public Napi::ObjectWrap<ControllerObject> {
         result.Set("reason", name_of(plan.reason));
         result.Set("expectedTokens", plan.expected_tokens);
         return result;
+    }
+
+    /** slots(drafter, most) */
+    Napi::Value slots(const Napi::CallbackInfo& info) {
+        const auto most = static_cast<int>(number_of(info[1]));
+        return Napi::Number::New(info.Env(), controller_.slots(info[0].As<Napi::String>(), most));
     }
 
     /** foresee(candidate, tokens) */
@@ -316,6 +324,7 @@ class ControllerObject : public Napi::ObjectWrap<ControllerObject> {
         measure.outlook = {integer(pass, "outlook"), integer(pass, "pendingRows")};
         measure.free = pass.Get("free").ToBoolean();
         measure.sequential = pass.Get("sequential").ToBoolean();
+        measure.steps = integer(pass, "steps");
         measure.greedy = pass.Get("greedy").ToBoolean();
         measure.context = integer(pass, "context");
         measure.last_rows = integer(pass, "lastRows");

@@ -13,7 +13,7 @@ Options:
   --json                     one JSON object a line: blocks as they come, last the whole with its figures
   --drafter NAME             ${DRAFTERS.join(', ')}
   --draft-length N           drafted tokens a pass (also --gamma); 0 lets the controller choose
-  --denoising-steps N        of sedd and mdlm, to ${MOST_DENOISING_STEPS}; 0 lets the drafter choose
+  --denoising-steps N        of sedd and mdlm, to ${MOST_DENOISING_STEPS}; 0 (automatic): what pays best
   --denoising-sampler NAME   ${DENOISING_SAMPLERS.join(', ')}
   --hot-start on|off         whether a draft starts from what was rejected of the last one (sedd, mdlm)
   --max-tokens N             most tokens to generate

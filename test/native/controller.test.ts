@@ -37,6 +37,7 @@ const PLAIN: TestPass = {
     pendingRows: 0,
     free: false,
     sequential: false,
+    steps: 0,
     greedy: true,
     context: 300,
     lastRows: 1,
@@ -98,7 +99,8 @@ function run(
     lastRows = drafted + 1;
     ms += targetMs + draftMs;
     tokens += accepted + 1;
-    plans.push(chosen === undefined ? 'plain' : `${chosen.drafter}:${drafted}`);
+    const name = chosen === undefined || chosen.steps === 0 ? chosen?.drafter : `${chosen.drafter}/${chosen.steps}`;
+    plans.push(name === undefined ? 'plain' : `${name}:${drafted}`);
     job += accepted + 1;
     if (job < jobTokens) continue;
     controller.endJob(job);
@@ -116,7 +118,7 @@ const speedUp = (world: World, ran: Ran) => (ran.tokens * world.passMs(1, 0)) / 
 const dear = (rows: number) => 8 + 4.5 * (rows - 1); // stock kernels
 const cheap = (rows: number) => 8 + 0.4 * (rows - 1); // batch kernels
 const stepped = (rows: number) => 8 + 3 * Math.floor((rows - 1) / 4); // four rows cost as much as one of them
-const common = { outlook: 0, sequential: false, pendingRows: 0 };
+const common = { outlook: 0, sequential: false, pendingRows: 0, steps: 0 };
 const lookup = (chance: number, maxLength = 15): SimulatedDrafter => ({
   ...{ ...common, drafter: 'ngram', free: true, draftMs: 0, maxLength },
   chance: () => chance,
@@ -125,6 +127,13 @@ const block = (chance: number, draftMs: number): SimulatedDrafter => ({
   ...{ ...common, drafter: 'joint', free: false, draftMs, maxLength: 7 },
   chance: () => chance,
 });
+
+/** A drafter that denoises, with each T that it may take; a step takes `stepMs`. */
+const denoiser = (stepMs: number, chance: (steps: number, pass: number) => number): SimulatedDrafter[] =>
+  [1, 2, 4, 8].map((steps) => ({
+    ...{ ...common, drafter: 'mdlm', free: false, draftMs: steps * stepMs, maxLength: 8, steps },
+    chance: (pass) => chance(steps, pass),
+  }));
 
 describe('the controller', () => {
   it('switches a losing drafter off and then hardly loses to plain decoding', () => {
@@ -207,6 +216,56 @@ describe('the controller', () => {
     const ran = run(world, 1500);
     console.log(`1.5B target, acceptance 0.7, draft 0.1 of a step: ${speedUp(world, ran).toFixed(2)} × plain`);
     expect(speedUp(world, ran)).toBeGreaterThan(1.8);
+
+  it('finds the number of denoising steps that pays', () => {
+    const knowing = (steps: number) => [0.3, 0.5, 0.8, 0.82][Math.log2(steps)]!;
+    for (const [stepMs, chance, best] of [
+      [0.5, knowing, 'mdlm/4'],
+      [2, () => 0.7, 'mdlm/1'],
+      // What steps bring is not worth their time here.
+      [12, knowing, 'mdlm/1'],
+    ] as const) {
+      for (const plainAllowed of [true, false]) {
+        const drafters = denoiser(stepMs, chance);
+        const { plans } = run({ passMs: cheap, drafters }, 3000, { plainAllowed });
+        const later = plans.slice(-1000);
+        const drafting = later.filter((plan) => plan !== 'plain');
+        const named = `${best} at ${stepMs} ms a step, ${plainAllowed ? 'free' : 'bound'} to draft`;
+        if (plainAllowed && stepMs > 10) expect(share(later, 'plain'), named).toBeGreaterThan(0.9);
+        else expect(share(drafting, best), named).toBeGreaterThan(0.85);
+      }
+    }
+  });
+
+  it('goes over to another number of steps when that has become better', () => {
+    const drafters = denoiser(0.5, (steps, pass) => ((steps === 4) === pass > 1000 ? 0.85 : 0.2));
+    for (const plainAllowed of [true, false]) {
+      const { plans } = run({ passMs: cheap, drafters }, 6000, { plainAllowed });
+      expect(share(plans.slice(700, 1000), 'mdlm/4')).toBeLessThan(0.1);
+      expect(share(plans.slice(-1000), 'mdlm/4')).toBeGreaterThan(0.85);
+    }
+  });
+
+  it('loses little on a drafter that no number of steps makes good', () => {
+    const world = { passMs: dear, drafters: denoiser(3, () => 0.1) };
+    const controller = calibrated(world);
+    expect(speedUp(world, run(world, 400, { controller }))).toBeGreaterThan(0.95);
+    expect(speedUp(world, run(world, 2000, { controller }))).toBeGreaterThan(0.97);
+  });
+
+  it('has as many slots denoised as drafts keep, and some more', () => {
+    const controller = calibrated({ passMs: cheap, drafters: [] });
+    expect(controller.slots('mdlm', 64)).toBe(16);
+    const draft = (drafted: number) =>
+      controller.observe({ ...PLAIN, drafter: 'mdlm', steps: 2, drafted, draftMs: 1, targetMs: cheap(drafted + 1) });
+    for (let i = 0; i < 30; i += 1) draft(1);
+    expect(controller.slots('mdlm', 64)).toBe(4);
+    expect(controller.slots('mdlm', 3)).toBe(3);
+    // A draft that ends with its last slot may want more.
+    const grown: number[] = [];
+    for (let i = 0; i < 5; i += 1) grown.push((draft(controller.slots('mdlm', 64)), controller.slots('mdlm', 64)));
+    expect(grown).toEqual([7, 11, 16, 16, 16]);
+    expect(controller.slots('sedd', 64)).toBe(16);
   });
 
   it('comes back to a drafter that has become good', () => {

@@ -37,6 +37,8 @@ export interface TestCandidate {
   readonly free: boolean;
   readonly sequential: boolean;
   readonly pendingRows: number;
+  /** T of a drafter that denoises, else 0. */
+  readonly steps: number;
 }
 
 export interface TestSituation {
@@ -52,6 +54,7 @@ export interface TestPass {
   readonly pendingRows: number;
   readonly free: boolean;
   readonly sequential: boolean;
+  readonly steps: number;
   readonly greedy: boolean;
   readonly context: number;
   readonly lastRows: number;
@@ -67,6 +70,7 @@ export interface TestPass {
 export interface TestController {
   next(candidates: readonly TestCandidate[], situation: TestSituation): Plan;
   foresee(candidate: TestCandidate, tokens: Int32Array): void;
+  slots(drafter: string, most: number): number;
   cut(drafter: string, outlooks: Int32Array, situation: TestSituation): number;
   observe(pass: TestPass): void;
   calibrate(rows: number, ms: number): void;

@@ -1,7 +1,8 @@
 """Command line: `python -m specdiff_train STAGE [options]`, stages corpus, answers, texts, train, evaluate,
 export, all.
 
-Apart from them, with options of their own: `convert FOLDER OUTPUT.gguf` and `diffusion-lm train|evaluate|export`.
+Apart from them, with options of their own: `convert FOLDER OUTPUT.gguf`, `diffusion-lm train|evaluate|export` and
+`causal-lm train|evaluate|export`.
 """
 
 import argparse
@@ -100,6 +101,10 @@ def separate(arguments: list[str]) -> bool:
         run(arguments[1:])
     elif arguments[:1] == ["diffusion-lm"]:
         from .diffusion_lm.command import run
+
+        run(arguments[1:])
+    elif arguments[:1] == ["causal-lm"]:
+        from .causal_lm.command import run
 
         run(arguments[1:])
     else:

@@ -13,7 +13,8 @@ from specdiff_train.diffusion_lm.evaluate import evaluate
 from specdiff_train.diffusion_lm.export import export
 from specdiff_train.diffusion_lm.settings import Settings
 from specdiff_train.diffusion_lm.text import text
-from specdiff_train.diffusion_lm.train import DiffusionTrainer, checkpoint_path, train
+from specdiff_train.diffusion_lm.train import DiffusionTrainer, train
+from specdiff_train.diffusion_lm.trainer import checkpoint_path
 from specdiff_train.diffusion_lm.windows import CountedWindows, drawn, noised
 from specdiff_train.storage import write_jsonl
 from specdiff_train.vocabulary import Vocabulary

@@ -9,7 +9,24 @@ from .settings import Settings
 
 def run(arguments: list[str]) -> None:
     """Parse the arguments and run one stage; each goes on where it was stopped."""
-    parser = argparse.ArgumentParser(prog="specdiff_train diffusion-lm", description=__doc__)
+    stage, settings = parse(arguments, "diffusion-lm", __doc__, Settings())
+    if stage == "train":
+        from .train import train
+
+        train(settings)
+    elif stage == "evaluate":
+        from .evaluate import evaluate
+
+        evaluate(settings)
+    else:
+        from .export import export
+
+        export(settings)
+
+
+def parse(arguments: list[str], program: str, description: str | None, defaults: Settings) -> tuple[str, Settings]:
+    """The stage, and the settings that the arguments make of the defaults."""
+    parser = argparse.ArgumentParser(prog=f"specdiff_train {program}", description=description)
     parser.add_argument("stage", choices=("train", "evaluate", "export"))
     for name in ("target", "corpus", "answers", "work", "output", "served"):
         parser.add_argument(f"--{name}", type=Path)
@@ -24,18 +41,7 @@ def run(arguments: list[str]) -> None:
     given = vars(parser.parse_args(arguments))
     stage = given.pop("stage")
     known = {field.name for field in fields(Settings)}
-    settings = replace(Settings(), **{k: v for k, v in given.items() if k in known and v is not None})
+    settings = replace(defaults, **{k: v for k, v in given.items() if k in known and v is not None})
     if not settings.target.exists():
         parser.error(f"no target at {settings.target}; run `npm run build` once, or give --target FILE.gguf")
-    if stage == "train":
-        from .train import train
-
-        train(settings)
-    elif stage == "evaluate":
-        from .evaluate import evaluate
-
-        evaluate(settings)
-    else:
-        from .export import export
-
-        export(settings)
+    return stage, settings

@@ -15,7 +15,8 @@ from ..vocabulary import Vocabulary
 from .served import ServedDrafter
 from .settings import Settings
 from .text import text
-from .train import DiffusionTrainer, checkpoint_path
+from .train import DiffusionTrainer
+from .trainer import checkpoint_path
 
 # Answers are the target's own (greedy, product rules) on packages that are in no training set.
 ANSWER_TOKENS, CONTEXT = 64, 128

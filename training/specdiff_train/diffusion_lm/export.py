@@ -13,7 +13,7 @@ from ..export import copy_tokenizer
 from ..storage import file_sha256
 from ..vocabulary import Vocabulary
 from .settings import Settings
-from .train import checkpoint_path, load
+from .trainer import checkpoint_path, load
 
 
 def export(settings: Settings) -> None:
@@ -33,12 +33,13 @@ def export(settings: Settings) -> None:
         mask=vocabulary.id_of(recipe["mask_token"]),
     )
     model = ddit_model("mdlm", shape, False, state["model"], settings.name, settings.licence)
+    write_model(model, settings.type, settings.output, lambda writer: add_origin(writer, settings, vocabulary, recipe))
+
+
+def add_origin(writer: gguf.GGUFWriter, settings: Settings, vocabulary: Vocabulary, recipe: dict[str, object]) -> None:
+    """The target's tokenizer, and where the weights come from."""
     licences = sorted({package["licence"] for package in package_list() if package["split"] == "train"})
-
-    def add_tokenizer(writer: gguf.GGUFWriter) -> None:
-        copy_tokenizer(writer, settings.target)
-        writer.add_string("specdiff.tokenizer.sha256", vocabulary.sha256())
-        writer.add_string("specdiff.recipe", json.dumps(recipe, sort_keys=True))
-        writer.add_string("specdiff.licences", ", ".join(licences))
-
-    write_model(model, settings.type, settings.output, add_tokenizer)
+    copy_tokenizer(writer, settings.target)
+    writer.add_string("specdiff.tokenizer.sha256", vocabulary.sha256())
+    writer.add_string("specdiff.recipe", json.dumps(recipe, sort_keys=True))
+    writer.add_string("specdiff.licences", ", ".join(licences))

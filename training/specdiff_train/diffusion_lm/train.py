@@ -1,95 +1,46 @@
-"""Training of the diffusion language model: seeded, resumable at any step, by a budget of seconds or steps."""
-
-import json
-import math
-import time
-from pathlib import Path
-from typing import Any
+"""Training of the diffusion language model."""
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from specdiff_reference.ddit import DditShape, Mdlm
 
-from ..pause import wait_while_paused
-from ..storage import file_sha256, write_atomic
-from ..vocabulary import Vocabulary
 from .settings import Settings
-from .start import initial, target_embedding
-from .text import Text, text
-from .windows import CountedWindows, Windows, noised, text_windows
-
-LOG_EVERY = 10
-FINAL_RATE = 0.05
-VALIDATION_WINDOWS, VALIDATION_LENGTH = 192, 64
+from .start import initial
+from .text import text
+from .trainer import Trainer, run
+from .windows import Windows, noised, text_windows
 
 
-class DiffusionTrainer:
-    """Model, optimizer, place in the schedule. Every batch depends only on the seed, the step and the text."""
+class DiffusionTrainer(Trainer):
+    """MDLM's bound."""
 
-    def __init__(self, settings: Settings, words: Text) -> None:
-        self.settings, self.text = settings, words
-        self.step, self.elapsed = 0, 0.0
-        vocabulary = Vocabulary(settings.target)
-        self.identity = {"target": file_sha256(settings.target), "tokenizer": vocabulary.sha256()}
-        self.mask_id = vocabulary.id_of(settings.mask_token)
-        self.shape = DditShape(
-            vocab=len(vocabulary.tokens),
-            width=settings.width,
-            blocks=settings.blocks,
-            heads=settings.heads,
-            context=settings.context,
+    stage = "diffusion-lm"
+
+    @property
+    def shape(self) -> DditShape:
+        """The network's sizes."""
+        return DditShape(
+            vocab=self.vocab,
+            width=self.settings.width,
+            blocks=self.settings.blocks,
+            heads=self.settings.heads,
+            context=self.settings.context,
             mask=self.mask_id,
         )
-        counts = np.bincount(words.train, minlength=self.shape.vocab)
-        order = np.argsort(-counts, kind="stable")
-        kept = np.sort(order[order != self.mask_id][: settings.kept_rows])
-        self.kept = torch.from_numpy(kept)
-        self.row_of = np.full(self.shape.vocab, -1)
-        self.row_of[kept] = np.arange(len(kept))
-        frequency = (counts + 0.1) / (counts.sum() + 0.1 * len(counts))
-        state = load(checkpoint_path(settings), self.identity) if checkpoint_path(settings).exists() else None
-        if state:
-            self.model = Mdlm(self.shape)
-            self.model.load_state_dict(state["model"])
-            self.step, self.elapsed = state["step"], state["elapsed"]
-        else:
-            generator = torch.Generator().manual_seed(settings.seed)
-            log_frequency = torch.from_numpy(np.log(frequency)).float()
-            embedding = target_embedding(settings.target)
-            self.model = initial(self.shape, embedding, log_frequency, self.kept, generator)
-        head = self.model.backbone.output_layer.linear
-        # Only kept rows learn: a matrix of their own, put back when the state is saved.
-        self.rows = nn.Parameter(head.weight.detach()[self.kept].clone())
-        self.biases = nn.Parameter(head.bias.detach()[self.kept].clone())
-        head.requires_grad_(False)
-        others = np.setdiff1d(np.arange(self.shape.vocab), [*kept, self.mask_id])
-        self.rest_bias = head.bias.detach().clone()
-        self.rest = self.rest_bias[torch.from_numpy(others)].logsumexp(0) if len(others) else torch.tensor(-torch.inf)
-        learned = [p for p in self.model.parameters() if p.requires_grad]
-        self.parameters = [*learned, self.rows, self.biases]
-        self.optimizer = torch.optim.AdamW(
-            self.parameters, settings.learning_rate, betas=(0.9, 0.98), weight_decay=0.01, fused=True
-        )
-        if state:
-            self.optimizer.load_state_dict(state["optimizer"])
-        self.counted: CountedWindows | None = None
 
-    def progress(self) -> float:
-        """Share of the budget used, 0..1."""
-        if self.settings.train_steps:
-            return self.step / self.settings.train_steps
-        return self.elapsed / self.settings.train_seconds
+    def empty(self) -> Mdlm:
+        """See Trainer."""
+        return Mdlm(self.shape)
 
-    def whole_model(self) -> Mdlm:
-        """The model with the learned output rows in their places."""
-        head = self.model.backbone.output_layer.linear
-        with torch.no_grad():
-            head.weight[self.kept] = self.rows
-            head.bias[self.kept] = self.biases
-        return self.model
+    def initial(self, embedding: Tensor, log_frequency: Tensor, generator: torch.Generator) -> Mdlm:
+        """See Trainer and start.py."""
+        return initial(self.shape, embedding, log_frequency, self.kept, generator)
+
+    def head(self) -> nn.Linear:
+        """See Trainer."""
+        return self.model.backbone.output_layer.linear
 
     def features(self, ids: Tensor) -> Tensor:
         """What the head multiplies, at every place, [B, T, width]."""
@@ -97,142 +48,29 @@ class DiffusionTrainer:
         condition = network.condition(torch.zeros(1))
         return network.output_layer.features(network.hidden(ids, condition), condition)
 
-    def log_normalizer(self, kept_logits: Tensor) -> Tensor:
-        """ln Σ e^logit over all real tokens, of the kept rows' logits [..., kept]."""
-        return torch.logaddexp(kept_logits.logsumexp(-1), self.rest)
-
     def bound(self, windows: Windows) -> tuple[Tensor, Tensor]:
         """Summed weighted cross-entropy of a batch (nats) and the number of places that were noised."""
         masked = windows.weights > 0
-        logits = F.linear(self.features(windows.ids)[masked], self.rows, self.biases)
-        clean = windows.clean[masked]
-        row = torch.from_numpy(self.row_of)[clean]
-        of_label = torch.where(row >= 0, logits.gather(-1, row.clamp(min=0)[:, None])[:, 0], self.rest_bias[clean])
-        losses = self.log_normalizer(logits) - of_label
+        losses = self.cross_entropy(self.logits(self.features(windows.ids)[masked]), windows.clean[masked])
         return (losses * windows.weights[masked]).sum(), windows.weights[masked].sum()
 
-    def counted_loss(self, rng: np.random.Generator) -> Tensor:
-        """Mean cross-entropy with counted distributions."""
-        if self.counted is None:
-            self.counted = CountedWindows(self.text.train, self.row_of, len(self.kept))
-        ids, labels = self.counted.draw(self.settings.step_tokens // 4, self.mask_id, rng)
-        logits = F.linear(self.features(ids)[:, 1:], self.rows, self.biases)
-        losses = self.log_normalizer(logits) * labels.sum(-1) - (logits * labels).sum(-1)
-        return losses.sum() / labels.sum().clamp(min=1)
+    def counted_logits(self, ids: Tensor) -> Tensor:
+        """Of the masks after the token."""
+        return self.logits(self.features(ids)[:, 1:])
 
-    def train_step(self) -> float:
-        """One optimizer step; returns the loss in nats a token."""
-        settings = self.settings
-        rng = np.random.default_rng([settings.seed, self.step])
-        if self.progress() < settings.counted_share:
-            loss = self.counted_loss(rng)
-        else:
-            total, places = self.bound(text_windows(self.text.train, settings, self.mask_id, rng))
-            loss = total / places.clamp(min=1)
-        value = float(loss.detach())
-        if not math.isfinite(value):
-            raise SystemExit(
-                f"diffusion-lm: the loss is {value} at step {self.step}; the last checkpoint is kept. "
-                "Lower --learning-rate and run again."
-            )
-        rate = settings.learning_rate * min(1.0, (self.step + 1) / settings.warmup_steps)
-        rate *= FINAL_RATE + (1 - FINAL_RATE) * 0.5 * (1 + math.cos(math.pi * min(1.0, self.progress())))
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
-        self.optimizer.zero_grad()
-        loss.backward()
-        nn.utils.clip_grad_norm_(self.parameters, 1.0)
-        self.optimizer.step()
-        self.step += 1
-        return value
+    def text_loss(self, rng: np.random.Generator) -> Tensor:
+        """See Trainer."""
+        total, places = self.bound(text_windows(self.text.train, self.settings, self.mask_id, rng))
+        return total / places.clamp(min=1)
 
-    @torch.no_grad()
-    def validate(self) -> dict[str, float]:
-        """The bound in nats a token on text that isn't trained on: whole windows of 64, and their last 16 places given
-        the others. Same windows and noise every time."""
-        tokens = self.text.validation
-        starts = np.linspace(0, len(tokens) - VALIDATION_LENGTH - 1, VALIDATION_WINDOWS).astype(int)
-        pieces = tokens[starts[:, None] + np.arange(VALIDATION_LENGTH)].astype(np.int64)
-        result = {}
-        for name, first in (("window", 0), ("draft", VALIDATION_LENGTH - self.settings.block)):
-            rng = np.random.default_rng(7)
-            total = places = 0.0
-            for part in np.array_split(pieces, 6):
-                loss, _ = self.bound(noised(part, first, self.mask_id, rng))
-                total += float(loss)
-                places += part.shape[0] * (VALIDATION_LENGTH - first)
-            result[name] = total / places
-        return result
-
-    def state(self) -> dict[str, Any]:
-        """All that a checkpoint holds. The only random state is (seed, step)."""
-        recipe = {**self.settings.recipe(), "train_steps": self.step, "train_seconds": round(self.elapsed)}
-        return {
-            "model": self.whole_model().state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "step": self.step,
-            "elapsed": self.elapsed,
-            "identity": self.identity,
-            "recipe": recipe,
-        }
-
-    def save(self) -> None:
-        """Write the checkpoint atomically."""
-        write_atomic(checkpoint_path(self.settings), lambda part: torch.save(self.state(), part))
-
-
-def checkpoint_path(settings: Settings) -> Path:
-    """Where training keeps its latest state."""
-    return settings.work / "checkpoint.pt"
-
-
-def load(path: Path, identity: dict[str, str]) -> dict[str, Any]:
-    """Read a checkpoint (tensors and plain values only) of the same tokenizer."""
-    state = torch.load(path, map_location="cpu", weights_only=True)
-    if state["identity"]["tokenizer"] != identity["tokenizer"]:
-        raise SystemExit(f"{path} was made for a target with another tokenizer; use another --work folder.")
-    return state
+    def losses_of(self, pieces: np.ndarray, first: int) -> float:
+        """The bound, with the same noise every time."""
+        rng = np.random.default_rng(7)
+        parts = np.array_split(pieces, 6)
+        return sum(float(self.bound(noised(part, first, self.mask_id, rng))[0]) for part in parts)
 
 
 def train(settings: Settings) -> None:
     """Train until the budget is used; a killed run goes on from its last checkpoint."""
     torch.set_num_threads(settings.threads)
-    trainer = DiffusionTrainer(settings, text(settings))
-    learned = sum(parameter.numel() for parameter in trainer.parameters)
-    print(f"diffusion-lm: {learned / 1e6:.1f} M learned parameters, begins at step {trainer.step}", flush=True)
-    losses: list[float] = []
-    saved = validated = trainer.elapsed
-    if trainer.step == 0:
-        log(trainer, losses)
-    while trainer.progress() < 1:
-        wait_while_paused()
-        # The process's own time: on a busy machine the schedule would otherwise end before it was trained.
-        begun = time.process_time()
-        losses.append(trainer.train_step())
-        trainer.elapsed += (time.process_time() - begun) / settings.threads
-        if trainer.step % LOG_EVERY == 0:
-            recent = float(np.mean(losses[-20:]))
-            print(f"diffusion-lm: {trainer.progress():6.1%} step {trainer.step} loss {recent:.3f}", flush=True)
-        if trainer.elapsed - saved >= settings.checkpoint_seconds:
-            saved = trainer.elapsed
-            trainer.save()
-        if trainer.elapsed - validated >= settings.validation_seconds:
-            validated = trainer.elapsed
-            log(trainer, losses)
-    log(trainer, losses)
-    trainer.save()
-
-
-def log(trainer: DiffusionTrainer, losses: list[float]) -> None:
-    """Append the validation bounds to WORK/log.jsonl."""
-    entry = {
-        "step": trainer.step,
-        "cpu_seconds": round(trainer.elapsed),
-        "loss": round(float(np.mean(losses[-50:])), 4) if losses else None,
-        **{name: round(value, 4) for name, value in trainer.validate().items()},
-    }
-    print(f"diffusion-lm: validation {entry}", flush=True)
-    path = trainer.settings.work / "log.jsonl"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a", encoding="utf-8") as file:
-        file.write(json.dumps(entry) + "\n")
+    run(DiffusionTrainer(settings, text(settings)))

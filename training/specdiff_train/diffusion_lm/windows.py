@@ -54,15 +54,17 @@ def text_windows(tokens: np.ndarray, settings: Settings, mask_id: int, rng: np.r
 
 
 class CountedWindows:
-    """Windows of one token and masks. Their labels are distributions over kept rows, counted in all of the text: the
-    same bound in expectation, at the cost of one window a token instead of one a place."""
+    """Windows of one token and a mask for each distance. Their labels are distributions over kept rows, counted in all
+    of the text: the same bound in expectation, at the cost of one window a token instead of one a place."""
 
-    def __init__(self, tokens: np.ndarray, row_of: np.ndarray, rows: int) -> None:
+    def __init__(
+        self, tokens: np.ndarray, row_of: np.ndarray, rows: int, distances: tuple[int, ...] = DISTANCES
+    ) -> None:
         self.rows = rows
         self.first = np.bincount(tokens, minlength=len(row_of))
         self.starts: list[np.ndarray] = []
         self.pairs: list[tuple[np.ndarray, np.ndarray]] = []
-        for distance in DISTANCES:
+        for distance in distances:
             keys, counts = followers(tokens, distance, row_of, rows)
             self.pairs.append((keys % rows, counts))
             self.starts.append(np.searchsorted(keys, np.arange(len(row_of) + 1) * rows))
@@ -72,11 +74,11 @@ class CountedWindows:
     def draw(self, count: int, mask_id: int, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
         """ids [count, 1 + distances] and label distributions [count, distances, rows], all zero where none was seen."""
         chosen = rng.choice(len(self.chance), count, p=self.chance)
-        labels = np.zeros((count, len(DISTANCES), self.rows), np.float32)
+        labels = np.zeros((count, len(self.pairs), self.rows), np.float32)
         for place, (starts, (columns, counts)) in enumerate(zip(self.starts, self.pairs, strict=True)):
             for row, token in enumerate(chosen):
                 span = slice(starts[token], starts[token + 1])
                 labels[row, place, columns[span]] = counts[span] / max(1, counts[span].sum())
-        ids = np.full((count, 1 + len(DISTANCES)), mask_id)
+        ids = np.full((count, 1 + len(self.pairs)), mask_id)
         ids[:, 0] = chosen
         return torch.from_numpy(ids), torch.from_numpy(labels)
