@@ -216,6 +216,7 @@ describe('the controller', () => {
     const ran = run(world, 1500);
     console.log(`1.5B target, acceptance 0.7, draft 0.1 of a step: ${speedUp(world, ran).toFixed(2)} × plain`);
     expect(speedUp(world, ran)).toBeGreaterThan(1.8);
+  });
 
   it('finds the number of denoising steps that pays', () => {
     const knowing = (steps: number) => [0.3, 0.5, 0.8, 0.82][Math.log2(steps)]!;
