@@ -15,6 +15,8 @@ export interface Arm {
   /** T; 0 where the drafter does not denoise. */
   readonly steps: number;
   readonly rule: AcceptanceRule;
+  /** Drafts look at the prompt's suffix; the target never does. */
+  readonly suffix: boolean;
 }
 
 export interface DrafterLimits {
@@ -28,7 +30,7 @@ const LONGEST_CAUSAL_DRAFT = 16;
 /**
  * Vanilla, standard speculative decoding for every γ, and SpecDiff over γ × T, at every temperature; above 0 with the
  * published rule besides, where T > 1 (with one step it is an exact rule). Lengths that a drafter can't have are left
- * out; a drafter on the target's hidden states denoises in one step.
+ * out; a drafter on the target's hidden states denoises in one step, and sees no text behind the draft.
  */
 export function armsOf(options: Options, drafter: DrafterLimits): Arm[] {
   const specdiffLengths = options.lengths.filter((length) => length <= drafter.maxDraftLength);
@@ -42,7 +44,7 @@ export function armsOf(options: Options, drafter: DrafterLimits): Arm[] {
   const denoises = drafter.kind === 'sedd' || drafter.kind === 'mdlm';
   return options.temperatures.flatMap((temperature) => {
     const at = `t${temperature}`;
-    const common = { temperature, rule: options.rule };
+    const common = { temperature, rule: options.rule, suffix: false };
     const standard = causalLengths.map((length): Arm => ({
       ...common,
       ...{ name: `standard γ${length} ${at}`, kind: 'standard', drafter: 'causal', length, steps: 0 },
@@ -53,8 +55,10 @@ export function armsOf(options: Options, drafter: DrafterLimits): Arm[] {
           ...common,
           ...{ name: `SpecDiff γ${length} T${steps} ${at}`, kind: 'specdiff', drafter: drafter.kind, length, steps },
         };
-        if (temperature === 0 || steps === 1) return [arm];
-        return [arm, { ...arm, name: `${arm.name} paper`, rule: 'paper' }];
+        const infilling: Arm[] =
+          denoises && options.suffix ? [{ ...arm, name: `${arm.name} suffix`, suffix: true }] : [];
+        if (temperature === 0 || steps === 1) return [arm, ...infilling];
+        return [arm, ...infilling, { ...arm, name: `${arm.name} paper`, rule: 'paper' }];
       }),
     );
     const vanilla: Arm = {

@@ -72,6 +72,7 @@ async function run(
   arm: Pick<Arm, 'drafter' | 'length' | 'steps' | 'rule' | 'temperature'>,
   options: Options,
   maxTokens: number,
+  suffix: Int32Array = new Int32Array(0),
 ): Promise<NativePass[]> {
   const passes: NativePass[] = [];
   const { temperature } = arm;
@@ -79,7 +80,7 @@ async function run(
     {
       prompt,
       lookup: new Int32Array(0),
-      suffix: new Int32Array(0),
+      suffix,
       maxTokens,
       drafter: arm.drafter,
       draftLength: arm.length,
@@ -114,7 +115,10 @@ async function runPrompt(bench: Bench, prompt: PaperPrompt, index: number): Prom
   }
   for (let turn = 0; turn < arms.length; turn++) {
     const arm = arms[(turn + index) % arms.length];
-    if (arm !== undefined) texts.set(arm.name, await run(bench.engineOf(arm), tokens, arm, options, options.tokens));
+    if (arm === undefined) continue;
+    const engine = bench.engineOf(arm);
+    const suffix = arm.suffix ? engine.tokenize(prompt.suffix, false, false) : undefined;
+    texts.set(arm.name, await run(engine, tokens, arm, options, options.tokens, suffix));
   }
   const plain = arms.find((arm) => arm.kind === 'vanilla' && arm.temperature === 0);
   const greedy = texts.get(plain?.name ?? '')?.flatMap((pass) => [...pass.tokens]) ?? null;

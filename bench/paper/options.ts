@@ -23,6 +23,8 @@ export interface Options {
   readonly temperatures: readonly number[];
   readonly rule: ExactRule;
   readonly hotStart: boolean;
+  /** SpecDiff also with its drafts conditioned on the prompts' suffixes. */
+  readonly suffix: boolean;
   /** Prompts of each task. */
   readonly prompts: number;
   /** Tokens to write for each prompt. */
@@ -37,7 +39,7 @@ export interface Options {
 
 export const USAGE =
   'Usage: npm run bench:paper -- --target FILE --drafter FILE --data FILE.jsonl [--causal FILE] [--gamma 4,8,16] ' +
-  '[--steps 1,2,4] [--temperature 0,1] [--rule auto|tokens|block|match|hybrid] [--hot-start] [--prompts N] ' +
+  '[--steps 1,2,4] [--temperature 0,1] [--rule auto|tokens|block|match|hybrid] [--hot-start] [--suffix] [--prompts N] ' +
   '[--tokens N] [--prompt-tokens N] [--threads N] [--backend cpu|cuda|…] [--seed N] [--json FILE]';
 
 /** `folder`: where the user stands, which FILE is meant from. Throws one sentence for what can't be. */
@@ -55,6 +57,7 @@ export function readOptions(args: readonly string[], folder: string): Options {
       temperature: { type: 'string', default: '0,1' },
       rule: { type: 'string', default: 'auto' },
       'hot-start': { type: 'boolean', default: false },
+      suffix: { type: 'boolean', default: false },
       prompts: { type: 'string', default: '12' },
       tokens: { type: 'string', default: '64' },
       'prompt-tokens': { type: 'string', default: '512' },
@@ -85,6 +88,7 @@ export function readOptions(args: readonly string[], folder: string): Options {
     temperatures: numbers('temperature', values.temperature, 0, 10, false),
     rule: exactRule(values.rule),
     hotStart: values['hot-start'],
+    suffix: values.suffix,
     prompts: number('prompts', values.prompts, 1, 100_000),
     tokens: number('tokens', values.tokens, 2, 4096),
     promptTokens: number('prompt-tokens', values['prompt-tokens'], 2, 1 << 20),

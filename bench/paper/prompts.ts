@@ -1,4 +1,4 @@
-/** Prompts as JSONL: one object a line with `id`, `task` and `text`; whatever else it has (package, licence) is not read. */
+/** Prompts as JSONL: one object a line with `id`, `task`, `text` and perhaps `suffix`; whatever else it has (package, licence) is not read. */
 import { readFileSync } from 'node:fs';
 
 export const TASKS = ['summarization', 'open-text'] as const;
@@ -10,6 +10,8 @@ export interface PaperPrompt {
   readonly task: Task;
   /** Raw: no chat template is put around it, as the paper's targets have none. */
   readonly text: string;
+  /** What stands behind the place where the text goes on; empty where it is the end. */
+  readonly suffix: string;
 }
 
 /** Up to `most` prompts of each task, in turn, so that a run that is cut short has seen both. */
@@ -47,8 +49,9 @@ function parsed(line: string): unknown {
 
 function promptOf(value: unknown): PaperPrompt | null {
   if (typeof value !== 'object' || value === null) return null;
-  const { id, task, text } = { id: '', task: '', text: '', ...value };
+  const { id, task, text, suffix } = { id: '', task: '', text: '', suffix: '', ...value };
   const known = TASKS.find((name) => name === task);
   if (typeof id !== 'string' || known === undefined || typeof text !== 'string' || text === '') return null;
-  return { id, task: known, text };
+  if (typeof suffix !== 'string') return null;
+  return { id, task: known, text, suffix };
 }

@@ -87,6 +87,18 @@ describe('prompts', () => {
     },
   );
 
+  it('may have a suffix, which is a text', () => {
+    const middle = { ...prompt('a', 'open-text'), suffix: 'end' };
+    expect(parsePrompts(text(middle, prompt('b', 'open-text')), 'x').map(({ suffix }) => suffix)).toEqual(['end', '']);
+    expect(() => parsePrompts(text({ ...middle, suffix: 3 }), 'x.jsonl')).toThrow(/^x\.jsonl:1 is no prompt/);
+  });
+
+  it('have a suffix each in the file for infilling', () => {
+    const prompts = readPrompts(path.join(import.meta.dirname, '../../../bench/prompts/infill.jsonl'), 100);
+    expect(prompts.length).toBeGreaterThanOrEqual(20);
+    expect(prompts.every(({ suffix }) => suffix.length > 50)).toBe(true);
+  });
+
   it('refuses a file without prompts', () => {
     expect(() => parsePrompts('\n', 'x.jsonl')).toThrow(/has no prompts/);
   });
@@ -113,6 +125,16 @@ describe('arms', () => {
       ...['vanilla t1', 'standard γ4 t1', 'SpecDiff γ4 T1 t1', 'SpecDiff γ4 T2 t1', 'SpecDiff γ4 T2 t1 paper'],
       ...['SpecDiff γ32 T1 t1', 'SpecDiff γ32 T2 t1', 'SpecDiff γ32 T2 t1 paper'],
     ]);
+  });
+
+  it('draft with the suffix too where that is asked for and the drafter can', () => {
+    const more = ['--suffix', '--gamma', '4', '--steps', '2', '--temperature', '1'];
+    const arms = armsOf(options(...more), mdlm);
+    expect(arms.map(({ name, suffix }) => `${name}: ${suffix}`)).toEqual([
+      'vanilla t1: false',
+      ...['SpecDiff γ4 T2 t1: false', 'SpecDiff γ4 T2 t1 suffix: true', 'SpecDiff γ4 T2 t1 paper: false'],
+    ]);
+    expect(names(more, { kind: 'diffusion', maxDraftLength: 7 })).toEqual(['vanilla t1', 'SpecDiff γ4 T1 t1']);
   });
 
   it('leave out what a drafter cannot do', () => {
