@@ -100,7 +100,8 @@ function sizeOf(
   metadata: ReadonlyMap<string, string | number>,
   tensors: ReadonlyMap<string, readonly number[]>,
 ): ModelSize {
-  const architecture = metadata.get('general.architecture');
+  const named = metadata.get('general.architecture');
+  const architecture = named === 'gptneo' ? 'gpt2' : named; // its keys are gpt2's
   const whole = (key: string): number => {
     const value = metadata.get(`${String(architecture)}.${key}`);
     if (typeof value !== 'number') {

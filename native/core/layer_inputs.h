@@ -37,6 +37,8 @@ class LayerInputs {
     void attach(llama_context* context);
     /** Before each llama_decode of so many rows. */
     void begin(int rows);
+    /** The callback that prepare() sets, for another one that takes its place. */
+    bool visit(const ggml_tensor& node, bool ask);
     /** [rows, width] of the last pass, in the batch's order; of one of layers(). @throws Error where rows are missing.
      */
     const float* of(int32_t layer) const;
@@ -48,7 +50,6 @@ class LayerInputs {
     };
 
     Copy* copy_of(const ggml_tensor& node);
-    bool visit(const ggml_tensor& node, bool ask);
     void probe();
 
     std::vector<int32_t> layers_;

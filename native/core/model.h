@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <memory>
 #include <string>
+#include <vector>
 
 struct llama_model;
 struct llama_context;
@@ -22,6 +23,8 @@ class Model {
     int width() const;
     int layers() const;
     int trained_context() const;
+    /** Tokens that each layer sees where llama.cpp's graph lets all see all; 0 for all. Empty for most models. */
+    const std::vector<int64_t>& windows() const { return windows_; }
     /** Reads from left to right by llama_decode alone: no encoder, no denoising. */
     bool causal() const;
     /** Rows can be taken back after a rejected draft; recurrent state can't. */
@@ -33,6 +36,7 @@ class Model {
 
   private:
     std::shared_ptr<llama_model> model_;
+    std::vector<int64_t> windows_;
 };
 
 } // namespace specdiff

@@ -22,7 +22,7 @@ constexpr int SHORT_TAIL = 64;
 
 Target::Target(Model model, ThreadPool& threads, const TargetOptions& options)
     : model_(std::move(model)), threads_(threads), vocabulary_(model_.get()),
-      taps_(model_, options.taps, options.taps_way), context_(nullptr, llama_free),
+      taps_(model_, options.taps, options.taps_way), local_attention_(model_.windows()), context_(nullptr, llama_free),
       tree_nodes_(model_.can_branch() ? std::clamp(options.tree_nodes, 0, MOST_TREE_NODES) : 0) {
     if (!model_.causal())
         throw Error("The target does not write text from left to right: choose a causal language model.");
@@ -43,6 +43,7 @@ Target::Target(Model model, ThreadPool& threads, const TargetOptions& options)
     };
     params.abort_callback_data = &cancelled_;
     taps_.prepare(params);
+    local_attention_.prepare(params, taps_);
     const LogCapture captured;
     context_.reset(llama_init_from_model(model_.get(), params));
     if (context_ == nullptr) {
@@ -124,8 +125,10 @@ void Target::run_batch(int position) {
         throw Cancelled();
     }
     taps_.begin(batch_->n_tokens);
+    local_attention_.begin();
     const LogCapture captured;
     const int result = threads_.decode(context_.get(), *batch_);
+    local_attention_.check();
     if (result == 0) return;
     truncate(cached_tokens());
     if (result == 2) throw Cancelled();

@@ -2,6 +2,7 @@
 
 #include "branches.h"
 #include "layer_inputs.h"
+#include "local_attention.h"
 #include "model.h"
 #include "threads.h"
 #include "tree.h"
@@ -119,7 +120,8 @@ class Target {
     Model model_;
     ThreadPool& threads_;
     Vocabulary vocabulary_;
-    LayerInputs taps_; // outlives the context
+    LayerInputs taps_;               // outlives the context
+    LocalAttention local_attention_; // as the taps
     std::atomic<bool> cancelled_{false};
     std::unique_ptr<llama_context, void (*)(llama_context*)> context_;
     std::unique_ptr<llama_batch> batch_;

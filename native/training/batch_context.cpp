@@ -13,8 +13,8 @@ namespace specdiff::training {
 
 BatchContext::BatchContext(Model model, ThreadPool& threads, int sequences, int tokens_each,
                            const std::vector<int32_t>& layers, bool exact_cache)
-    : model_(std::move(model)), threads_(threads), layer_inputs_(model_, layers), context_(nullptr, llama_free),
-      tokens_each_(std::min(tokens_each, model_.trained_context())) {
+    : model_(std::move(model)), threads_(threads), layer_inputs_(model_, layers), local_attention_(model_.windows()),
+      context_(nullptr, llama_free), tokens_each_(std::min(tokens_each, model_.trained_context())) {
     if (!model_.causal() || !model_.can_roll_back())
         throw Error("The target can't be used for training: choose a causal language model without recurrent state.");
     for (const auto layer : layers) {
@@ -36,6 +36,7 @@ BatchContext::BatchContext(Model model, ThreadPool& threads, int sequences, int 
     params.n_threads = threads.threads();
     params.n_threads_batch = threads.threads();
     layer_inputs_.prepare(params);
+    local_attention_.prepare(params, layer_inputs_);
     const LogCapture captured;
     context_.reset(llama_init_from_model(model_.get(), params));
     if (context_ == nullptr) {
@@ -65,8 +66,10 @@ void BatchContext::evaluate(const std::vector<Row>& rows) {
         batch_->logits[i] = rows[i].output ? 1 : 0;
     }
     layer_inputs_.begin(batch_->n_tokens);
+    local_attention_.begin();
     const LogCapture captured;
     const int result = threads_.decode(context_.get(), *batch_);
+    local_attention_.check();
     if (result != 0) {
         throw Error("The target could not evaluate " + std::to_string(rows.size()) + " tokens (code " +
                     std::to_string(result) + ", " + captured.reason() + "): lower --sequences or --context.");

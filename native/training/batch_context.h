@@ -1,6 +1,7 @@
 #pragma once
 
 #include "../core/layer_inputs.h"
+#include "../core/local_attention.h"
 #include "../core/model.h"
 #include "../core/threads.h"
 
@@ -54,7 +55,8 @@ class BatchContext {
   private:
     Model model_;
     ThreadPool& threads_;
-    LayerInputs layer_inputs_; // outlives the context
+    LayerInputs layer_inputs_;       // outlives the context
+    LocalAttention local_attention_; // as these
     std::unique_ptr<llama_context, void (*)(llama_context*)> context_;
     std::unique_ptr<llama_batch> batch_;
     int tokens_each_;

@@ -139,6 +139,41 @@ export function tinyTarget(
   };
 }
 
+/** GPT-Neo as the converter writes it: two layers, the second of which sees `window` tokens. */
+export function writeTinyGptNeo(folder: string, window: number): string {
+  const weights = new Weights(7);
+  const linear = (name: string, columns: number, rows: number): void => {
+    weights.matrix(`${name}.weight`, columns, rows, 2 / Math.sqrt(columns));
+    weights.vector(`${name}.bias`, rows, 0.1);
+  };
+  const norm = (name: string): void => {
+    weights.ones(`${name}.weight`, WIDTH);
+    weights.vector(`${name}.bias`, WIDTH, 0.1);
+  };
+  weights.matrix('token_embd.weight', WIDTH, TINY_VOCABULARY.length, 0.5);
+  weights.matrix('position_embd.weight', WIDTH, TINY_CONTEXT, 0.2);
+  for (let layer = 0; layer < 2; layer += 1) {
+    const prefix = `blk.${layer}.`;
+    norm(`${prefix}attn_norm`);
+    linear(`${prefix}attn_qkv`, WIDTH, 3 * WIDTH);
+    linear(`${prefix}attn_output`, WIDTH, WIDTH);
+    norm(`${prefix}ffn_norm`);
+    linear(`${prefix}ffn_up`, WIDTH, FEED_FORWARD);
+    linear(`${prefix}ffn_down`, FEED_FORWARD, WIDTH);
+  }
+  norm('output_norm');
+  const metadata: Metadata = {
+    ...sizes('gpt2', 2, WIDTH),
+    'general.architecture': { type: 'string', value: 'gptneo' },
+    'gpt2.attention.layer_norm_epsilon': { type: 'f32', value: 1e-5 },
+    'gptneo.attention.windows': { type: 'i32s', value: [0, window] },
+    ...tokenizer(TINY_VOCABULARY),
+  };
+  const file = path.join(folder, `gptneo-${window}.gguf`);
+  writeGguf(file, metadata, weights.tensors);
+  return file;
+}
+
 export interface TinySentinels {
   /** Texts of the control tokens that the model has beside letters, digits and a little punctuation. */
   readonly tokens: readonly string[];

@@ -8,7 +8,7 @@ import argparse
 from pathlib import Path
 
 from .ddit import ddit_model, mdlm_shape, sedd_shape
-from .gpt import gpt2_model, gpt2_shape, gpt_neo_context, gpt_neo_model, gpt_neo_shape
+from .gpt import gpt2_model, gpt2_shape, gpt_neo_model, gpt_neo_shape
 from .model_file import TYPES, ModelFile, write_model
 from .tokenizer import Gpt2Tokenizer
 from .weights import read_config, read_tensors
@@ -62,11 +62,4 @@ def build(kind: str, config: dict[str, object], checkpoint: Path, name: str) -> 
         sizes = gpt2_shape(config)
         return gpt2_model(sizes, read_tensors(checkpoint), name, licence), sizes.vocab, None
     sizes = gpt_neo_shape(config)
-    context = gpt_neo_context(sizes)
-    model = gpt_neo_model(sizes, read_tensors(checkpoint), name, licence)
-    if context < sizes.context:
-        print(
-            f"convert: context_length {context} in place of {sizes.context}: beyond that the local attention of "
-            "GPT-Neo's odd layers leaves tokens out, which llama.cpp's gpt2 graph does not."
-        )
-    return model, sizes.vocab, None
+    return gpt_neo_model(sizes, read_tensors(checkpoint), name, licence), sizes.vocab, None

@@ -1,4 +1,4 @@
-"""GPT-2 and GPT-Neo checkpoints to llama.cpp's `gpt2` architecture (v0.5.0, src/models/gpt2.cpp)."""
+"""GPT-2 and GPT-Neo checkpoints to the tensors of llama.cpp's `gpt2` architecture (v0.5.0, src/models/gpt2.cpp)."""
 
 import math
 
@@ -72,7 +72,7 @@ def gpt2_model(shape: GptShape, tensors: dict[str, Tensor], name: str, licence: 
     checked = CheckedTensors(tensors, ("transformer.",))
     checked.drop(".attn.bias", ".attn.masked_bias")
     width = shape.width
-    result = outside(checked, shape, shape.context)
+    result = outside(checked, shape)
     for layer in range(shape.layers):
         source, target = f"h.{layer}.", f"blk.{layer}."
         result |= norms(checked, shape, source, target)
@@ -86,19 +86,21 @@ def gpt2_model(shape: GptShape, tensors: dict[str, Tensor], name: str, licence: 
             result[f"{target}{new}.weight"] = checked.take(f"{source}{old}.weight", inputs, outputs).T
             result[f"{target}{new}.bias"] = checked.take(f"{source}{old}.bias", outputs)
     checked.finish()
-    return model_file(shape, shape.context, result, name, licence)
+    return model_file(shape, result, name, licence)
 
 
 def gpt_neo_model(shape: GptShape, tensors: dict[str, Tensor], name: str, licence: str) -> ModelFile:
-    """The GGUF of a GPT-Neo checkpoint as a `gpt2` of the context in which both are the same function.
+    """The GGUF of a GPT-Neo checkpoint, with gpt2's tensors and keys.
 
     GPT-Neo does not scale q·k, gpt2 divides by √d: W_q is multiplied by √d. It has no q, k, v biases: they are zero.
-    Its local layers see `window` tokens; a context of at most that has no token outside it.
+    Its local layers see `window` tokens, which gpt2's graph can't say: the engine narrows the mask for them
+    (native/core/local_attention). Where there are such layers the file's architecture is `gptneo`, which llama.cpp by
+    itself refuses, rather than computing something else.
     """
     checked = CheckedTensors(tensors, ("transformer.",))
     checked.drop(".attn.attention.bias", ".attn.attention.masked_bias")
     width = shape.width
-    result = outside(checked, shape, gpt_neo_context(shape))
+    result = outside(checked, shape)
     for layer in range(shape.layers):
         source, target = f"h.{layer}.", f"blk.{layer}."
         result |= norms(checked, shape, source, target)
@@ -113,21 +115,16 @@ def gpt_neo_model(shape: GptShape, tensors: dict[str, Tensor], name: str, licenc
             result[f"{target}{new}.weight"] = checked.take(f"{source}{old}.weight", outputs, inputs)
             result[f"{target}{new}.bias"] = checked.take(f"{source}{old}.bias", outputs)
     checked.finish()
-    return model_file(shape, gpt_neo_context(shape), result, name, licence)
+    return model_file(shape, result, name, licence)
 
 
-def gpt_neo_context(shape: GptShape) -> int:
-    """The longest context in which no layer leaves a token out."""
-    return min([shape.context, *(window for window in shape.windows if window)])
-
-
-def outside(checked: CheckedTensors, shape: GptShape, context: int) -> dict[str, Tensor]:
-    """Embeddings, the positions' first `context` rows, and the final norm."""
+def outside(checked: CheckedTensors, shape: GptShape) -> dict[str, Tensor]:
+    """Embeddings of tokens and positions, and the final norm."""
     tokens = checked.take("wte.weight", shape.vocab, shape.width)
     checked.drop_tied("lm_head.weight", tokens)
     return {
         "token_embd.weight": tokens,
-        "position_embd.weight": checked.take("wpe.weight", shape.context, shape.width)[:context],
+        "position_embd.weight": checked.take("wpe.weight", shape.context, shape.width),
         "output_norm.weight": checked.take("ln_f.weight", shape.width),
         "output_norm.bias": checked.take("ln_f.bias", shape.width),
     }
@@ -142,17 +139,20 @@ def norms(checked: CheckedTensors, shape: GptShape, source: str, target: str) ->
     }
 
 
-def model_file(shape: GptShape, context: int, tensors: dict[str, Tensor], name: str, licence: str) -> ModelFile:
+def model_file(shape: GptShape, tensors: dict[str, Tensor], name: str, licence: str) -> ModelFile:
     """Metadata as llama.cpp reads it."""
 
     def add_metadata(writer: gguf.GGUFWriter) -> None:
+        writer.arch = "gpt2"  # what the keys begin with
         writer.add_name(name)
         writer.add_license(licence)
-        writer.add_context_length(context)
+        writer.add_context_length(shape.context)
         writer.add_embedding_length(shape.width)
         writer.add_feed_forward_length(shape.inner)
         writer.add_block_count(shape.layers)
         writer.add_head_count(shape.heads)
         writer.add_layer_norm_eps(shape.eps)
+        if any(shape.windows):
+            writer.add_array("gptneo.attention.windows", list(shape.windows))
 
-    return ModelFile("gpt2", add_metadata, tensors, exact=("position_embd.weight",))
+    return ModelFile("gptneo" if any(shape.windows) else "gpt2", add_metadata, tensors, exact=("position_embd.weight",))
