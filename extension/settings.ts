@@ -30,6 +30,7 @@ const real = (minimum: number, maximum: number): Bounds => ({ minimum, maximum, 
 export const BOUNDS = {
   debounceMs: integer(0, 2000),
   draftLength: integer(0, 64),
+  denoisingSteps: integer(0, 64),
   'engine.threads': integer(0, 256),
   'engine.idleMinutes': real(0, 1440),
   'completion.contextTokens': integer(64, 32768),
@@ -86,7 +87,7 @@ function readServerSettings(source: SettingsSource): ServerSettings {
     drafterPath: text(source, 'drafterModel.path', fallback.drafterPath),
     drafter: choice(source, 'drafter', DRAFTERS, fallback.drafter),
     draftLength: number(source, 'draftLength', fallback.draftLength),
-    denoising: fallback.denoising,
+    denoising: { ...fallback.denoising, steps: number(source, 'denoisingSteps', fallback.denoising.steps) },
     remember: flag(source, 'remember', fallback.remember),
     contextTokens,
     // The suffix is part of the context and must leave room for what is before the cursor.

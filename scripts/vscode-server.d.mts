@@ -9,6 +9,7 @@ export interface ServerOptions {
   readonly extension?: string;
   readonly vsix?: string;
   readonly settings?: Readonly<Record<string, unknown>>;
+  readonly machineSettings?: Readonly<Record<string, unknown>>;
   readonly port?: number;
   readonly env?: NodeJS.ProcessEnv;
   readonly smokeTestDriver?: boolean;

@@ -107,6 +107,7 @@ export function linkExtension(extensionsDir, extension) {
  * @property {string} [extension] folder of an unpacked extension to install by a link
  * @property {string} [vsix] packaged extension to install
  * @property {Record<string, unknown>} [settings] first user settings on top of QUIET_SETTINGS; settings already in `directory` stay
+ * @property {Record<string, unknown>} [machineSettings] settings of scope "machine", which users' settings don't reach
  * @property {number} [port] 0 (the default) picks a free one
  * @property {NodeJS.ProcessEnv} [env]
  * @property {boolean} [smokeTestDriver] lets a page run a test suite in the extension host
@@ -126,6 +127,10 @@ export async function startVsCodeServer(options) {
   const settings = path.join(user, 'User/settings.json');
   if (!existsSync(settings)) {
     writeFileSync(settings, JSON.stringify({ ...QUIET_SETTINGS, ...options.settings }, null, 2));
+  }
+  if (options.machineSettings !== undefined) {
+    mkdirSync(path.join(user, 'Machine'), { recursive: true });
+    writeFileSync(path.join(user, 'Machine/settings.json'), JSON.stringify(options.machineSettings, null, 2));
   }
   const shared = ['--accept-server-license-terms', '--extensions-dir', extensions];
   shared.push('--server-data-dir', path.join(directory, 'server'), '--telemetry-level', 'off');

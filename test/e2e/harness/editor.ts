@@ -46,6 +46,8 @@ export interface EditorOptions {
   /** Files to put into the workspace beside the sample's, by relative path. */
   readonly files?: Readonly<Record<string, string>>;
   readonly settings?: Readonly<Record<string, unknown>>;
+  /** Those of scope "machine". */
+  readonly machineSettings?: Readonly<Record<string, unknown>>;
   readonly smokeTestDriver?: boolean;
   /** False where the page brings the extension itself, as a development copy. */
   readonly installExtension?: boolean;
@@ -82,6 +84,7 @@ export class Editor {
           ? { extension: environment.extension }
           : { vsix: environment.vsix }),
       settings: { ...TEST_SETTINGS, ...options.settings },
+      ...(options.machineSettings === undefined ? {} : { machineSettings: options.machineSettings }),
       smokeTestDriver: options.smokeTestDriver ?? false,
       env: { ...process.env, HOME: directory, VSCODE_IPC_HOOK_CLI: undefined },
     });
