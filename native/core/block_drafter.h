@@ -2,6 +2,7 @@
 
 #include "block_network.h"
 #include "drafter.h"
+#include "outlook.h"
 
 #include <vector>
 
@@ -26,6 +27,8 @@ class BlockDrafter : public Drafter {
     virtual std::vector<DenoisedSlot> denoise(const DraftContext& context, int slots,
                                               const std::vector<int32_t>& guesses) = 0;
     virtual int vocabulary_size() const = 0;
+    /** What a slot's best token at a place of the draft is judged by. */
+    virtual Slot judged(const DenoisedSlot& slot, outlook::Agreement agreement, int place) const = 0;
 };
 
 /**

@@ -98,25 +98,40 @@ class DiffusionDrafter : public BlockDrafter {
         return denoised;
     }
 
+    Slot judged(const DenoisedSlot& slot, outlook::Agreement agreement, int place) const override {
+        const auto& calibration = metadata_.calibration;
+        return {outlook::DIFFUSION, outlook::of_slot(slot.margin, agreement), place,
+                calibration ? calibration->chance(slot.margin, agreement, place) : -1};
+    }
+
     /**
      * Greedy jobs take each slot's best token; sampled ones draw it from the slot's distribution at the job's
      * temperature, which is q: the slots are independent given the context, so q(x_i | x_<i) = q_i(x_i).
      */
     Draft propose(const DraftContext& context, const Budget& budget) override {
         const int wanted = std::min(budget.tokens, max_draft_length());
-        const auto slots = denoise(context, wanted, context.lookup.copy(match_, wanted));
+        const auto copy = context.lookup.copy(match_, wanted);
+        const auto slots = denoise(context, wanted, copy);
         if (budget.nodes > 0) return {grown(slots, budget.nodes, context), {}, {}};
-        std::vector<Slot> judged;
+        std::vector<Slot> places;
+        bool along = true;
         for (const auto& slot : slots) {
-            const int place = static_cast<int>(judged.size());
-            judged.push_back({outlook::DIFFUSION, outlook::of_slot(slot.margin, outlook::Agreement::alone), place});
+            const auto place = places.size();
+            along = along && place < copy.size();
+            const bool same = along && slot.best == copy[place];
+            places.push_back(judged(slot,
+                                    !along ? outlook::Agreement::alone
+                                    : same ? outlook::Agreement::agrees
+                                           : outlook::Agreement::differs,
+                                    static_cast<int>(place)));
+            along = same;
         }
-        const int length = budget.judge == nullptr ? wanted : budget.judge->length(judged);
+        const int length = budget.judge == nullptr ? wanted : budget.judge->length(places);
         Draft draft;
         for (int i = 0; i < length; ++i) {
             const auto place = static_cast<size_t>(i);
             append_slot(draft.tree, slots[place], vocabulary_size_, context);
-            draft.judged.push_back({judged[place], draft.tree.nodes.back().token, -1, {}});
+            draft.judged.push_back({places[place], draft.tree.nodes.back().token, -1, {}});
         }
         return draft;
     }

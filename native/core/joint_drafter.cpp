@@ -89,13 +89,11 @@ class JointDrafter : public Drafter {
             }
             const DenoisedSlot& slot = slots[place];
             if (!copying) {
-                const int alone = outlook::of_slot(slot.margin, outlook::Agreement::alone);
-                choices.push_back({{{outlook::DIFFUSION, alone, i}, slot.best, -1, {}}, &slot});
+                choices.push_back({{block_.judged(slot, outlook::Agreement::alone, i), slot.best, -1, {}}, &slot});
             } else if (slot.best == copy[place]) {
-                const int agreed = outlook::of_slot(slot.margin, outlook::Agreement::agrees);
-                choices.push_back({{{outlook::DIFFUSION, agreed, i}, slot.best, -1, {}}, nullptr});
+                choices.push_back({{block_.judged(slot, outlook::Agreement::agrees, i), slot.best, -1, {}}, nullptr});
             } else {
-                const Slot block{outlook::DIFFUSION, outlook::of_slot(slot.margin, outlook::Agreement::differs), i};
+                const Slot block = block_.judged(slot, outlook::Agreement::differs, i);
                 const Slot lookup{outlook::NGRAM_AGAINST, match, i};
                 copying = budget.judge != nullptr && budget.judge->chance(lookup) > budget.judge->chance(block);
                 if (copying) {

@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
 #include <set>
 #include <string_view>
 #include <unordered_set>
@@ -278,6 +279,24 @@ std::vector<int32_t> checked_phrases(const GgufFile& drafter, int64_t vocabulary
     return {tokens.begin(), tokens.end()};
 }
 
+/** Keys `specdiff.survival.…`, in thousandths; nothing where one is missing. */
+std::optional<SlotCalibration> calibration_of(const GgufFile& drafter, int places) {
+    const auto scale = drafter.integers("specdiff.survival.scale");
+    const auto bias = drafter.integers("specdiff.survival.bias");
+    const auto slots = drafter.integers("specdiff.survival.places");
+    if (!scale || !bias || !slots) return std::nullopt;
+    SlotCalibration calibration;
+    if (scale->size() != calibration.scale.size() || bias->size() != calibration.bias.size() ||
+        slots->size() != static_cast<size_t>(places)) {
+        refuse(drafter, "its calibration (specdiff.survival) does not fit its block; export it again.");
+    }
+    const auto value = [](int64_t thousandths) { return static_cast<double>(thousandths) / 1000; };
+    std::transform(scale->begin(), scale->end(), calibration.scale.begin(), value);
+    std::transform(bias->begin(), bias->end(), calibration.bias.begin(), value);
+    std::transform(slots->begin(), slots->end(), std::back_inserter(calibration.places), value);
+    return calibration;
+}
+
 } // namespace
 
 bool is_standalone_diffusion(DrafterKind kind) {
@@ -323,6 +342,7 @@ DrafterMetadata check_drafter_file(const GgufFile& drafter, const GgufFile& targ
     metadata.mask = static_cast<int32_t>(drafter.integer("tokenizer.ggml.mask_token_id").value_or(0));
     metadata.slots_from_lookup = drafter.text("specdiff.slot_init").value_or("mask") == "lookup";
     metadata.phrases = checked_phrases(drafter, static_cast<int64_t>(vocabulary_of(target).size()));
+    metadata.calibration = calibration_of(drafter, metadata.max_draft_length());
     if (metadata.max_draft_length() < 1) refuse(drafter, "its block has no slot to draft; convert it again.");
     return metadata;
 }

@@ -1,7 +1,9 @@
 #pragma once
 
 #include "gguf_file.h"
+#include "slot_calibration.h"
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -39,6 +41,8 @@ struct DrafterMetadata {
     std::vector<int32_t> phrases;
     /** Fills the slots of a block-diffusion drafter that nothing is known of. */
     int32_t mask = 0;
+    /** What its slots' margins are worth, where its file says so. */
+    std::optional<SlotCalibration> calibration;
     /** What a standalone diffusion model may draft. */
     int standalone_length = 0;
 

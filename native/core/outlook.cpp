@@ -52,11 +52,15 @@ int of_slot(double margin, Agreement agreement) {
     return step + STEPS * static_cast<int>(agreement);
 }
 
+double sampled(double chance, bool greedy) {
+    return greedy ? chance : SAMPLED * chance;
+}
+
 double prior(const std::string& source, int outlook, bool greedy) {
     const auto found = priors().find(source);
     const bool known = found != priors().end() && outlook >= 0 && static_cast<size_t>(outlook) < found->second.size();
     const double chance = known ? found->second[static_cast<size_t>(outlook)] : UNKNOWN;
-    return greedy ? chance : SAMPLED * chance;
+    return sampled(chance, greedy);
 }
 
 } // namespace specdiff::outlook

@@ -31,6 +31,8 @@ int of_match(const Lookup::Match& match, int streak);
 /** Class of a slot: how far its best logit is above the second, in eight steps, and what the lookup says. */
 int of_slot(double margin, Agreement agreement);
 
+/** What a greedy job's chance of acceptance is worth in a job that draws. */
+double sampled(double chance, bool greedy);
 /** Chance of acceptance before this machine has seen any: cautious guesses, not fitted; a few passes replace them. */
 double prior(const std::string& source, int outlook, bool greedy);
 

@@ -19,10 +19,15 @@ constexpr int MOST_KEYS = 4096;
 } // namespace
 
 double Survival::chance(const Slot& slot, bool greedy) const {
-    double chance = outlook::prior(slot.source, slot.outlook, greedy);
+    const bool own = slot.own >= 0;
+    double chance = own ? outlook::sampled(slot.own, greedy) : outlook::prior(slot.source, slot.outlook, greedy);
     const auto found = counts_.find({slot.source, slot.outlook, greedy});
     if (found == counts_.end()) return chance;
     const int last = std::clamp(slot.position, 0, POSITIONS - 1);
+    if (own) { // it knows its place already
+        const Counts& counts = found->second[static_cast<size_t>(last)];
+        return (counts.passed + PRIOR_WEIGHT * chance) / (counts.tested + PRIOR_WEIGHT);
+    }
     for (int position = 0; position <= last; ++position) {
         const Counts& counts = found->second[static_cast<size_t>(position)];
         chance = (counts.passed + PRIOR_WEIGHT * chance) / (counts.tested + PRIOR_WEIGHT);

@@ -16,12 +16,14 @@ struct Slot {
     int outlook = 0;
     /** Place in the draft, from 0 on. */
     int position = 0;
+    /** The drafter's own calibrated chance for a greedy job; negative where it has none. */
+    double own = -1;
 };
 
 /**
  * Chance that a drafted token is accepted where all before it were, by source, outlook and position, greedy and sampled
  * jobs apart. Counts with a slow memory, over all completions; a place that was seldom tested leans on the one before
- * it, and the first on what other machines have shown.
+ * it, and the first on what other machines have shown. A slot with a calibrated chance of its own leans on that.
  */
 class Survival {
   public:

@@ -14,6 +14,8 @@
 #include "../core/lookup.h"
 #include "../core/ngram_index.h"
 #include "../core/sampler.h"
+#include "../core/slot_calibration.h"
+#include "../core/survival.h"
 #include "../core/thread_governor.h"
 #include "../core/tree_growth.h"
 
@@ -425,6 +427,29 @@ class CoreWaitsObject : public Napi::ObjectWrap<CoreWaitsObject> {
     CoreWaits waits_;
 };
 
+/** slotChance({scale, bias, places}, margin, agreement, place, outcomes) → number: what a slot's own chance becomes
+ * after outcomes */
+Napi::Value slot_chance_js(const Napi::CallbackInfo& info) {
+    return guarded(info.Env(), [&] {
+        const auto wanted = info[0].As<Napi::Object>();
+        SlotCalibration calibration;
+        const auto scale = list<double>(wanted.Get("scale"), number_of);
+        const auto bias = list<double>(wanted.Get("bias"), number_of);
+        std::copy_n(scale.begin(), calibration.scale.size(), calibration.scale.begin());
+        std::copy_n(bias.begin(), calibration.bias.size(), calibration.bias.begin());
+        calibration.places = list<double>(wanted.Get("places"), number_of);
+        const auto agreement = static_cast<outlook::Agreement>(info[2].As<Napi::Number>().Int32Value());
+        const int place = info[3].As<Napi::Number>().Int32Value();
+        const double margin = number_of(info[1]);
+        const Slot slot{outlook::DIFFUSION, outlook::of_slot(margin, agreement), place,
+                        calibration.chance(margin, agreement, place)};
+        Survival survival;
+        for (const auto right : list<double>(info[4], number_of))
+            survival.learn(slot, true, right > 0);
+        return Napi::Number::New(info.Env(), survival.chance(slot, true));
+    });
+}
+
 /** Loads the CPU backend, once in a process. */
 void initialize(const Napi::Value& native_directory, const Napi::Value& cpu_library) {
     set_log_sink({});
@@ -537,6 +562,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
     exports.Set("best", Napi::Function::New(env, best_js));
     exports.Set("lookup", Napi::Function::New(env, lookup_js));
     exports.Set("phrase", Napi::Function::New(env, phrase_js));
+    exports.Set("slotChance", Napi::Function::New(env, slot_chance_js));
     exports.Set("tapBits", Napi::Function::New(env, tap_bits_js));
     exports.Set("Controller", ControllerObject::define(env));
     exports.Set("ThreadGovernor", GovernorObject::define(env));

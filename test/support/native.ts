@@ -174,6 +174,18 @@ export interface TestAddon {
     longest: number,
     count: number,
   ): { readonly length: number; readonly phrase: boolean; readonly sure: boolean; readonly tokens: Int32Array };
+  /** A slot's calibrated chance in a greedy job, after outcomes (1: right) of slots of its class and place. */
+  slotChance(
+    calibration: {
+      readonly scale: readonly number[];
+      readonly bias: readonly number[];
+      readonly places: readonly number[];
+    },
+    margin: number,
+    agreement: number,
+    place: number,
+    outcomes: readonly number[],
+  ): number;
   /**
    * The same prompts, chains and trees on a target without taps, with them, and with them read from the graph's nodes:
    * rows of logits and of taps, and how many are not bit for bit the same.

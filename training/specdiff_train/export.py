@@ -12,10 +12,12 @@ import numpy as np
 import torch
 from gguf import GGMLQuantizationType as Type
 
+from .calibration import Calibration, collect, expected_calibration_error, fit
 from .checkpoint import best_path, checkpoint_path, load, trained_drafter
 from .config import Config
 from .corpus import package_list
 from .drafter import Drafter
+from .features import FeatureStore
 from .gguf_file import TypedTensors, write_file
 from .phrases import SEPARATOR, texts
 from .shards import load_split
@@ -35,22 +37,50 @@ def export(config: Config) -> None:
     target = Target(config.target, config.device)
     drafter = trained_drafter(config, target)
     path = best_path(config) if best_path(config).exists() else checkpoint_path(config)
-    write_gguf(config, target, drafter, config.output, load(path, config)["recipe"])
+    calibration = calibrated(config, target, drafter)
+    write_gguf(config, target, drafter, config.output, load(path, config)["recipe"], calibration=calibration)
+
+
+def calibrated(config: Config, target: Target, drafter: Drafter) -> Calibration | None:
+    """What the drafter's margins are worth on the validation answers, with its error on the test packages' where there
+    are any."""
+    store = FeatureStore(config, target)
+    calibration = fit(collect(drafter, load_split(config.work / "answers", "validation"), store), config.block)
+    shards = load_split(config.work / "answers", "test")[:1]
+    if calibration and shards:
+        tests = collect(drafter, shards, store)
+        error = expected_calibration_error(calibration.chances(tests), tests.right)
+        print(f"export: calibration error {error:.2%} on {len(tests.right)} slots of the test packages")
+    return calibration
 
 
 def write_gguf(
-    config: Config, target: Target, drafter: Drafter, output: Path, recipe: dict[str, object], quantized: bool = True
+    config: Config,
+    target: Target,
+    drafter: Drafter,
+    output: Path,
+    recipe: dict[str, object],
+    quantized: bool = True,
+    calibration: Calibration | None = None,
 ) -> None:
     """Write a drafter to a GGUF, atomically; not quantized, its matrices are fp32 (the head is always Q8_0)."""
-    write_atomic(output, lambda part: _write(config, target, drafter, part, recipe, quantized))
+    write_atomic(output, lambda part: _write(config, target, drafter, part, recipe, quantized, calibration))
     print(f"export: {output} {output.stat().st_size / 1e6:.1f} MB, sha256 {file_sha256(output)}")
 
 
 def _write(
-    config: Config, target: Target, drafter: Drafter, part: Path, recipe: dict[str, object], quantized: bool
+    config: Config,
+    target: Target,
+    drafter: Drafter,
+    part: Path,
+    recipe: dict[str, object],
+    quantized: bool,
+    calibration: Calibration | None,
 ) -> None:
     writer = gguf.GGUFWriter(part, ARCHITECTURE)
     add_metadata(writer, config, target, recipe)
+    for name, values in calibration.thousandths().items() if calibration else ():
+        writer.add_array(f"specdiff.survival.{name}", values)
     copy_tokenizer(writer, config.target)
     writer.add_mask_token_id(drafter.mask_id)
     write_file(writer, tensors(drafter, target, quantized))
