@@ -258,7 +258,8 @@ describe.skipIf(engineMissing() !== null)(named('the language server, spoken to 
     for (const workspaceTrusted of [true, false]) {
       const other = await LanguageServerClient.start({
         storageDirectory: storage,
-        settings: { drafter: 'ngram', draftLength: 4, maxTokens: 4 },
+        // Drafts come from files alone, not from phrases.
+        settings: { drafter: 'ngram', draftLength: 4, maxTokens: 4, remember: false },
         workspaceTrusted,
       });
       await other.open('file:///work/long.md', `${line}${text} and more`, 'markdown');
