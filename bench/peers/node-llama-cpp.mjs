@@ -8,7 +8,8 @@
  */
 import { createServer } from 'node:http';
 import { parseArgs } from 'node:util';
-import { DraftSequenceTokenPredictor, getLlama, InputLookupTokenPredictor, LlamaLogLevel } from 'node-llama-cpp';
+import { DraftSequenceTokenPredictor, InputLookupTokenPredictor } from 'node-llama-cpp';
+import { cpuLlama } from './cpuLlama.mjs';
 
 const { values } = parseArgs({
   // As llama.cpp's server is started: -np, -tb and --host come too.
@@ -27,14 +28,7 @@ const { values } = parseArgs({
 });
 
 const threads = Number(values.threads);
-const llama = await getLlama({
-  gpu: false,
-  build: 'never',
-  usePrebuiltBinaries: true,
-  skipDownload: true,
-  maxThreads: threads,
-  logLevel: LlamaLogLevel.error,
-});
+const llama = await cpuLlama(threads);
 const newContext = async (modelPath) => {
   const model = await llama.loadModel({ modelPath });
   return model.createContext({ contextSize: Number(values.context), batchSize: 512, threads });

@@ -39,7 +39,7 @@ class BusyGuard {
 Engine::Engine(const LoadOptions& options) {
     const GgufFile file(std::filesystem::u8path(options.target_path));
     check_target_file(file);
-    Model model(file.path());
+    Model model(file);
     if (!options.drafter_path.empty()) load_drafter(options.drafter_path, file);
 
     pool_ = std::make_unique<ThreadPool>(options.threads);
@@ -85,7 +85,7 @@ void Engine::load_drafter(const std::string& path, const GgufFile& target_file) 
         if (own_graph || is_standalone_diffusion(kind))
             drafter_file_ = file;
         else
-            drafter_model_.emplace(file.path());
+            drafter_model_.emplace(file);
         drafter_description_ = {path, drafter_metadata_->name, drafter_metadata_->kind,
                                 drafter_metadata_->max_draft_length(), drafter_metadata_->slots_from_lookup};
     } catch (const Error& error) {

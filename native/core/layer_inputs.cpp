@@ -29,6 +29,15 @@ constexpr const char* LAYER_OUTPUT = "l_out-";
 
 } // namespace
 
+std::optional<int32_t> layer_of_output(const ggml_tensor& node) {
+    const auto length = std::strlen(LAYER_OUTPUT);
+    if (std::strncmp(node.name, LAYER_OUTPUT, length) != 0) return std::nullopt;
+    char* end = nullptr;
+    const auto layer = std::strtol(node.name + length, &end, 10);
+    if (*end != '\0') return std::nullopt;
+    return static_cast<int32_t>(layer);
+}
+
 LayerInputs::LayerInputs(const Model& model, std::vector<int32_t> layers, Way way)
     : layers_(std::move(layers)), width_(model.width()),
       from_nodes_(!layers_.empty() &&
@@ -79,12 +88,9 @@ const float* LayerInputs::of(int32_t layer) const {
 
 /** Where a node's values belong; nullptr for all but the wanted layers' inputs. */
 LayerInputs::Copy* LayerInputs::copy_of(const ggml_tensor& node) {
-    const auto length = std::strlen(LAYER_OUTPUT);
-    if (std::strncmp(node.name, LAYER_OUTPUT, length) != 0) return nullptr;
-    char* end = nullptr;
-    const auto layer = std::strtol(node.name + length, &end, 10);
-    if (*end != '\0') return nullptr;
-    const auto found = copies_.find(static_cast<int32_t>(layer) + 1);
+    const auto layer = layer_of_output(node);
+    if (!layer) return nullptr;
+    const auto found = copies_.find(*layer + 1);
     return found == copies_.end() ? nullptr : &found->second;
 }
 

@@ -13,6 +13,10 @@ struct llama_context_params;
 
 namespace specdiff {
 
+/** The layer whose output a node of llama.cpp's graphs is, by the name that all of them give it; nothing for other
+ * nodes. */
+std::optional<int32_t> layer_of_output(const ggml_tensor& node);
+
 /**
  * Inputs of chosen layers in a context's passes: the hidden states of all rows of a batch, copied while the pass runs.
  * Where llama.cpp's graph hands them out (`t_layer_inp`), it copies them. Elsewhere the scheduler's callback copies the

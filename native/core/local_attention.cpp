@@ -7,14 +7,10 @@
 #include <llama.h>
 
 #include <cmath>
-#include <cstring>
 
 namespace specdiff {
 
 namespace {
-
-/** What llama.cpp's graphs call a layer's output; its number follows. */
-constexpr const char* LAYER_OUTPUT = "l_out-";
 
 /** The mask that an attention node adds to its scores; nullptr for other nodes. */
 ggml_tensor* mask_of(const ggml_tensor& node) {
@@ -64,7 +60,7 @@ bool LocalAttention::visit(ggml_tensor& node, bool ask) {
     const bool inputs = inputs_watch_ && inputs_->visit(node, ask);
     if (!ask) return !inputs_watch_ || inputs;
     if (auto* mask = mask_of(node)) look(*mask, windows_[layer_]);
-    if (std::strncmp(node.name, LAYER_OUTPUT, std::strlen(LAYER_OUTPUT)) != 0) return inputs;
+    if (!layer_of_output(node)) return inputs;
     // A decode of several parts begins anew with each.
     layer_ = (layer_ + 1) % windows_.size();
     if (layer_ == 0) mask_ = nullptr;

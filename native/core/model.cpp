@@ -3,6 +3,7 @@
 #include "error.h"
 #include "gguf_file.h"
 #include "log.h"
+#include "model_file.h"
 
 #include <llama.h>
 
@@ -14,10 +15,6 @@ namespace specdiff {
 
 namespace {
 
-/** What the converter calls GPT-Neo, whose metadata is gpt2's: llama.cpp by itself must not take it for one. */
-constexpr const char* GPT_NEO = "gptneo";
-constexpr const char* GPT_NEO_GRAPH = "gpt2";
-
 llama_model_kv_override in_graph_of(const char* architecture) {
     llama_model_kv_override result{};
     result.tag = LLAMA_KV_OVERRIDE_TYPE_STR;
@@ -28,22 +25,22 @@ llama_model_kv_override in_graph_of(const char* architecture) {
 
 } // namespace
 
-Model::Model(const std::filesystem::path& path) {
+Model::Model(const GgufFile& file) {
     const LogCapture captured;
     auto params = llama_model_default_params();
     const std::array<llama_model_kv_override, 2> overrides = {in_graph_of(GPT_NEO_GRAPH), llama_model_kv_override{}};
-    const GgufFile file(path);
+    const std::string path = file.path().string();
     if (file.text("general.architecture") == GPT_NEO) {
         params.kv_overrides = overrides.data();
         windows_ = file.integers("gptneo.attention.windows").value_or(std::vector<int64_t>());
         if (windows_.size() != static_cast<size_t>(file.integer("gpt2.block_count").value_or(0)) ||
             std::any_of(windows_.begin(), windows_.end(), [](int64_t window) { return window < 0; }))
-            throw Error("The model file " + path.string() +
+            throw Error("The model file " + path +
                         " does not say how far each layer sees: it is damaged; convert it again.");
     }
-    auto* loaded = llama_model_load_from_file(path.string().c_str(), params);
+    auto* loaded = llama_model_load_from_file(path.c_str(), params);
     if (loaded == nullptr) {
-        throw Error("The model file " + path.string() + " can't be loaded (" + captured.reason() +
+        throw Error("The model file " + path + " can't be loaded (" + captured.reason() +
                     "): choose a model that llama.cpp supports, or download it again.");
     }
     model_ = std::shared_ptr<llama_model>(loaded, llama_model_free);

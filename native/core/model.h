@@ -3,7 +3,6 @@
 #include "vocabulary.h"
 
 #include <cstdint>
-#include <filesystem>
 #include <memory>
 #include <string>
 #include <vector>
@@ -13,11 +12,13 @@ struct llama_context;
 
 namespace specdiff {
 
+class GgufFile;
+
 /** The weights of one GGUF file, loaded by llama.cpp. */
 class Model {
   public:
     /** @throws Error with llama.cpp's reason. Check the file first: llama.cpp aborts on some damage. */
-    explicit Model(const std::filesystem::path& path);
+    explicit Model(const GgufFile& file);
 
     llama_model* get() const { return model_.get(); }
     int width() const;

@@ -68,7 +68,7 @@ std::string architecture_of(const GgufFile& file) {
         throw Error("The model file " + file.path().string() +
                     " does not name its architecture: it is damaged or no language model; download it again.");
     }
-    return *architecture == "gptneo" ? "gpt2" : *architecture; // its keys are gpt2's, see model.cpp
+    return *architecture == GPT_NEO ? GPT_NEO_GRAPH : *architecture;
 }
 
 /** Sizes that llama.cpp divides by or allocates from before it checks them. */

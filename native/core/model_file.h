@@ -20,6 +20,10 @@ enum class DrafterKind {
     mdlm,
 };
 
+/** What the converter calls GPT-Neo, whose metadata is gpt2's: llama.cpp by itself must not take it for one. */
+inline constexpr const char* GPT_NEO = "gptneo";
+inline constexpr const char* GPT_NEO_GRAPH = "gpt2";
+
 /** A diffusion model that reads tokens alone, nothing of the target's. */
 bool is_standalone_diffusion(DrafterKind kind);
 

@@ -1,8 +1,7 @@
 #include "ngram_index.h"
 
-#include "token_hash.h"
-
 #include <algorithm>
+#include <array>
 
 namespace specdiff {
 
@@ -28,19 +27,6 @@ void NgramIndex::reserve(size_t tokens) {
     if (wanted > slots_.size() && used_ == 0) slots_.assign(wanted, Slot());
 }
 
-int NgramIndex::hashes(size_t end, Hashes& result) const {
-    uint64_t hash = 0;
-    int length = 0;
-    while (length < LONGEST && static_cast<size_t>(length) <= end) {
-        const int32_t token = tokens_[end - static_cast<size_t>(length)];
-        if (token == SEPARATOR) break;
-        hash = hash_with(hash, token);
-        result[static_cast<size_t>(length)] = hash;
-        ++length;
-    }
-    return length;
-}
-
 void NgramIndex::append(int32_t token) {
     tokens_.push_back(token);
     // The n-grams before it have a continuation only now.
@@ -53,8 +39,8 @@ void NgramIndex::append_last(const std::vector<int32_t>& tokens, int count) {
 }
 
 void NgramIndex::index_before(size_t next) {
-    Hashes all{};
-    const int count = hashes(next - 1, all);
+    std::array<uint64_t, LONGEST> all{};
+    const int count = suffix_hashes(tokens_, next, all);
     for (int i = 0; i < count; ++i)
         insert(all[static_cast<size_t>(i)], next);
 }
@@ -89,8 +75,8 @@ bool NgramIndex::matches(size_t next, int length) const {
 
 NgramIndex::Match NgramIndex::find(int longest) const {
     if (tokens_.empty()) return {};
-    Hashes all{};
-    const int count = std::min(hashes(tokens_.size() - 1, all), longest);
+    std::array<uint64_t, LONGEST> all{};
+    const int count = std::min(suffix_hashes(tokens_, tokens_.size(), all), longest);
     const size_t mask = slots_.size() - 1;
     for (int length = count; length >= 1; --length) {
         const uint64_t hash = all[static_cast<size_t>(length - 1)];

@@ -1,6 +1,7 @@
 #pragma once
 
-#include <array>
+#include "token_hash.h"
+
 #include <cstddef>
 #include <cstdint>
 #include <vector>
@@ -14,8 +15,8 @@ namespace specdiff {
 class NgramIndex {
   public:
     static constexpr int LONGEST = 8;
-    /** A token that matches nothing and that no copy crosses: stands between texts. */
-    static constexpr int32_t SEPARATOR = -1;
+    /** Stands between texts; no copy crosses it. */
+    static constexpr int32_t SEPARATOR = TEXT_SEPARATOR;
 
     struct Match {
         /** Tokens of the suffix that matched; 0 for no match. */
@@ -44,10 +45,7 @@ class NgramIndex {
         /** Index of the token after the n-gram; 0 is an empty slot, since no n-gram ends before index 0. */
         uint32_t next = 0;
     };
-    using Hashes = std::array<uint64_t, LONGEST>;
 
-    /** Hashes of the n-grams that end at index `end`, n = 1.. ; the number of them. */
-    int hashes(size_t end, Hashes& result) const;
     void index_before(size_t next);
     void insert(uint64_t hash, size_t next);
     void grow();

@@ -1,7 +1,5 @@
 #include "phrases.h"
 
-#include "token_hash.h"
-
 #include <algorithm>
 #include <array>
 #include <limits>
@@ -19,38 +17,26 @@ constexpr int LEAST_COUNT = 2;
 constexpr int SURE = 3;
 constexpr int MOST_COUNT = std::numeric_limits<uint16_t>::max() / 2;
 
-/** Checks of the contexts that end before index `end`, one token long, two, …; the number of them. */
-int checks(const std::vector<int32_t>& text, size_t end, std::array<uint32_t, Phrases::LONGEST>& result) {
-    uint64_t hash = 0;
-    int length = 0;
-    while (length < Phrases::LONGEST && static_cast<size_t>(length) < end) {
-        const int32_t token = text[end - 1 - static_cast<size_t>(length)];
-        if (token == Phrases::SEPARATOR) break;
-        hash = hash_with(hash, token);
-        result[static_cast<size_t>(length++)] = check_of(hash);
-    }
-    return length;
-}
-
 } // namespace
 
 Phrases::Phrases() : slots_(FIRST_SLOTS) {}
 
 void Phrases::learn(const std::vector<int32_t>& tokens, size_t first, int weight) {
-    std::array<uint32_t, LONGEST> all{};
+    std::array<uint64_t, LONGEST> all{};
     // Contexts begin at `first` at the earliest.
     for (size_t i = first + 1; i < tokens.size(); ++i) {
         if (tokens[i] == SEPARATOR) continue;
-        const int known = std::min(checks(tokens, i, all), static_cast<int>(std::min<size_t>(i - first, LONGEST)));
+        const int known =
+            std::min(suffix_hashes(tokens, i, all), static_cast<int>(std::min<size_t>(i - first, LONGEST)));
         for (int length = 0; length < known; ++length)
-            count(all[static_cast<size_t>(length)], tokens[i], weight);
+            count(check_of(all[static_cast<size_t>(length)]), tokens[i], weight);
     }
 }
 
 Phrases::Next Phrases::next(const std::vector<int32_t>& text, int longest) const {
-    std::array<uint32_t, LONGEST> all{};
-    for (int length = std::min(checks(text, text.size(), all), longest); length >= 1; --length) {
-        const Slot& slot = slot_of(all[static_cast<size_t>(length - 1)]);
+    std::array<uint64_t, LONGEST> all{};
+    for (int length = std::min(suffix_hashes(text, text.size(), all), longest); length >= 1; --length) {
+        const Slot& slot = slots_[place_of(check_of(all[static_cast<size_t>(length - 1)]))];
         if (slot.count >= LEAST_COUNT) return {length, slot.best, slot.count >= SURE * slot.second_count};
     }
     return {};
@@ -82,7 +68,7 @@ void Phrases::Slot::add(int32_t token, int weight) {
 
 void Phrases::count(uint32_t check, int32_t token, int weight) {
     if (2 * (used_ + 1) > slots_.size()) make_room();
-    Slot& slot = slot_of(check);
+    Slot& slot = slots_[place_of(check)];
     if (slot.count == 0) {
         slot.check = check;
         ++used_;
@@ -90,17 +76,13 @@ void Phrases::count(uint32_t check, int32_t token, int weight) {
     slot.add(token, weight);
 }
 
-/** That of the context, or the empty one that it would take. */
-const Phrases::Slot& Phrases::slot_of(uint32_t check) const {
+/** Index of the context's slot, or of the empty one that it would take. */
+size_t Phrases::place_of(uint32_t check) const {
     const size_t mask = slots_.size() - 1;
     size_t i = check & mask;
     while (slots_[i].count != 0 && slots_[i].check != check)
         i = (i + 1) & mask;
-    return slots_[i];
-}
-
-Phrases::Slot& Phrases::slot_of(uint32_t check) {
-    return const_cast<Slot&>(std::as_const(*this).slot_of(check));
+    return i;
 }
 
 /** More slots; where there are the most already, every count is halved and what came once goes. */
@@ -115,7 +97,7 @@ void Phrases::make_room() {
             slot.second_count = static_cast<uint16_t>(slot.second_count / 2);
         }
         if (slot.count == 0) continue;
-        slot_of(slot.check) = slot;
+        slots_[place_of(slot.check)] = slot;
         ++used_;
     }
     if (2 * (used_ + 1) > slots_.size()) make_room();

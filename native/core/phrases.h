@@ -1,5 +1,7 @@
 #pragma once
 
+#include "token_hash.h"
+
 #include <cstddef>
 #include <cstdint>
 #include <vector>
@@ -16,7 +18,7 @@ class Phrases {
   public:
     static constexpr int LONGEST = 4;
     /** Stands between texts; no context goes across. */
-    static constexpr int32_t SEPARATOR = -1;
+    static constexpr int32_t SEPARATOR = TEXT_SEPARATOR;
 
     struct Next {
         /** Tokens of the longest context that is known; 0 for none. */
@@ -47,8 +49,7 @@ class Phrases {
     };
 
     void count(uint32_t check, int32_t token, int weight);
-    const Slot& slot_of(uint32_t check) const;
-    Slot& slot_of(uint32_t check);
+    size_t place_of(uint32_t check) const;
     void make_room();
 
     std::vector<Slot> slots_;

@@ -10,6 +10,7 @@
 #include "../core/controller.h"
 #include "../core/core_waits.h"
 #include "../core/denoising.h"
+#include "../core/gguf_file.h"
 #include "../core/log.h"
 #include "../core/lookup.h"
 #include "../core/ngram_index.h"
@@ -464,7 +465,7 @@ void initialize(const Napi::Value& native_directory, const Napi::Value& cpu_libr
 Napi::Value tap_bits_js(const Napi::CallbackInfo& info) {
     return guarded(info.Env(), [&] {
         initialize(info[0], info[5]);
-        const Model model(std::filesystem::u8path(info[1].As<Napi::String>().Utf8Value()));
+        const Model model(GgufFile(std::filesystem::u8path(info[1].As<Napi::String>().Utf8Value())));
         ThreadPool threads(1);
         const auto bits = tap_bits(model, threads, integers(info[2]), info[3].As<Napi::Number>().Int32Value(),
                                    info[4].As<Napi::Number>().Int32Value());

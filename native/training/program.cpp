@@ -30,8 +30,9 @@ int run_model_program(int count, char** values, const std::function<void(const O
 int run_program(int count, char** values, const std::function<void(const Options&, Model)>& work) {
     return run_model_program(count, values, [&](const Options& options) {
         if (options.target.empty()) throw Error("--target is missing: give the target's GGUF file.");
-        check_target_file(GgufFile(options.target));
-        work(options, Model(options.target));
+        const GgufFile file(options.target);
+        check_target_file(file);
+        work(options, Model(file));
     });
 }
 

@@ -45,16 +45,20 @@ afterAll(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
+/** A prompt that the engine answers with 30 tokens or more, and that answer. */
+async function longAnswer(of: NativeEngine): Promise<{ prompt: number[]; plain: number[] }> {
+  for (;;) {
+    const prompt = randomPrompt(40);
+    const { tokens } = await generate(of, jobOf(prompt, { maxTokens: 60 }));
+    if (tokens.length >= 30) return { prompt, plain: tokens };
+  }
+}
+
 describe('a job that remembers', () => {
   for (const drafter of DRAFTERS) {
     it(`drafts from what was written before, and writes the same (${drafter})`, async () => {
       const other = await load(writeTinyDrafter(folder, `remember-${drafter}`, anchored));
-      let prompt: number[] = [];
-      let plain: number[] = [];
-      while (plain.length < 30) {
-        prompt = randomPrompt(40);
-        plain = (await generate(other, jobOf(prompt, { maxTokens: 60 }))).tokens;
-      }
+      const { prompt, plain } = await longAnswer(other);
       const job = jobOf(prompt, { maxTokens: 60, drafter, draftLength: 4, remember: true });
       const accepted = async (wanted: GenerateJob) => {
         const { tokens, passes } = await generate(other, wanted);
@@ -74,12 +78,7 @@ describe('a job that remembers', () => {
 
 describe('phrases that come with the drafter', () => {
   it('are drafted by jobs that remember', async () => {
-    let prompt: number[] = [];
-    let plain: number[] = [];
-    while (plain.length < 30) {
-      prompt = randomPrompt(40);
-      plain = (await generate(engine, jobOf(prompt, { maxTokens: 60 }))).tokens;
-    }
+    const { prompt, plain } = await longAnswer(engine);
     const text = [...prompt.slice(-4), ...plain, -1];
     const other = await load(writeTinyDrafter(folder, 'phrases', { ...anchored, phrases: [...text, ...text] }));
     for (const remember of [false, true]) {

@@ -1,17 +1,10 @@
 // llama.cpp's own greedy text through the npm package's own addon, in a process of its own.
 // Usage: node peer.mjs TARGET PROMPTS.json MAX_TOKENS THREADS CONTEXT → one JSON array of token id arrays on stdout.
 import { readFileSync } from 'node:fs';
-import { LlamaLogLevel, getLlama } from 'node-llama-cpp';
+import { cpuLlama } from '../../bench/peers/cpuLlama.mjs';
 
 const [target, promptsFile, maxTokens, threads, contextSize] = process.argv.slice(2);
-const llama = await getLlama({
-  gpu: false,
-  build: 'never',
-  usePrebuiltBinaries: true,
-  skipDownload: true,
-  maxThreads: Number(threads),
-  logLevel: LlamaLogLevel.error,
-});
+const llama = await cpuLlama(Number(threads));
 const model = await llama.loadModel({ modelPath: target });
 const context = await model.createContext({
   contextSize: Number(contextSize),

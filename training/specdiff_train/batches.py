@@ -1,5 +1,6 @@
 """Tensors for the drafter: groups of sequences that share rows, with anchors in their answers."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +12,8 @@ from .shards import TEXT, Sequence, Shard
 
 # Where the lookup is clear the drafter is not asked; such anchors are drawn this much more seldom.
 LOOKED_UP_SHARE = 0.25
+# Anchors evaluated at once.
+CHUNK = 64
 
 
 @dataclass
@@ -69,6 +72,15 @@ def labels_of(sequence: Sequence, features: Features, at: int, anchor: int, bloc
         if token != other:  # the target would have gone on with `other`; what follows that is not known
             return [*following[:slot], other]
     return following
+
+
+def batches_of(
+    shard: Shard, features: Features, group: range, places: list[Place], block: int, device: str
+) -> Iterator[tuple[list[Place], Batch]]:
+    """A group's places, CHUNK at a time, each with its batch."""
+    for first in range(0, len(places), CHUNK):
+        some = places[first : first + CHUNK]
+        yield some, make_batch(shard, features, [group], [some], block).to(device)
 
 
 def make_batch(shard: Shard, features: Features, groups: list[range], places: list[list[Place]], block: int) -> Batch:

@@ -12,12 +12,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .batches import all_places, make_batch
+from .batches import all_places, batches_of
 from .drafter import Drafter
 from .features import FeatureStore
 from .shards import Shard
 
-ANCHORS = 64
 # As the engine's outlook::Agreement counts them.
 ALONE, AGREES, DIFFERS = range(3)
 STATES = 3
@@ -63,9 +62,7 @@ def collect(drafter: Drafter, shards: list[Shard], store: FeatureStore) -> Reach
         features = store.get(shard)
         for group in shard.groups:
             places = [p for p in all_places(shard, group) if shard.sequences[p.sequence].temperature == 0]
-            for first in range(0, len(places), ANCHORS):
-                some = places[first : first + ANCHORS]
-                batch = make_batch(shard, features, [group], [some], drafter.block).to(str(drafter.fc.device))
+            for _, batch in batches_of(shard, features, group, places, drafter.block, str(drafter.fc.device)):
                 top = drafter(batch)[0].topk(2, -1)
                 best = drafter.vocab[top.indices[..., 0]].tolist()
                 margins = (top.values[..., 0] - top.values[..., 1]).tolist()

@@ -50,6 +50,11 @@ def package_list() -> list[dict[str, Any]]:
     return json.loads(Path(__file__).with_name("packages.json").read_text(encoding="utf-8"))
 
 
+def training_licences() -> list[str]:
+    """Of the packages that are trained on."""
+    return sorted({package["licence"] for package in package_list() if package["split"] == "train"})
+
+
 def build(config: Config) -> None:
     """Fetch and unpack every package that is missing, then write the three splits."""
     corpus = config.work / "corpus"

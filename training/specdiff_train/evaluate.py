@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import torch
 
-from .batches import all_places, make_batch, position
+from .batches import all_places, batches_of, position
 from .checkpoint import make, new_drafter, trained_drafter
 from .config import Config
 from .drafter import Drafter
@@ -18,7 +18,6 @@ from .storage import write_text
 from .target import Target
 from .vocabulary import Vocabulary
 
-ANCHORS = 64
 SHORT = 16
 
 Propose = Callable[[int], list[int]]
@@ -169,9 +168,7 @@ def drafts(drafter: Drafter, shard: Shard, features: Features, group: range) -> 
     """Drafts after every anchor of a group, by answer position and whether the slots start from masks alone."""
     places = all_places(shard, group)
     result: dict[tuple[int, bool], list[int]] = {}
-    for first in range(0, len(places), ANCHORS):
-        some = places[first : first + ANCHORS]
-        batch = make_batch(shard, features, [group], [some], drafter.block).to(str(drafter.fc.device))
+    for some, batch in batches_of(shard, features, group, places, drafter.block, str(drafter.fc.device)):
         for masks in (False, True):
             if masks:
                 batch.seeds[:] = -1

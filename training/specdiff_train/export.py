@@ -15,7 +15,7 @@ from gguf import GGMLQuantizationType as Type
 from .calibration import Calibration, collect, expected_calibration_error, fit
 from .checkpoint import best_path, checkpoint_path, load, trained_drafter
 from .config import Config
-from .corpus import package_list
+from .corpus import training_licences
 from .drafter import Drafter
 from .features import FeatureStore
 from .gguf_file import TypedTensors, write_file
@@ -110,13 +110,12 @@ def add_metadata(writer: gguf.GGUFWriter, config: Config, target: Target, recipe
     writer.add_bool(f"{ARCHITECTURE}.sample_from_anchor", True)
     writer.add_bool(f"{ARCHITECTURE}.has_confidence_head", False)
     writer.add_array(f"{ARCHITECTURE}.target_layers", list(config.taps))
-    licences = sorted({package["licence"] for package in package_list() if package["split"] == "train"})
     writer.add_string("specdiff.slot_init", "lookup")
     add_phrases(writer, config)
     writer.add_string("specdiff.target.sha256", file_sha256(config.target))
     writer.add_string("specdiff.tokenizer.sha256", Vocabulary(config.target).sha256())
     writer.add_string("specdiff.recipe", json.dumps(recipe, sort_keys=True))
-    writer.add_string("specdiff.licences", ", ".join(licences))
+    writer.add_string("specdiff.licences", ", ".join(training_licences()))
 
 
 def add_phrases(writer: gguf.GGUFWriter, config: Config) -> None:

@@ -20,9 +20,11 @@ SURE = 3
 class Phrases:
     """The two most frequent continuations of every context, counted in constant room each."""
 
-    def __init__(self) -> None:
+    def __init__(self, texts: Iterable[list[int]] = ()) -> None:
         # context -> best, its count, second, its count
         self.table: dict[tuple[int, ...], list[int]] = {}
+        for text in texts:
+            self.learn(text)
 
     def learn(self, tokens: list[int]) -> None:
         """Count one text."""
@@ -84,12 +86,8 @@ class PhraseBook:
 
     def __init__(self, folder: Path, most: int) -> None:
         shards = load_split(folder, "train")
-        self.even, self.odd, self.all = Phrases(), Phrases(), Phrases()
-        for index, shard in enumerate(shards):
-            for text in texts([shard], most):
-                self.all.learn(text)
-                (self.odd if index % 2 else self.even).learn(text)
-        self.other_half = {shard.path.name: self.even if index % 2 else self.odd for index, shard in enumerate(shards)}
+        self.all, even, odd = (Phrases(texts(some, most)) for some in (shards, shards[::2], shards[1::2]))
+        self.other_half = {shard.path.name: even if index % 2 else odd for index, shard in enumerate(shards)}
 
     def of(self, shard: Shard) -> Phrases:
         """Those that the shard may be drafted with."""

@@ -12,6 +12,7 @@ from gguf import GGMLQuantizationType as Type
 from gguf.quants import quantize
 
 from specdiff_train.config import Config
+from specdiff_train.storage import write_jsonl
 
 WIDTH, HEADS, KV_HEADS, FFN, LAYERS = 64, 2, 1, 96, 4
 
@@ -105,6 +106,66 @@ def write_corpus(work: Path) -> None:
     (work / "corpus").mkdir(parents=True)
     for split in ("train", "validation", "test"):
         (work / "corpus" / f"{split}.jsonl").write_text(json.dumps(row) + "\n")
+
+
+def language_model_settings(kind, folder: Path):
+    """A toy corpus, a target, and settings of that kind for a small language model."""
+    write_target(folder / "tiny.gguf")
+    write_corpus(folder / "work")
+    return kind(
+        target=folder / "tiny.gguf",
+        corpus=folder / "work" / "corpus",
+        answers=folder / "work" / "answers",
+        work=folder / "model",
+        output=folder / "toy.gguf",
+        text_tokens=2000,
+        validation_tokens=500,
+        width=32,
+        blocks=2,
+        heads=2,
+        kept_rows=12,
+        context=128,
+        train_steps=8,
+        step_tokens=128,
+        lengths=(16, 24),
+        block=8,
+        warmup_steps=2,
+    )
+
+
+def write_language_model_answers(settings, tokens: list[int]) -> None:
+    """Two validation answers from a text's first 60 tokens."""
+    row = {"prompt": tokens[:30], "answer": tokens[30:60], "lookup": [], "kind": "code", "language": "python"}
+    settings.answers.mkdir()
+    write_jsonl(settings.answers / "validation_00000.jsonl", [row | {"package": "toy", "temperature": 0}] * 2)
+
+
+def trained(kind, settings, steps: int):
+    """A trainer of that kind that took so many more steps and was saved."""
+    from specdiff_train.diffusion_lm.text import text
+
+    trainer = kind(settings, text(settings))
+    for _ in range(steps):
+        trainer.train_step()
+    trainer.save()
+    return trainer
+
+
+def resumed_equals_uninterrupted(kind, settings, folder: Path) -> None:
+    """Six steps in one go and in two."""
+    import torch
+
+    from specdiff_train.diffusion_lm.trainer import checkpoint_path
+
+    torch.set_num_threads(1)
+    whole, parts = (replace(settings, work=folder / name) for name in ("whole", "parts"))
+    trained(kind, whole, 6)
+    trained(kind, parts, 2)
+    trained(kind, parts, 4)
+    a, b = (torch.load(checkpoint_path(s), weights_only=True) for s in (whole, parts))
+    assert a["step"] == b["step"] == 6
+    for name, value in a["model"].items():
+        assert torch.equal(value, b["model"][name]), name
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from conftest import engine_top, write_corpus, write_target
+from conftest import (
+    engine_top,
+    language_model_settings,
+    resumed_equals_uninterrupted,
+    trained,
+    write_language_model_answers,
+)
 
 from specdiff_train.causal_lm.evaluate import evaluate
 from specdiff_train.causal_lm.export import export
@@ -14,59 +20,20 @@ from specdiff_train.causal_lm.model import CausalNetwork
 from specdiff_train.causal_lm.settings import CausalSettings
 from specdiff_train.causal_lm.train import CausalTrainer, train
 from specdiff_train.diffusion_lm.text import text
-from specdiff_train.diffusion_lm.trainer import checkpoint_path
-from specdiff_train.storage import write_jsonl
 
 
 @pytest.fixture
 def settings(tmp_path):
-    """A toy corpus and target."""
-    write_target(tmp_path / "tiny.gguf")
-    write_corpus(tmp_path / "work")
-    return CausalSettings(
-        target=tmp_path / "tiny.gguf",
-        corpus=tmp_path / "work" / "corpus",
-        answers=tmp_path / "work" / "answers",
-        work=tmp_path / "causal",
-        output=tmp_path / "toy.gguf",
-        text_tokens=2000,
-        validation_tokens=500,
-        width=32,
-        blocks=2,
-        heads=2,
-        kept_rows=12,
-        context=128,
-        train_steps=8,
-        step_tokens=128,
-        lengths=(16, 24),
-        block=8,
-        warmup_steps=2,
-    )
-
-
-def trained(settings, steps):
-    trainer = CausalTrainer(settings, text(settings))
-    for _ in range(steps):
-        trainer.train_step()
-    trainer.save()
-    return trainer
+    return language_model_settings(CausalSettings, tmp_path)
 
 
 def test_resumed_training_equals_an_uninterrupted_one(settings, tmp_path):
-    torch.set_num_threads(1)
-    whole, parts = (replace(settings, work=tmp_path / name) for name in ("whole", "parts"))
-    trained(whole, 6)
-    trained(parts, 2)
-    trained(parts, 4)
-    a, b = (torch.load(checkpoint_path(s), weights_only=True) for s in (whole, parts))
-    assert a["step"] == b["step"] == 6
-    for name, value in a["model"].items():
-        assert torch.equal(value, b["model"][name]), name
+    resumed_equals_uninterrupted(CausalTrainer, settings, tmp_path)
 
 
 def test_the_loss_is_the_one_of_all_tokens_and_causal(settings):
     """Rows that aren't kept are in the sum too, and what comes later changes nothing."""
-    trainer = trained(settings, 3)
+    trainer = trained(CausalTrainer, settings, 3)
     pieces = trainer.text.validation[:60].astype(np.int64).reshape(3, 20)
     model = trainer.whole_model()
     with torch.no_grad():
@@ -92,9 +59,7 @@ def test_the_first_layer_looks_back(settings):
 
 def test_train_evaluate_export(settings):
     tokens = text(settings).validation.tolist()
-    row = {"prompt": tokens[:30], "answer": tokens[30:60], "lookup": [], "kind": "code", "language": "python"}
-    settings.answers.mkdir()
-    write_jsonl(settings.answers / "validation_00000.jsonl", [row | {"package": "toy", "temperature": 0}] * 2)
+    write_language_model_answers(settings, tokens)
     train(settings)
     evaluate(settings)
     entries = [json.loads(line) for line in (settings.work / "log.jsonl").read_text().splitlines()]

@@ -6,6 +6,7 @@ import gguf
 import numpy as np
 import pytest
 import torch
+from conftest import language_model_settings, resumed_equals_uninterrupted, trained, write_language_model_answers
 from gguf.quants import dequantize
 
 from specdiff_reference.ddit import rotate
@@ -16,62 +17,21 @@ from specdiff_train.diffusion_lm.text import text
 from specdiff_train.diffusion_lm.train import DiffusionTrainer, train
 from specdiff_train.diffusion_lm.trainer import checkpoint_path
 from specdiff_train.diffusion_lm.windows import CountedWindows, drawn, noised
-from specdiff_train.storage import write_jsonl
 from specdiff_train.vocabulary import Vocabulary
 
 
 @pytest.fixture
 def settings(tmp_path):
-    """A toy corpus and target; no native program is needed."""
-    from conftest import write_corpus, write_target
-
-    write_target(tmp_path / "tiny.gguf")
-    write_corpus(tmp_path / "work")
-
-    return Settings(
-        target=tmp_path / "tiny.gguf",
-        corpus=tmp_path / "work" / "corpus",
-        answers=tmp_path / "work" / "answers",
-        work=tmp_path / "mdlm",
-        output=tmp_path / "toy.gguf",
-        text_tokens=2000,
-        validation_tokens=500,
-        width=32,
-        blocks=2,
-        heads=2,
-        kept_rows=12,
-        context=128,
-        train_steps=8,
-        step_tokens=128,
-        lengths=(16, 24),
-        block=8,
-        warmup_steps=2,
-    )
-
-
-def trained(settings, steps):
-    trainer = DiffusionTrainer(settings, text(settings))
-    for _ in range(steps):
-        trainer.train_step()
-    trainer.save()
-    return trainer
+    return language_model_settings(Settings, tmp_path)
 
 
 def test_resumed_training_equals_an_uninterrupted_one(settings, tmp_path):
-    torch.set_num_threads(1)
-    whole, parts = (replace(settings, work=tmp_path / name) for name in ("whole", "parts"))
-    trained(whole, 6)
-    trained(parts, 2)
-    trained(parts, 4)
-    a, b = (torch.load(checkpoint_path(s), weights_only=True) for s in (whole, parts))
-    assert a["step"] == b["step"] == 6
-    for name, value in a["model"].items():
-        assert torch.equal(value, b["model"][name]), name
+    resumed_equals_uninterrupted(DiffusionTrainer, settings, tmp_path)
 
 
 def test_the_bound_is_the_one_of_all_tokens(settings):
     """Rows that aren't kept are in the sum too: against the whole model's softmax over every real token."""
-    trainer = trained(settings, 3)
+    trainer = trained(DiffusionTrainer, settings, 3)
     pieces = drawn(trainer.text.validation, 6, 16, np.random.default_rng(1))
     windows = noised(pieces, 4, trainer.mask_id, np.random.default_rng(2))
     model = trainer.whole_model()
@@ -126,9 +86,7 @@ def test_the_first_layer_looks_back(settings):
 
 def test_train_evaluate_export(settings, capsys):
     tokens = text(settings).validation.tolist()
-    row = {"prompt": tokens[:30], "answer": tokens[30:60], "lookup": [], "kind": "code", "language": "python"}
-    settings.answers.mkdir()
-    write_jsonl(settings.answers / "validation_00000.jsonl", [row | {"package": "toy", "temperature": 0}] * 2)
+    write_language_model_answers(settings, tokens)
     train(settings)
     evaluate(settings)
     entries = [json.loads(line) for line in (settings.work / "log.jsonl").read_text().splitlines()]
@@ -159,7 +117,7 @@ def test_what_is_missing_is_said(settings):
 
 
 def test_a_checkpoint_of_another_tokenizer_is_refused(settings):
-    trained(settings, 1)
+    trained(DiffusionTrainer, settings, 1)
     state = torch.load(checkpoint_path(settings))
     state["identity"]["tokenizer"] = "0"
     torch.save(state, checkpoint_path(settings))

@@ -7,7 +7,7 @@ import torch
 from ..diffusion_lm.evaluate import DRAFT, Draft, tau
 from ..diffusion_lm.settings import Settings
 from ..diffusion_lm.text import text
-from ..diffusion_lm.trainer import checkpoint_path
+from ..diffusion_lm.trainer import trained_checkpoint
 from ..storage import write_text
 from .model import CausalNetwork
 from .train import CausalTrainer
@@ -16,8 +16,7 @@ from .train import CausalTrainer
 def evaluate(settings: Settings) -> None:
     """Print the figures and keep them in WORK/evaluation.json."""
     torch.set_num_threads(settings.threads)
-    if not checkpoint_path(settings).exists():
-        raise SystemExit(f"causal-lm: no checkpoint at {checkpoint_path(settings)}; run `causal-lm train` first.")
+    trained_checkpoint(settings, "causal-lm")
     trainer = CausalTrainer(settings, text(settings))
     model = trainer.whole_model().requires_grad_(False)
     count = tau(settings, greedy(model, trainer.mask_id))

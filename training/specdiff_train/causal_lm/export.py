@@ -6,8 +6,7 @@ import gguf
 from ..convert.model_file import ModelFile, write_model
 from ..diffusion_lm.export import add_origin
 from ..diffusion_lm.settings import Settings
-from ..diffusion_lm.trainer import checkpoint_path, load
-from ..storage import file_sha256
+from ..diffusion_lm.trainer import latest
 from ..vocabulary import Vocabulary
 from .model import CausalShape
 
@@ -15,10 +14,7 @@ from .model import CausalShape
 def export(settings: Settings) -> None:
     """Write the latest checkpoint to `settings.output`."""
     vocabulary = Vocabulary(settings.target)
-    path = checkpoint_path(settings)
-    if not path.exists():
-        raise SystemExit(f"causal-lm: no checkpoint at {path}; run `causal-lm train` first.")
-    state = load(path, {"target": file_sha256(settings.target), "tokenizer": vocabulary.sha256()})
+    state = latest(settings, "causal-lm", vocabulary)
     recipe = state["recipe"]
     shape = CausalShape(len(vocabulary.tokens), recipe["width"], recipe["blocks"], recipe["heads"], recipe["context"])
 

@@ -2,6 +2,7 @@
 
 import argparse
 from dataclasses import fields, replace
+from importlib import import_module
 from pathlib import Path
 
 from .settings import Settings
@@ -9,19 +10,15 @@ from .settings import Settings
 
 def run(arguments: list[str]) -> None:
     """Parse the arguments and run one stage; each goes on where it was stopped."""
-    stage, settings = parse(arguments, "diffusion-lm", __doc__, Settings())
-    if stage == "train":
-        from .train import train
+    run_stage(__package__, arguments, "diffusion-lm", __doc__, Settings())
 
-        train(settings)
-    elif stage == "evaluate":
-        from .evaluate import evaluate
 
-        evaluate(settings)
-    else:
-        from .export import export
-
-        export(settings)
+def run_stage(
+    package: str | None, arguments: list[str], program: str, description: str | None, defaults: Settings
+) -> None:
+    """Run the stage that the arguments name: the function of that name in the package's module of that name."""
+    stage, settings = parse(arguments, program, description, defaults)
+    getattr(import_module(f".{stage}", package), stage)(settings)
 
 
 def parse(arguments: list[str], program: str, description: str | None, defaults: Settings) -> tuple[str, Settings]:

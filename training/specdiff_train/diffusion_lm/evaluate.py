@@ -16,7 +16,7 @@ from .served import ServedDrafter
 from .settings import Settings
 from .text import text
 from .train import DiffusionTrainer
-from .trainer import checkpoint_path
+from .trainer import trained_checkpoint
 
 # Answers are the target's own (greedy, product rules) on packages that are in no training set.
 ANSWER_TOKENS, CONTEXT = 64, 128
@@ -29,8 +29,7 @@ Draft = Callable[[list[int]], list[int]]
 def evaluate(settings: Settings) -> None:
     """Print the figures and keep them in WORK/evaluation.json."""
     torch.set_num_threads(settings.threads)
-    if not checkpoint_path(settings).exists():
-        raise SystemExit(f"diffusion-lm: no checkpoint at {checkpoint_path(settings)}; run `diffusion-lm train` first.")
+    trained_checkpoint(settings, "diffusion-lm")
     trainer = DiffusionTrainer(settings, text(settings))
     figures: dict[str, object] = {"step": trainer.step, "bound": trainer.validate(), "draft_tokens": DRAFT}
     drafts = {f"T={steps}": by_reference(trainer.whole_model(), steps) for steps in STEPS}

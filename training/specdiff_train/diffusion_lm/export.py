@@ -8,21 +8,17 @@ from specdiff_reference.ddit import DditShape
 
 from ..convert.ddit import ddit_model
 from ..convert.model_file import write_model
-from ..corpus import package_list
+from ..corpus import training_licences
 from ..export import copy_tokenizer
-from ..storage import file_sha256
 from ..vocabulary import Vocabulary
 from .settings import Settings
-from .trainer import checkpoint_path, load
+from .trainer import latest
 
 
 def export(settings: Settings) -> None:
     """Write the latest checkpoint to `settings.output`."""
     vocabulary = Vocabulary(settings.target)
-    path = checkpoint_path(settings)
-    if not path.exists():
-        raise SystemExit(f"diffusion-lm: no checkpoint at {path}; run `diffusion-lm train` first.")
-    state = load(path, {"target": file_sha256(settings.target), "tokenizer": vocabulary.sha256()})
+    state = latest(settings, "diffusion-lm", vocabulary)
     recipe = state["recipe"]
     shape = DditShape(
         vocab=len(vocabulary.tokens),
@@ -38,8 +34,7 @@ def export(settings: Settings) -> None:
 
 def add_origin(writer: gguf.GGUFWriter, settings: Settings, vocabulary: Vocabulary, recipe: dict[str, object]) -> None:
     """The target's tokenizer, and where the weights come from."""
-    licences = sorted({package["licence"] for package in package_list() if package["split"] == "train"})
     copy_tokenizer(writer, settings.target)
     writer.add_string("specdiff.tokenizer.sha256", vocabulary.sha256())
     writer.add_string("specdiff.recipe", json.dumps(recipe, sort_keys=True))
-    writer.add_string("specdiff.licences", ", ".join(licences))
+    writer.add_string("specdiff.licences", ", ".join(training_licences()))

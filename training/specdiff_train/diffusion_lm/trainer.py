@@ -193,6 +193,20 @@ def checkpoint_path(settings: Settings) -> Path:
     return settings.work / "checkpoint.pt"
 
 
+def trained_checkpoint(settings: Settings, program: str) -> Path:
+    """The checkpoint that `PROGRAM train` left."""
+    path = checkpoint_path(settings)
+    if not path.exists():
+        raise SystemExit(f"{program}: no checkpoint at {path}; run `{program} train` first.")
+    return path
+
+
+def latest(settings: Settings, program: str, vocabulary: Vocabulary) -> dict[str, Any]:
+    """What that checkpoint holds; it must be of the target's tokenizer."""
+    identity = {"target": file_sha256(settings.target), "tokenizer": vocabulary.sha256()}
+    return load(trained_checkpoint(settings, program), identity)
+
+
 def load(path: Path, identity: dict[str, str]) -> dict[str, Any]:
     """Read a checkpoint (tensors and plain values only) of the same tokenizer."""
     state = torch.load(path, map_location="cpu", weights_only=True)
