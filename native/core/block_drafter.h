@@ -29,6 +29,8 @@ class BlockDrafter : public Drafter {
     virtual int vocabulary_size() const = 0;
     /** What a slot's best token at a place of the draft is judged by. */
     virtual Slot judged(const DenoisedSlot& slot, outlook::Agreement agreement, int place) const = 0;
+    /** The chance, as its file has it, of a looked-up token where the slot's best is another; negative for none. */
+    virtual double copy_chance(const Lookup::Match& match, int place) const = 0;
 };
 
 /**

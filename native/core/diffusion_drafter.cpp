@@ -104,6 +104,10 @@ class DiffusionDrafter : public BlockDrafter {
                 calibration ? calibration->chance(slot.margin, agreement, place) : -1};
     }
 
+    double copy_chance(const Lookup::Match& match, int place) const override {
+        return metadata_.calibration ? metadata_.calibration->copy_chance(match, place) : -1;
+    }
+
     /**
      * Greedy jobs take each slot's best token; sampled ones draw it from the slot's distribution at the job's
      * temperature, which is q: the slots are independent given the context, so q(x_i | x_<i) = q_i(x_i).

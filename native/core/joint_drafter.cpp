@@ -94,7 +94,7 @@ class JointDrafter : public Drafter {
                 choices.push_back({{block_.judged(slot, outlook::Agreement::agrees, i), slot.best, -1, {}}, nullptr});
             } else {
                 const Slot block = block_.judged(slot, outlook::Agreement::differs, i);
-                const Slot lookup{outlook::NGRAM_AGAINST, match, i};
+                const Slot lookup{outlook::NGRAM_AGAINST, match, i, block_.copy_chance(match_, i)};
                 copying = budget.judge != nullptr && budget.judge->chance(lookup) > budget.judge->chance(block);
                 if (copying) {
                     choices.push_back({{lookup, copy[place], slot.best, block}, nullptr});

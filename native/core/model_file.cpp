@@ -279,21 +279,26 @@ std::vector<int32_t> checked_phrases(const GgufFile& drafter, int64_t vocabulary
     return {tokens.begin(), tokens.end()};
 }
 
-/** Keys `specdiff.survival.…`, in thousandths; nothing where one is missing. */
+/** Keys `specdiff.survival.…`, in thousandths; nothing where one of the slots' is missing. */
 std::optional<SlotCalibration> calibration_of(const GgufFile& drafter, int places) {
     const auto scale = drafter.integers("specdiff.survival.scale");
     const auto bias = drafter.integers("specdiff.survival.bias");
     const auto slots = drafter.integers("specdiff.survival.places");
     if (!scale || !bias || !slots) return std::nullopt;
+    const auto copied = drafter.integers("specdiff.survival.copied").value_or(std::vector<int64_t>());
+    const auto copied_places = drafter.integers("specdiff.survival.copied_places").value_or(std::vector<int64_t>());
+    const bool copies_fit = copied.size() == outlook::COPY_CLASSES && copied_places.size() == slots->size();
     SlotCalibration calibration;
     if (scale->size() != calibration.scale.size() || bias->size() != calibration.bias.size() ||
-        slots->size() != static_cast<size_t>(places)) {
+        slots->size() != static_cast<size_t>(places) || !(copied.empty() || copies_fit)) {
         refuse(drafter, "its calibration (specdiff.survival) does not fit its block; export it again.");
     }
     const auto value = [](int64_t thousandths) { return static_cast<double>(thousandths) / 1000; };
     std::transform(scale->begin(), scale->end(), calibration.scale.begin(), value);
     std::transform(bias->begin(), bias->end(), calibration.bias.begin(), value);
     std::transform(slots->begin(), slots->end(), std::back_inserter(calibration.places), value);
+    std::transform(copied.begin(), copied.end(), std::back_inserter(calibration.copied), value);
+    std::transform(copied_places.begin(), copied_places.end(), std::back_inserter(calibration.copied_places), value);
     return calibration;
 }
 

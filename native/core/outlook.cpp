@@ -45,6 +45,11 @@ int of_match(const Lookup::Match& match, int streak) {
     return 5 + std::clamp(streak, 0, 2);
 }
 
+int of_copy(const Lookup::Match& match) {
+    constexpr int MATCHES = COPY_CLASSES - Phrases::LONGEST;
+    return match.phrase ? MATCHES + match.length - 1 : std::min(match.length, MATCHES) - 1;
+}
+
 int of_slot(double margin, Agreement agreement) {
     int step = 0;
     while (step + 1 < STEPS && margin >= MARGINS[static_cast<size_t>(step)])

@@ -451,6 +451,18 @@ Napi::Value slot_chance_js(const Napi::CallbackInfo& info) {
     });
 }
 
+/** copyChance(copied, copiedPlaces, matchLength, phrase, place) → number */
+Napi::Value copy_chance_js(const Napi::CallbackInfo& info) {
+    return guarded(info.Env(), [&] {
+        SlotCalibration calibration;
+        calibration.copied = list<double>(info[0], number_of);
+        calibration.copied_places = list<double>(info[1], number_of);
+        const bool phrase = info[3].As<Napi::Boolean>();
+        const Lookup::Match match{info[2].As<Napi::Number>().Int32Value(), 0, phrase, phrase};
+        return Napi::Number::New(info.Env(), calibration.copy_chance(match, info[4].As<Napi::Number>().Int32Value()));
+    });
+}
+
 /** Loads the CPU backend, once in a process. */
 void initialize(const Napi::Value& native_directory, const Napi::Value& cpu_library) {
     set_log_sink({});
@@ -564,6 +576,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
     exports.Set("lookup", Napi::Function::New(env, lookup_js));
     exports.Set("phrase", Napi::Function::New(env, phrase_js));
     exports.Set("slotChance", Napi::Function::New(env, slot_chance_js));
+    exports.Set("copyChance", Napi::Function::New(env, copy_chance_js));
     exports.Set("tapBits", Napi::Function::New(env, tap_bits_js));
     exports.Set("Controller", ControllerObject::define(env));
     exports.Set("ThreadGovernor", GovernorObject::define(env));

@@ -19,6 +19,18 @@ describe('a slot with a calibrated chance', () => {
     expect(addon.slotChance(calibration, 2, 2, 5, [])).toBeCloseTo(logistic(0.4 * 2 - 3 + 0.25), 9);
   });
 
+  it('says what a copy is worth against it, by what is copied and by place', () => {
+    const copied = [-1, 0, 1.5, -2, -1.5, -1, -0.5];
+    const chance = (length: number, phrase: boolean, place: number): number =>
+      addon.copyChance(copied, [-0.5, 0.25], length, phrase, place);
+    expect(chance(1, false, 0)).toBeCloseTo(logistic(-1 - 0.5), 9);
+    expect(chance(2, false, 1)).toBeCloseTo(logistic(0.25), 9);
+    for (const length of [3, 8]) expect(chance(length, false, 6)).toBeCloseTo(logistic(1.5 + 0.25), 9);
+    expect(chance(1, true, 0)).toBeCloseTo(logistic(-2 - 0.5), 9);
+    expect(chance(4, true, 0)).toBeCloseTo(logistic(-0.5 - 0.5), 9);
+    expect(addon.copyChance([], [], 2, false, 0)).toBeLessThan(0);
+  });
+
   it('leans more and more on what happens', () => {
     const wrong = Array.from({ length: 60 }, () => 0);
     const begun = addon.slotChance(calibration, 2, AGREES, 0, []);
@@ -34,13 +46,15 @@ describe("a drafter file's calibration", () => {
   const targetPath = writeTinyTarget(folder);
   afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-  async function loaded(places: readonly number[]) {
+  async function loaded(places: readonly number[], copied: readonly number[] = [-1000, 0, 1500, -2000, -1500, 0, 0]) {
     const { metadata, tensors } = tinyDrafter({ seed: 2, blockSize: 4, sampleFromAnchor: true, slotInit: 'lookup' });
-    const drafterPath = path.join(folder, `${places.length}.gguf`);
+    const drafterPath = path.join(folder, `${places.length}-${copied.length}.gguf`);
     const calibration = {
       'specdiff.survival.scale': { type: 'i32s', value: [600, 500, 400] },
       'specdiff.survival.bias': { type: 'i32s', value: [-2000, 500, -3000] },
       'specdiff.survival.places': { type: 'i32s', value: places },
+      'specdiff.survival.copied': { type: 'i32s', value: copied },
+      'specdiff.survival.copied_places': { type: 'i32s', value: places },
     } as const;
     writeGguf(drafterPath, { ...metadata, ...calibration }, tensors);
     return nativeAddon().load({
@@ -66,10 +80,11 @@ describe("a drafter file's calibration", () => {
   });
 
   it('of another block is refused', async () => {
-    const engine = await loaded([0, 100]);
-    expect(engine.drafterNote).toContain(
-      'its calibration (specdiff.survival) does not fit its block; export it again.',
-    );
-    await engine.dispose();
+    for (const engine of [await loaded([0, 100]), await loaded([0, 100, 200, 300], [-1000, 0])]) {
+      expect(engine.drafterNote).toContain(
+        'its calibration (specdiff.survival) does not fit its block; export it again.',
+      );
+      await engine.dispose();
+    }
   });
 });

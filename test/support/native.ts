@@ -174,6 +174,14 @@ export interface TestAddon {
     longest: number,
     count: number,
   ): { readonly length: number; readonly phrase: boolean; readonly sure: boolean; readonly tokens: Int32Array };
+  /** A looked-up token's chance against a slot's best. */
+  copyChance(
+    copied: readonly number[],
+    copiedPlaces: readonly number[],
+    matchLength: number,
+    phrase: boolean,
+    place: number,
+  ): number;
   /** A slot's calibrated chance in a greedy job, after outcomes (1: right) of slots of its class and place. */
   slotChance(
     calibration: {

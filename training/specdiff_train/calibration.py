@@ -1,29 +1,43 @@
-"""What a slot's margin is worth: the chance that its best token is the target's next one where all before it are right.
+"""What a slot's margin and a looked-up token are worth: the chance to be the target's next token where all before in
+their block were right.
 
-Logistic regression on the validation answers: log-odds are a slope times the margin (best logit less the second) plus a
-constant, both by how the slot stands to the looked-up token of its place, plus a constant for each place. The engine
-begins with these chances and goes on learning (native/core/slot_calibration, survival).
+Logistic regression on the validation answers. Log-odds of a slot's best token: a slope times the margin (best logit
+less the second) plus a constant, both by how the slot stands to the looked-up token of its place, plus a constant for
+each place. Of a looked-up token where the block's is another one: a constant for what it is copied from, one for its
+place; how far its logit lies below the best one says nothing more (a slope of 0.01 on these answers). The engine begins
+with these chances and goes on learning (native/core/slot_calibration, survival).
 """
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .batches import all_places, batches_of
+from .batches import labels_of
 from .drafter import Drafter
+from .drafting import AGREES, ALONE, CLASSES, DIFFERS, Drafted, DraftedShard, copy_class, drafted_shards
 from .features import FeatureStore
-from .shards import Shard
+from .shards import load_split
 
-# As the engine's outlook::Agreement counts them.
-ALONE, AGREES, DIFFERS = range(3)
 STATES = 3
 BINS = 10
 LEAST_TESTS = 50
 # Keeps what was never tested at 0.
 DECAY = 1e-4
+
+
+@dataclass
+class Block:
+    """One draft, and what is known of its place."""
+
+    drafted: Drafted
+    seeds: list[int]  # looked-up tokens, -1 where none
+    copy: int  # class of what they are copied from
+    labels: list[int]  # what the target writes there, as far as it is known
 
 
 @dataclass
@@ -37,12 +51,24 @@ class Reached:
 
 
 @dataclass
+class Copied:
+    """N looked-up tokens that were put to the test where the block's token was another one."""
+
+    places: Tensor  # [N] int64
+    classes: Tensor  # [N] int64, below CLASSES
+    right: Tensor  # [N], 0 or 1
+
+
+@dataclass
 class Calibration:
-    """Log-odds: scale [STATES] for each unit of the margin, bias [STATES], places [block]."""
+    """Log-odds of slots: scale [STATES] for each unit of the margin, bias [STATES], places [block]; of looked-up
+    tokens: copied [CLASSES], copied_places [block]."""
 
     scale: Tensor
     bias: Tensor
     places: Tensor
+    copied: Tensor
+    copied_places: Tensor
 
     def chances(self, tests: Reached) -> Tensor:
         """The chance [N] of each test to be right."""
@@ -54,34 +80,26 @@ class Calibration:
         return {name: (1000 * value).round().int().tolist() for name, value in vars(self).items()}
 
 
-@torch.no_grad()
-def collect(drafter: Drafter, shards: list[Shard], store: FeatureStore) -> Reached:
-    """Every slot of every greedy answer position that greedy verification would reach."""
-    rows: list[tuple[int, float, int, bool]] = []
-    for shard in shards:
-        features = store.get(shard)
-        for group in shard.groups:
-            places = [p for p in all_places(shard, group) if shard.sequences[p.sequence].temperature == 0]
-            for _, batch in batches_of(shard, features, group, places, drafter.block, str(drafter.fc.device)):
-                top = drafter(batch)[0].topk(2, -1)
-                best = drafter.vocab[top.indices[..., 0]].tolist()
-                margins = (top.values[..., 0] - top.values[..., 1]).tolist()
-                for block in zip(best, margins, batch.seeds[0].tolist(), batch.labels[0].tolist(), strict=True):
-                    rows += slots_reached(*block)
-    columns = np.array(rows, np.float64).reshape(-1, 4).T
-    place, margin, state, right = map(torch.from_numpy, columns)
-    return Reached(place.long(), margin, state.long(), right)
+def blocks(drafted: DraftedShard, name: str) -> Iterator[Block]:
+    """A drafter's drafts from seeds after every anchor of the greedy sequences."""
+    shard, features, table = drafted.shard, drafted.features, drafted.seeded[name]
+    for s in drafted.sequences:
+        sequence = shard.sequences[s]
+        if sequence.temperature > 0:
+            continue
+        for place, anchor in enumerate(sequence.anchors, features.starts[s]):
+            labels = labels_of(sequence, features, place, anchor, len(table[place].tokens))
+            yield Block(table[place], features.seeds[place].tolist(), copy_class(features, place), labels)
 
 
-def slots_reached(
-    best: list[int], margins: list[float], seeds: list[int], labels: list[int]
-) -> list[tuple[int, float, int, bool]]:
-    """(place, margin, state, right) of one block's slots up to the first wrong one; labels are -1 where unknown."""
+def slots_reached(block: Block) -> list[tuple[int, float, int, bool]]:
+    """(place, margin, state, right) of a block's slots up to the first wrong one."""
     rows = []
     along = True
-    for place, (token, margin, seed, label) in enumerate(zip(best, margins, seeds, labels, strict=True)):
-        if label < 0:
-            break
+    drafted = block.drafted
+    for place, (token, margin, seed, label) in enumerate(
+        zip(drafted.tokens, drafted.margins, block.seeds, block.labels, strict=False)
+    ):
         along = along and seed >= 0
         state = ALONE if not along else AGREES if token == seed else DIFFERS
         rows.append((place, margin, state, token == label))
@@ -91,26 +109,86 @@ def slots_reached(
     return rows
 
 
-def fit(tests: Reached, block: int) -> Calibration | None:
-    """The calibration that makes the tests likeliest; None for too few."""
-    if len(tests.right) < LEAST_TESTS:
-        return None
-    values = torch.zeros(2 * STATES + block, dtype=torch.float64, requires_grad=True)
-    optimizer = torch.optim.LBFGS([values], max_iter=300, line_search_fn="strong_wolfe")
+def copies_reached(block: Block) -> list[tuple[int, int, bool]]:
+    """(place, class, right) of a block's looked-up tokens that its slots differ from, up to the first wrong one."""
+    rows = []
+    for place, (token, seed, label) in enumerate(zip(block.drafted.tokens, block.seeds, block.labels, strict=False)):
+        if seed < 0:
+            break
+        if token != seed:
+            rows.append((place, block.copy, seed == label))
+        if seed != label:
+            break
+    return rows
 
-    def calibration() -> Calibration:
-        return Calibration(values[:STATES], values[STATES : 2 * STATES], values[2 * STATES :])
+
+def reached(tested: Iterable[Block]) -> tuple[Reached, Copied]:
+    """Every slot and every looked-up token that greedy verification would put to the test."""
+    slots: list[tuple[int, float, int, bool]] = []
+    copies: list[tuple[int, int, bool]] = []
+    for block in tested:
+        slots += slots_reached(block)
+        copies += copies_reached(block)
+    place, margin, state, right = torch.tensor(slots, dtype=torch.float64).reshape(-1, 4).T
+    copy_place, kind, copy_right = torch.tensor(copies, dtype=torch.float64).reshape(-1, 3).T
+    return (
+        Reached(place.long(), margin, state.long(), right),
+        Copied(copy_place.long(), kind.long(), copy_right),
+    )
+
+
+def fit(slots: Reached, copies: Copied, block: int) -> Calibration | None:
+    """The calibration that makes the tests likeliest; None for too few."""
+    if len(slots.right) < LEAST_TESTS:
+        return None
+    state = F.one_hot(slots.states, STATES)
+    of_slots = torch.cat([state * slots.margins[:, None], state, F.one_hot(slots.places, block)], 1)
+    of_copies = torch.cat([F.one_hot(copies.classes, CLASSES), F.one_hot(copies.places, block)], 1)
+    scale, bias, places = likeliest(of_slots, slots.right).split([STATES, STATES, block])
+    copied, copied_places = likeliest(of_copies, copies.right).split([CLASSES, block])
+    return Calibration(scale, bias, places, copied, copied_places)
+
+
+def fitted(drafted: list[DraftedShard], name: str, block: int) -> Calibration | None:
+    """The calibration that fits a drafter's drafts."""
+    return fit(*reached(chain.from_iterable(blocks(shard, name) for shard in drafted)), block)
+
+
+def calibrated(drafter: Drafter, answers: Path, store: FeatureStore) -> Calibration | None:
+    """What the drafter's margins, and copies against them, are worth on the validation answers."""
+    return fitted(drafted_shards({"": drafter}, load_split(answers, "validation"), store), "", drafter.block)
+
+
+def likeliest(columns: Tensor, right: Tensor) -> Tensor:
+    """Logistic regression: the weights [K] of columns [N, K] that make `right` [N] likeliest."""
+    columns = columns.double()
+    weights = torch.zeros(columns.shape[1], dtype=torch.float64, requires_grad=True)
+    if not len(right):
+        return weights.detach()
+    optimizer = torch.optim.LBFGS([weights], max_iter=300, line_search_fn="strong_wolfe")
 
     def closure() -> Tensor:
         optimizer.zero_grad()
-        chances = calibration().chances(tests).clamp(1e-9, 1 - 1e-9)
-        loss = F.binary_cross_entropy(chances, tests.right) + DECAY * values.pow(2).sum()
+        loss = F.binary_cross_entropy_with_logits(columns @ weights, right) + DECAY * weights.pow(2).sum()
         loss.backward()
         return loss
 
     optimizer.step(closure)
-    values = values.detach()
-    return calibration()
+    return weights.detach()
+
+
+def joined(drafted: Drafted, seeds: list[int], copy: int, calibration: Calibration) -> list[int]:
+    """Place by place the more promising of the looked-up and the block's token, as native/core/joint_drafter does."""
+    scale, bias, places, copied, copied_places = (value.tolist() for value in vars(calibration).values())
+    draft: list[int] = []
+    copying = True
+    for place, (token, margin, seed) in enumerate(zip(drafted.tokens, drafted.margins, seeds, strict=True)):
+        copying = copying and seed >= 0
+        if copying and seed != token:
+            of_block = scale[DIFFERS] * margin + bias[DIFFERS] + places[place]
+            copying = copied[copy] + copied_places[place] > of_block
+        draft.append(seed if copying else token)
+    return draft
 
 
 def expected_calibration_error(chances: Tensor, right: Tensor) -> float:

@@ -124,8 +124,3 @@ class Drafter(nn.Module):
         for layer in self.layers:
             x = layer(x, context, rope, batch.visible)
         return F.linear(F.rms_norm(x, (self.width,), self.norm, self.eps), self.head)
-
-    @torch.no_grad()
-    def draft(self, batch: Batch) -> Tensor:
-        """Drafted target ids [B, A, S]: each slot's best, in one pass."""
-        return self.vocab[self.forward(batch).argmax(-1)]

@@ -6,11 +6,12 @@ from dataclasses import dataclass, field
 
 import torch
 
-from .batches import all_places, batches_of, position
+from .calibration import Calibration, calibrated, fitted, joined
 from .checkpoint import make, new_drafter, trained_drafter
 from .config import Config
 from .drafter import Drafter
-from .features import Features, FeatureStore
+from .drafting import DraftedShard, Drafts, copy_class, drafted_shards
+from .features import FeatureStore
 from .identity import check_target
 from .import_gguf import read_vocabulary, read_weights
 from .shards import Shard, load_split
@@ -65,7 +66,8 @@ def evaluate(config: Config) -> None:
     drafters = {"": trained_drafter(config, target)}
     if config.start:
         drafters["start: "] = read_drafter(config, target, shards[0], store)
-    figures = measure(drafters, shards, store, config)
+    known = {name: calibrated(drafter, folder, store) for name, drafter in drafters.items()}
+    figures = measure(drafters, shards, store, config, calibrations=known)
     table = markdown(figures)
     write_text(config.work / "train" / "evaluation.md", table)
     flat = {f"{arm} / {group}": {**vars(c), "tau": round(c.tau(), 4)} for (arm, group), c in figures.counts.items()}
@@ -83,45 +85,48 @@ def read_drafter(config: Config, target: Target, shard: Shard, store: FeatureSto
 
 
 def measure(
-    drafters: dict[str, Drafter], shards: list[Shard], store: FeatureStore, config: Config, limit: int | None = None
+    drafters: dict[str, Drafter],
+    shards: list[Shard],
+    store: FeatureStore,
+    config: Config,
+    limit: int | None = None,
+    calibrations: dict[str, Calibration | None] | None = None,
 ) -> Figures:
     """τ by arm and group over the shards' first `limit` groups (chains of at most `block` tokens).
 
     The target's choice after each prefix is known from its answer, so a pass is simulated: exact for greedy answers,
-    for sampled ones what a drafter that proposes its best token would have seen.
+    for sampled ones what a drafter that proposes its best token would have seen. Joined drafts choose by
+    `calibrations`; without, by what fits these shards.
     """
     end_token = Vocabulary(config.target).end
+    drafted = drafted_shards(drafters, shards, store, limit, from_masks=True)
+    if calibrations is None:
+        calibrations = {name: fitted(drafted, name, config.block) for name in drafters}
     figures = Figures()
-    for shard in shards:
-        features = store.get(shard)
-        for group in shard.groups[:limit]:
-            drafted = {name: drafts(drafter, shard, features, group) for name, drafter in drafters.items()}
-            for s in group:
-                sequence = shard.sequences[s]
-                groups = ["greedy" if sequence.temperature == 0 else "sampled"]
+    for some in drafted:
+        for s in some.sequences:
+            sequence = some.shard.sequences[s]
+            groups = ["greedy" if sequence.temperature == 0 else "sampled"]
+            if sequence.temperature == 0:
+                groups += [sequence.kind, sequence.language]
+                if sequence.kind != "summary":
+                    groups.append("completions")
+            # The product's engine does not count the end token.
+            end = len(sequence.tokens) - (sequence.tokens[-1] == end_token)
+            for arm, propose in arms(some, s, calibrations).items():
+                counts = [figures.count(arm, name) for name in groups]
+                simulate(sequence.tokens, sequence.prompt_tokens, end, propose, counts)
                 if sequence.temperature == 0:
-                    groups += [sequence.kind, sequence.language]
-                    if sequence.kind != "summary":
-                        groups.append("completions")
-                # The product's engine does not count the end token.
-                end = len(sequence.tokens) - (sequence.tokens[-1] == end_token)
-                for arm, propose in arms(shard, features, s, drafted, config.block).items():
-                    counts = [figures.count(arm, name) for name in groups]
-                    simulate(sequence.tokens, sequence.prompt_tokens, end, propose, counts)
-                    if sequence.temperature == 0:
-                        short = min(end, sequence.prompt_tokens + SHORT)
-                        count = figures.count(arm, f"first {SHORT} tokens")
-                        simulate(sequence.tokens, sequence.prompt_tokens, short, propose, [count])
+                    short = min(end, sequence.prompt_tokens + SHORT)
+                    count = figures.count(arm, f"first {SHORT} tokens")
+                    simulate(sequence.tokens, sequence.prompt_tokens, short, propose, [count])
     return figures
 
 
-def arms(
-    shard: Shard, features: Features, s: int, drafted: dict[str, dict[tuple[int, bool], list[int]]], block: int
-) -> dict[str, Propose]:
+def arms(drafted: DraftedShard, s: int, calibrations: dict[str, Calibration | None]) -> dict[str, Propose]:
     """What is compared on sequence s: each maps an anchor to a draft."""
-    first = features.starts[s] - shard.sequences[s].prompt_tokens
-    base = shard.sequences[s].prompt_tokens
-    offset = features.starts[s]
+    features = drafted.features
+    first = features.starts[s] - drafted.shard.sequences[s].prompt_tokens
 
     def looked_up(anchor: int) -> list[int]:
         return [token for token in features.copied[first + anchor].tolist() if token >= 0]
@@ -130,18 +135,23 @@ def arms(
         return [token for token in features.seeds[first + anchor].tolist() if token >= 0]
 
     result: dict[str, Propose] = {"lookup": looked_up, "phrases": phrased}
-    for name, table in drafted.items():
+    for name, calibration in calibrations.items():
 
-        def alone(anchor: int, table: dict[tuple[int, bool], list[int]] = table) -> list[int]:
-            return table[offset + anchor - base, False]
+        def alone(anchor: int, table: Drafts = drafted.seeded[name]) -> list[int]:
+            return table[first + anchor].tokens
 
-        def masks(anchor: int, table: dict[tuple[int, bool], list[int]] = table) -> list[int]:
-            return table[offset + anchor - base, True]
+        def masks(anchor: int, table: Drafts = drafted.masked[name]) -> list[int]:
+            return table[first + anchor].tokens
 
-        def joined(anchor: int, alone: Propose = alone) -> list[int]:
-            return phrased(anchor) if features.clear(first + anchor) else alone(anchor)
+        def together(
+            anchor: int, table: Drafts = drafted.seeded[name], calibration: Calibration | None = calibration
+        ) -> list[int]:
+            place = first + anchor
+            if calibration is None:
+                return phrased(anchor) if features.clear(place) else table[place].tokens
+            return joined(table[place], features.seeds[place].tolist(), copy_class(features, place), calibration)
 
-        result |= {f"{name}joined": joined, f"{name}drafter": alone, f"{name}drafter from masks": masks}
+        result |= {f"{name}joined": together, f"{name}drafter": alone, f"{name}drafter from masks": masks}
     return result
 
 
@@ -162,19 +172,6 @@ def simulate(tokens: list[int], start: int, end: int, propose: Propose, counts: 
             count.drafted += len(draft)
             count.accepted += accepted
         anchor += emitted
-
-
-def drafts(drafter: Drafter, shard: Shard, features: Features, group: range) -> dict[tuple[int, bool], list[int]]:
-    """Drafts after every anchor of a group, by answer position and whether the slots start from masks alone."""
-    places = all_places(shard, group)
-    result: dict[tuple[int, bool], list[int]] = {}
-    for some, batch in batches_of(shard, features, group, places, drafter.block, str(drafter.fc.device)):
-        for masks in (False, True):
-            if masks:
-                batch.seeds[:] = -1
-            for place, draft in zip(some, drafter.draft(batch)[0].tolist(), strict=True):
-                result[position(shard, features, place), masks] = draft
-    return result
 
 
 def markdown(figures: Figures) -> str:

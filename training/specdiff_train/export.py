@@ -12,11 +12,12 @@ import numpy as np
 import torch
 from gguf import GGMLQuantizationType as Type
 
-from .calibration import Calibration, collect, expected_calibration_error, fit
+from .calibration import Calibration, blocks, calibrated, expected_calibration_error, reached
 from .checkpoint import best_path, checkpoint_path, load, trained_drafter
 from .config import Config
 from .corpus import training_licences
 from .drafter import Drafter
+from .drafting import drafted_shards
 from .features import FeatureStore
 from .gguf_file import TypedTensors, write_file
 from .phrases import SEPARATOR, texts
@@ -37,18 +38,18 @@ def export(config: Config) -> None:
     target = Target(config.target, config.device)
     drafter = trained_drafter(config, target)
     path = best_path(config) if best_path(config).exists() else checkpoint_path(config)
-    calibration = calibrated(config, target, drafter)
+    calibration = calibrated_on(config, target, drafter)
     write_gguf(config, target, drafter, config.output, load(path, config)["recipe"], calibration=calibration)
 
 
-def calibrated(config: Config, target: Target, drafter: Drafter) -> Calibration | None:
+def calibrated_on(config: Config, target: Target, drafter: Drafter) -> Calibration | None:
     """What the drafter's margins are worth on the validation answers, with its error on the test packages' where there
     are any."""
-    store = FeatureStore(config, target)
-    calibration = fit(collect(drafter, load_split(config.work / "answers", "validation"), store), config.block)
-    shards = load_split(config.work / "answers", "test")[:1]
+    store, folder = FeatureStore(config, target), config.work / "answers"
+    calibration = calibrated(drafter, folder, store)
+    shards = load_split(folder, "test")[:1]
     if calibration and shards:
-        tests = collect(drafter, shards, store)
+        tests, _ = reached(blocks(drafted_shards({"": drafter}, shards, store)[0], ""))
         error = expected_calibration_error(calibration.chances(tests), tests.right)
         print(f"export: calibration error {error:.2%} on {len(tests.right)} slots of the test packages")
     return calibration

@@ -1,0 +1,83 @@
+"""The drafter's drafts after every anchor, and how they are joined with the looked-up tokens, as the engine does it."""
+
+from dataclasses import dataclass
+
+import torch
+
+from .batches import all_places, batches_of, position
+from .drafter import Drafter
+from .features import Features, FeatureStore
+from .shards import Shard
+
+# How a slot stands to the looked-up token of its place; the numbers are native/core/outlook's Agreement.
+ALONE, AGREES, DIFFERS = range(3)
+# Classes of a copy, as outlook::of_copy counts them: matches of 1, 2, 3 and more tokens, phrases known by 1 to 4.
+MATCHES, PHRASES = 3, 4
+CLASSES = MATCHES + PHRASES
+
+
+@dataclass
+class Drafted:
+    """A block's best tokens, and how far each best logit is above the second."""
+
+    tokens: list[int]
+    margins: list[float]
+
+
+# By answer position.
+Drafts = dict[int, Drafted]
+
+
+@torch.no_grad()
+def drafts(drafter: Drafter, shard: Shard, features: Features, group: range, from_masks: bool = False) -> Drafts:
+    """Drafts after every anchor of a group, in one pass each; the slots start from the seeds or from masks alone."""
+    result: Drafts = {}
+    places = all_places(shard, group)
+    for some, batch in batches_of(shard, features, group, places, drafter.block, str(drafter.fc.device)):
+        if from_masks:
+            batch.seeds[:] = -1
+        top = drafter(batch)[0].topk(2, -1)
+        best = drafter.vocab[top.indices[..., 0]].tolist()
+        margins = (top.values[..., 0] - top.values[..., 1]).tolist()
+        for place, tokens, distances in zip(some, best, margins, strict=True):
+            result[position(shard, features, place)] = Drafted(tokens, distances)
+    return result
+
+
+@dataclass
+class DraftedShard:
+    """A shard with what each drafter drafts at the answer positions of some sequences, from seeds and from masks."""
+
+    shard: Shard
+    features: Features
+    sequences: list[int]
+    seeded: dict[str, Drafts]
+    masked: dict[str, Drafts]
+
+
+def drafted_shards(
+    drafters: dict[str, Drafter],
+    shards: list[Shard],
+    store: FeatureStore,
+    limit: int | None = None,
+    from_masks: bool = False,
+) -> list[DraftedShard]:
+    """Everything that is drafted over the shards' first `limit` groups."""
+    result = []
+    for shard in shards:
+        features, groups = store.get(shard), shard.groups[:limit]
+        done = DraftedShard(shard, features, [s for group in groups for s in group], {}, {})
+        for name, drafter in drafters.items():
+            done.seeded[name], done.masked[name] = {}, {}
+            for group in groups:
+                done.seeded[name] |= drafts(drafter, shard, features, group)
+                if from_masks:
+                    done.masked[name] |= drafts(drafter, shard, features, group, from_masks=True)
+        result.append(done)
+    return result
+
+
+def copy_class(features: Features, place: int) -> int:
+    """The class of what an answer position's seeds are copied from, if from anything."""
+    phrase = int(features.phrases[place])
+    return MATCHES + phrase - 1 if phrase else min(int(features.matches[place]), MATCHES) - 1
