@@ -9,6 +9,7 @@ import { DocumentLineEndings, UnixLineEndings } from './line-endings';
 import { insideText, isProse } from './language';
 import { proseAfterCode } from './prose-after-code';
 import { repeatedLines } from './repeated-lines';
+import { RepeatedPhrases } from './repeated-phrases';
 import { SameLineSuffix } from './same-line-suffix';
 import { singleLine } from './single-line';
 import { suffixLines } from './suffix-lines';
@@ -47,7 +48,7 @@ export function completionFilters({ before, after, languageId, crlf, healed }: C
     );
   }
   const filters: TextFilter[] = [new UnixLineEndings(), new HealedStart(healed)];
-  if (!prose) filters.push(new ExtraIndentation(before));
+  filters.push(prose ? new RepeatedPhrases() : new ExtraIndentation(before));
   filters.push(
     new SameLineSuffix(tail),
     ...rules.map((rule) => new LineFilter(rule)),

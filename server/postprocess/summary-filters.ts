@@ -3,6 +3,7 @@ import { Pipeline } from './filter';
 import { LineFilter } from './line-filter';
 import { UnixLineEndings } from './line-endings';
 import { repeatedLines } from './repeated-lines';
+import { RepeatedPhrases } from './repeated-phrases';
 import { TrailingWhitespace } from './trailing-whitespace';
 import { WholeCharacters } from './whole-characters';
 
@@ -10,6 +11,7 @@ export function summaryFilters(): Pipeline {
   return new Pipeline([
     new UnixLineEndings(),
     new LineFilter(repeatedLines()),
+    new RepeatedPhrases(),
     new WholeCharacters(),
     new TrailingWhitespace(),
   ]);

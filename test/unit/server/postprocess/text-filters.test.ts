@@ -2,10 +2,11 @@ import { describe, expect, it } from 'vitest';
 import { ExtraIndentation } from '../../../../server/postprocess/extra-indentation';
 import { HEALING_FAILED, HealedStart } from '../../../../server/postprocess/healed-start';
 import { DocumentLineEndings, UnixLineEndings } from '../../../../server/postprocess/line-endings';
+import { RepeatedPhrases } from '../../../../server/postprocess/repeated-phrases';
 import { SameLineSuffix } from '../../../../server/postprocess/same-line-suffix';
 import { TrailingWhitespace } from '../../../../server/postprocess/trailing-whitespace';
 import { WholeCharacters } from '../../../../server/postprocess/whole-characters';
-import { run } from './run';
+import { randomNumbers, randomPieces, run } from './run';
 
 describe('SameLineSuffix', () => {
   const text = (tail: string, generated: string): string => run(new SameLineSuffix(tail), Array.from(generated)).text;
@@ -29,6 +30,36 @@ describe('SameLineSuffix', () => {
   it('never releases what it drops in the end', () => {
     const { releases } = run(new SameLineSuffix(' = 1;'), Array.from('value = 1;'));
     expect(releases.join('')).toBe('value ');
+  });
+});
+
+describe('RepeatedPhrases', () => {
+  const circle = `It uses a ${'slot-based '.repeat(20)}`;
+  it('ends a line that runs in a circle, however it comes', () => {
+    const random = randomNumbers(20_261_126);
+    for (let round = 0; round < 40; round++) {
+      const { text, stop } = run(new RepeatedPhrases(), randomPieces(circle, random));
+      expect(text).toBe('It uses a slot-based slot-based');
+      expect(stop).toBe('repeatedPhrases');
+    }
+    const long = 'the function returns the sum of the numbers, and ';
+    expect(run(new RepeatedPhrases(), Array.from(`So ${long.repeat(4)}`)).text).toBe(`So ${long}${long}`.trimEnd());
+  });
+  it('lets people repeat themselves', () => {
+    for (const text of [
+      'It is very, very, very slow.',
+      'Row by row by row by row it is read.\n',
+      '| --- | --- | --- | --- | --- |\n| a | b | c | d | e |\n',
+      '='.repeat(60),
+      'a new node, a new edge, a new node, a new edge and a root',
+      '- the same\n'.repeat(9),
+    ])
+      expect(run(new RepeatedPhrases(), Array.from(text))).toMatchObject({ text, stop: null });
+  });
+  it('shows what it held back where the text ends or goes on otherwise', () => {
+    expect(run(new RepeatedPhrases(), ['a word a word a', ' w']).text).toBe('a word a word a w');
+    const { releases } = run(new RepeatedPhrases(), ['one two one two ', 'one ', 'three']);
+    expect(releases).toEqual(['one two one two ', '', 'one three', '']);
   });
 });
 
