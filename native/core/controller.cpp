@@ -140,9 +140,12 @@ double Controller::pass_cost(int rows, int context, int last_rows) const {
 }
 
 /** A text ends somewhere: what is drafted behind its end is lost, however right it would have been. */
+double Controller::goes_on() const {
+    return 1 - 1 / std::max(job_tokens_, SHORTEST_JOB);
+}
+
 double Controller::Cut::chance(const Slot& slot) const {
-    const double goes_on = 1 - 1 / std::max(controller_.job_tokens_, SHORTEST_JOB);
-    return goes_on * controller_.survival_.chance(slot, situation_.greedy);
+    return controller_.goes_on() * controller_.survival_.chance(slot, situation_.greedy);
 }
 
 int Controller::Cut::length(const std::vector<Slot>& slots) const {
@@ -234,7 +237,8 @@ Controller::Value Controller::paid_value(const Candidate& candidate, const Situa
     }
     Value value;
     value.length = candidate.max_length;
-    value.tokens = guess.tokens / guess.weight;
+    // Of what was accepted, as in Cut::chance: passes count what the target accepted, not where the text ended.
+    value.tokens = 1 + goes_on() * (guess.tokens / guess.weight - 1);
     // What was long ago may have changed.
     value.weight = guess.weight / (1 + static_cast<double>(passes_ - guess.seen) / AGE);
     const double pending = draft.row * (candidate.outlook.pending_rows > 1 ? candidate.outlook.pending_rows : 0);

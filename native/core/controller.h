@@ -187,6 +187,7 @@ class Controller {
     using ArmKey = std::tuple<std::string, int, int, bool>;
 
     double rate() const;
+    double goes_on() const;
     DraftCost draft_cost(const Way& way) const;
     Experience first_guess(const Candidate& candidate, const Situation& situation) const;
     double remaining_passes() const;
