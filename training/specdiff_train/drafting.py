@@ -6,7 +6,7 @@ import torch
 
 from .batches import all_places, batches_of, position
 from .drafter import Drafter
-from .features import Features, FeatureStore
+from .features import JOIN_MATCH, Features, FeatureStore
 from .shards import Shard
 
 # How a slot stands to the looked-up token of its place; the numbers are native/core/outlook's Agreement.
@@ -53,6 +53,11 @@ class DraftedShard:
     sequences: list[int]
     seeded: dict[str, Drafts]
     masked: dict[str, Drafts]
+
+    def fresh(self, s: int, anchor: int) -> bool:
+        """Whether lookup matches fewer than JOIN_MATCH tokens at an anchor of sequence s."""
+        place = self.features.starts[s] + anchor - self.shard.sequences[s].prompt_tokens
+        return bool(self.features.matches[place] < JOIN_MATCH)
 
 
 def drafted_shards(

@@ -1,7 +1,7 @@
 """τ on held-out packages under the product's stop rules: of the drafter, lookup (with phrases too), and all joined."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import torch
@@ -20,8 +20,20 @@ from .target import Target
 from .vocabulary import Vocabulary
 
 SHORT = 16
+# Passes on code where lookup matches nothing that is worth copying.
+FRESH = "fresh code"
 
 Propose = Callable[[int], list[int]]
+
+
+@dataclass
+class Pass:
+    """One target pass; the anchor is the last token before it."""
+
+    anchor: int
+    emitted: int
+    drafted: int
+    accepted: int
 
 
 @dataclass
@@ -32,6 +44,13 @@ class Count:
     emitted: int = 0
     drafted: int = 0
     accepted: int = 0
+
+    def add(self, one: Pass) -> None:
+        """Count a pass."""
+        self.passes += 1
+        self.emitted += one.emitted
+        self.drafted += one.drafted
+        self.accepted += one.accepted
 
     def tau(self) -> float:
         """Tokens emitted per target pass."""
@@ -113,13 +132,15 @@ def measure(
                     groups.append("completions")
             # The product's engine does not count the end token.
             end = len(sequence.tokens) - (sequence.tokens[-1] == end_token)
+            tokens, start = sequence.tokens, sequence.prompt_tokens
             for arm, propose in arms(some, s, calibrations).items():
-                counts = [figures.count(arm, name) for name in groups]
-                simulate(sequence.tokens, sequence.prompt_tokens, end, propose, counts)
+                for one in passes(tokens, start, end, propose):
+                    fresh = sequence.kind == "code" and some.fresh(s, one.anchor)
+                    for name in [*groups, FRESH] if fresh and sequence.temperature == 0 else groups:
+                        figures.count(arm, name).add(one)
                 if sequence.temperature == 0:
-                    short = min(end, sequence.prompt_tokens + SHORT)
-                    count = figures.count(arm, f"first {SHORT} tokens")
-                    simulate(sequence.tokens, sequence.prompt_tokens, short, propose, [count])
+                    for one in passes(tokens, start, min(end, start + SHORT), propose):
+                        figures.count(arm, f"first {SHORT} tokens").add(one)
     return figures
 
 
@@ -155,7 +176,7 @@ def arms(drafted: DraftedShard, s: int, calibrations: dict[str, Calibration | No
     return result
 
 
-def simulate(tokens: list[int], start: int, end: int, propose: Propose, counts: list[Count]) -> None:
+def passes(tokens: list[int], start: int, end: int, propose: Propose) -> Iterator[Pass]:
     """Speculative decoding against a known answer tokens[start:end]; tokens[start] came from the prefill."""
     anchor = start
     while anchor + 1 < end:
@@ -166,11 +187,7 @@ def simulate(tokens: list[int], start: int, end: int, propose: Propose, counts: 
         ):
             accepted += 1
         emitted = min(accepted + 1, end - 1 - anchor)
-        for count in counts:
-            count.passes += 1
-            count.emitted += emitted
-            count.drafted += len(draft)
-            count.accepted += accepted
+        yield Pass(anchor, emitted, len(draft), accepted)
         anchor += emitted
 
 

@@ -8,7 +8,7 @@ import torch
 from specdiff_reference.ddit import Mdlm
 from specdiff_reference.samplers import sample
 
-from ..evaluate import Count, simulate
+from ..evaluate import Count, passes
 from ..shards import load_split
 from ..storage import write_text
 from ..vocabulary import Vocabulary
@@ -67,7 +67,8 @@ def tau(settings: Settings, draft: Draft) -> Count:
             return draft(tokens[max(0, anchor + 1 - CONTEXT) : anchor + 1])
 
         last = min(end, sequence.prompt_tokens + ANSWER_TOKENS)
-        simulate(tokens, sequence.prompt_tokens, last, propose, [count])
+        for one in passes(tokens, sequence.prompt_tokens, last, propose):
+            count.add(one)
     return count
 
 
