@@ -17,8 +17,8 @@ struct SlotRows {
 };
 
 /**
- * The network of a block-diffusion drafter and its cache: keys and values made of the target's hidden states for every
- * row of the text. The block's slots see all of them and each other, and never stay.
+ * The network of a block-diffusion drafter and its cache: keys and values made of the target's hidden states for the
+ * text's rows. The block's slots see those from first_seen() on and each other, and never stay.
  */
 class BlockNetwork {
   public:
@@ -27,10 +27,16 @@ class BlockNetwork {
     BlockNetwork(const BlockNetwork&) = delete;
     BlockNetwork& operator=(const BlockNetwork&) = delete;
 
-    /** Rows of the text in the cache. */
+    /** The text's first so many rows were added or left out. */
     virtual int rows() const = 0;
     /** Drops those from `length` on. */
     virtual void truncate(int length) = 0;
+    /** The first row that slots behind `length` rows see: those before it may be left out. */
+    virtual int first_seen(int /*length*/) const { return 0; }
+    /** Leaves out the text's next rows. */
+    virtual void leave_out(int /*rows*/) {}
+    /** Adds rows that were left out, from `position` on. @throws Cancelled, Error. */
+    virtual void add_late(int /*position*/, const float* /*taps*/, int /*count*/) {}
     /**
      * Adds the text's next rows, `taps` [rows, taps · width], and denoises the slots that follow them: tokens at the
      * positions behind them. Logits of slots from `first` on. Where it throws, rows() says which rows are there.

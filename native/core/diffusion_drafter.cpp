@@ -57,6 +57,7 @@ class DiffusionDrafter : public BlockDrafter {
         const int ready = network_->rows();
         network_->truncate(length);
         waiting_.resize(static_cast<size_t>(std::max(length - ready, 0)) * row_width_);
+        left_out_.resize(std::min(left_out_.size(), static_cast<size_t>(length) * row_width_));
     }
 
     void begin() override {}
@@ -75,7 +76,7 @@ class DiffusionDrafter : public BlockDrafter {
     /** Judged by how long the slots' lookup matched; 0 where they start from masks. */
     std::optional<Outlook> outlook(const DraftContext& context) override {
         match_ = metadata_.slots_from_lookup ? context.lookup.find(metadata_.lookup_longest) : Lookup::Match();
-        return Outlook{match_.length, static_cast<int>(waiting_.size() / row_width_)};
+        return Outlook{match_.length, pending_rows()};
     }
 
     int vocabulary_size() const override { return vocabulary_size_; }
@@ -143,10 +144,36 @@ class DiffusionDrafter : public BlockDrafter {
     void observe(const DraftOutcome& /*outcome*/) override {}
 
   private:
-    int known_rows() const { return network_->rows() + static_cast<int>(waiting_.size() / row_width_); }
+    int rows_of(const std::vector<float>& taps) const { return static_cast<int>(taps.size() / row_width_); }
+    int known_rows() const { return network_->rows() + rows_of(waiting_); }
+    /** The network's cache has no row of the text. */
+    bool empty() const { return network_->rows() == rows_of(left_out_); }
+
+    /** Rows that the network would add before the next draft. */
+    int pending_rows() const {
+        const int seen = network_->first_seen(known_rows());
+        return empty() ? known_rows() - seen : rows_of(waiting_) + std::max(rows_of(left_out_) - seen, 0);
+    }
+
+    /** An empty network leaves out the rows that no slot will see; later the text may be cut so that one does. */
+    void leave_out_unseen() {
+        const int seen = network_->first_seen(known_rows());
+        const int left_out = rows_of(left_out_);
+        const auto kept = static_cast<size_t>(seen) * row_width_;
+        if (empty() && seen > left_out) {
+            left_out_.insert(left_out_.end(), waiting_.begin(), waiting_.end());
+            waiting_.assign(left_out_.begin() + static_cast<std::ptrdiff_t>(kept), left_out_.end());
+            left_out_.resize(kept);
+            network_->leave_out(seen - left_out);
+        } else if (seen < left_out) {
+            network_->add_late(seen, left_out_.data() + kept, left_out - seen);
+            left_out_.resize(kept);
+        }
+    }
 
     /** The block's rows; what waited is then in the network's cache, as far as it came where it throws. */
     SlotRows evaluated(int first) {
+        leave_out_unseen();
         const int before = network_->rows();
         try {
             const SlotRows rows = network_->denoise(waiting_, block_, first);
@@ -189,7 +216,9 @@ class DiffusionDrafter : public BlockDrafter {
     int vocabulary_size_;
     /** The anchor, then the slots' tokens. */
     std::vector<int32_t> block_;
-    /** Taps of rows that go into the network's cache with the next draft, all at once: [rows, taps · width]. */
+    /** Taps of the text's first rows, which the network's cache lacks; [rows, taps · width]. */
+    std::vector<float> left_out_;
+    /** Of rows that go into it with the next draft, all at once. */
     std::vector<float> waiting_;
     Lookup::Match match_;
 };

@@ -2,11 +2,11 @@
 import { rmSync } from 'node:fs';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { NativeAddon } from '../../server/engine/addon';
+import type { NativeAddon, NativeEngine } from '../../server/engine/addon';
 import { writeGguf } from '../support/gguf';
 import { generate, jobOf, nativeAddon, temporaryFolder } from '../support/native';
 import { seeded } from '../support/random';
-import { TINY_CONTEXT, TINY_VOCABULARY, tinyDrafter, writeTinyTarget } from '../support/tinyModel';
+import { TINY_CONTEXT, TINY_VOCABULARY, tinyDrafter, tinyTarget, writeTinyTarget } from '../support/tinyModel';
 
 const folder = temporaryFolder();
 const targetPath = writeTinyTarget(folder);
@@ -63,5 +63,36 @@ describe.each([
     const [own, theirs] = passes;
     expect(own!.reduce((sum, { accepted }) => sum + accepted, 0)).toBeGreaterThan(0);
     expect(own).toEqual(theirs);
+  });
+});
+
+describe('a text longer than the slots see', () => {
+  it('is drafted alike whatever was drafted before', async () => {
+    const options = { seed: 8, blockSize: 7, sampleFromAnchor: true, slotInit: 'lookup', draftVocabulary: 20 } as const;
+    const { metadata, tensors } = tinyTarget(3);
+    const contextTokens = 512;
+    const longTarget = path.join(folder, 'long.gguf');
+    writeGguf(longTarget, { ...metadata, 'llama.context_length': { type: 'u32', value: contextTokens } }, tensors);
+    const drafterPath = drafterFile('window', options, false);
+    const load = { targetPath: longTarget, drafterPath, threads: 1, contextTokens, treeNodes: 0, learned: null };
+    const uniform = seeded(4);
+    const text = Array.from({ length: 440 }, () => 4 + Math.floor(uniform() * (TINY_VOCABULARY.length - 4)));
+    // Drawn drafts with the same seed: other slots would give another text.
+    const drafted = async (engine: NativeEngine, length: number) => {
+      const sampling = { temperature: 1, seed: 7 };
+      const job = { maxTokens: 40, drafter: 'diffusion', draftLength: 6, acceptance: 'tokens', sampling } as const;
+      const { passes } = await generate(engine, jobOf(text.slice(0, length), job));
+      return passes.map(({ accepted, tokens }) => ({ accepted, tokens: [...tokens] }));
+    };
+    const used = await addon.load(load);
+    // From the whole to less and less of it, and back: rows that were left out come late, others stay.
+    for (const length of [440, 300, 130, 330, 440]) {
+      const fresh = await addon.load(load);
+      const expected = await drafted(fresh, length);
+      const found = await drafted(used, length);
+      expect(found, String(length)).toEqual(expected);
+      await fresh.dispose();
+    }
+    await used.dispose();
   });
 });
