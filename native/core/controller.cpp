@@ -237,7 +237,8 @@ Controller::Value Controller::paid_value(const Candidate& candidate, const Situa
     }
     Value value;
     value.length = candidate.max_length;
-    // Of what was accepted, as in Cut::chance: passes count what the target accepted, not where the text ended.
+    // Passes count what the target accepted, not where the text ended. Once, though it holds for each place: most
+    // drafts get one token right, if any.
     value.tokens = 1 + goes_on() * (guess.tokens / guess.weight - 1);
     // What was long ago may have changed.
     value.weight = guess.weight / (1 + static_cast<double>(passes_ - guess.seen) / AGE);

@@ -28,9 +28,12 @@ enum class Agreement { alone, agrees, differs };
  * 5 none, 6 one, 7 more. Of a turn of phrase: 8 for one token, 10, 12, 14; one more where it is sure.
  */
 int of_match(const Lookup::Match& match, int streak);
-/** Class of what a drafter's file says of copies: matches of 1, 2, 3 and more tokens, phrases known by 1 to 4. */
+/**
+ * Class of what a drafter's file says of copies: matches of 1, 2, 3 and more tokens, phrases known by 1 to 4. (Training
+ * looks up by three tokens at most, as slots start.)
+ */
 int of_copy(const Lookup::Match& match);
-inline constexpr int COPY_CLASSES = 7;
+inline constexpr int COPY_CLASSES = 3 + Phrases::LONGEST;
 /** Class of a slot: how far its best logit is above the second, in eight steps, and what the lookup says. */
 int of_slot(double margin, Agreement agreement);
 

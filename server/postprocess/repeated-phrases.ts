@@ -1,20 +1,24 @@
 /**
  * Ends a text that repeats a phrase in a row within a line ("slot-based slot-based slot-based …") behind the phrase's
- * second appearance: the model runs in a circle. Whole lines are repeatedLines' business.
+ * second appearance: the model runs in a circle. Whole lines are repeatedLines' business; the cells of a table's row
+ * may well be alike.
  */
 import type { EndReason, FilterResult, TextFilter } from './filter';
 
 const NAME = 'repeatedPhrases';
-/** Characters of a phrase. Shorter ones may come often ("ha ha"), and a longer one seldom fits into a line twice. */
+/** Characters of a phrase; a longer one seldom fits into a line often. */
 const SHORTEST = 4;
 const LONGEST = 120;
-/** Appearances in a row, and characters in all, from which on it is a circle: "row by row by row" is none. */
-const APPEARANCES = 4;
-const CHARACTERS = 32;
+/** Appearances in a row from which on it is a circle; people repeat a word ("row by row by row") more than a clause. */
+const APPEARANCES_OF_WORDS = 8;
+const APPEARANCES_OF_CLAUSES = 4;
+const CLAUSE = 12;
+const TABLE = '|';
 
 export class RepeatedPhrases implements TextFilter {
   /** The line so far, as much of it as a repetition can reach back to. */
   private line = '';
+  private table = false;
   /** By length of the phrase: how many characters in a row equal the one a phrase before them. */
   private readonly runs = new Array<number>(LONGEST + 1).fill(0);
   private held = '';
@@ -24,9 +28,11 @@ export class RepeatedPhrases implements TextFilter {
     for (const character of text.split('')) {
       this.add(character);
       this.held += character;
-      const length = this.repeated();
-      if (length > 0 && this.inCircle(length)) return { release, stop: NAME };
-      const keep = length > 0 ? this.beyondSecond(length) : 0;
+      const lengths = this.repeated();
+      if (lengths.some((length) => this.inCircle(length))) return { release: release + this.restOfWord(), stop: NAME };
+      // What comes behind a second appearance is held back.
+      const beyond = Math.max(0, ...lengths.map((length) => this.run(length) - length));
+      const keep = Math.min(beyond, this.held.length);
       release += this.held.slice(0, this.held.length - keep);
       this.held = this.held.slice(this.held.length - keep);
     }
@@ -43,6 +49,7 @@ export class RepeatedPhrases implements TextFilter {
       this.runs.fill(0);
       return;
     }
+    if (this.line.trim() === '') this.table = character === TABLE;
     for (let length = SHORTEST; length <= LONGEST; length++) {
       const same = this.line.length >= length && this.line.at(-length) === character;
       this.runs[length] = same ? this.run(length) + 1 : 0;
@@ -54,21 +61,23 @@ export class RepeatedPhrases implements TextFilter {
     return this.runs[length] ?? 0;
   }
 
-  /** Length of the shortest phrase of words that stands there twice in a row and goes on; 0 for none. */
-  private repeated(): number {
+  /** Lengths of the phrases of words that stand there twice in a row and go on. */
+  private repeated(): number[] {
+    if (this.table) return [];
+    const lengths: number[] = [];
     for (let length = SHORTEST; length <= LONGEST; length++) {
-      if (this.run(length) > length && /\p{L}/u.test(this.line.slice(-length))) return length;
+      if (this.run(length) > length && /\p{L}/u.test(this.line.slice(-length))) lengths.push(length);
     }
-    return 0;
+    return lengths;
   }
 
   private inCircle(length: number): boolean {
-    const characters = this.run(length) + length;
-    return characters >= APPEARANCES * length && characters >= CHARACTERS;
+    const appearances = length < CLAUSE ? APPEARANCES_OF_WORDS : APPEARANCES_OF_CLAUSES;
+    return this.run(length) + length >= appearances * length;
   }
 
-  /** Characters behind the phrase's second appearance. */
-  private beyondSecond(length: number): number {
-    return Math.min(this.run(length) - length, this.held.length);
+  /** A repetition may have begun within a word. */
+  private restOfWord(): string {
+    return /^[\p{L}\p{N}_]*/u.exec(this.held)?.[0] ?? '';
   }
 }

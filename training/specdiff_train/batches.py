@@ -10,7 +10,7 @@ from torch import Tensor
 from .features import SOFT_TOP, Features
 from .shards import TEXT, Sequence, Shard
 
-# Where the lookup is clear the drafter is not asked; such anchors are drawn this much more seldom.
+# Where the lookup is clear the drafter seldom decides; such anchors are drawn this much more seldom.
 LOOKED_UP_SHARE = 0.25
 # Anchors evaluated at once.
 CHUNK = 64

@@ -62,7 +62,7 @@ class Copied:
 @dataclass
 class Calibration:
     """Log-odds of slots: scale [STATES] for each unit of the margin, bias [STATES], places [block]; of looked-up
-    tokens: copied [CLASSES], copied_places [block]."""
+    tokens: copied [CLASSES], copied_places [block]; both empty where too few were tested."""
 
     scale: Tensor
     bias: Tensor
@@ -143,10 +143,14 @@ def fit(slots: Reached, copies: Copied, block: int) -> Calibration | None:
         return None
     state = F.one_hot(slots.states, STATES)
     of_slots = torch.cat([state * slots.margins[:, None], state, F.one_hot(slots.places, block)], 1)
-    of_copies = torch.cat([F.one_hot(copies.classes, CLASSES), F.one_hot(copies.places, block)], 1)
+    mean = torch.ones(len(copies.right), 1)
+    of_copies = torch.cat([mean, F.one_hot(copies.classes, CLASSES), F.one_hot(copies.places, block)], 1)
     scale, bias, places = likeliest(of_slots, slots.right).split([STATES, STATES, block])
-    copied, copied_places = likeliest(of_copies, copies.right).split([CLASSES, block])
-    return Calibration(scale, bias, places, copied, copied_places)
+    if len(copies.right) < LEAST_TESTS:
+        return Calibration(scale, bias, places, torch.zeros(0), torch.zeros(0))
+    # A class that was never tested is as good as the others together.
+    mean, copied, copied_places = likeliest(of_copies, copies.right).split([1, CLASSES, block])
+    return Calibration(scale, bias, places, mean + copied, copied_places)
 
 
 def fitted(drafted: list[DraftedShard], name: str, block: int) -> Calibration | None:
@@ -163,8 +167,6 @@ def likeliest(columns: Tensor, right: Tensor) -> Tensor:
     """Logistic regression: the weights [K] of columns [N, K] that make `right` [N] likeliest."""
     columns = columns.double()
     weights = torch.zeros(columns.shape[1], dtype=torch.float64, requires_grad=True)
-    if not len(right):
-        return weights.detach()
     optimizer = torch.optim.LBFGS([weights], max_iter=300, line_search_fn="strong_wolfe")
 
     def closure() -> Tensor:

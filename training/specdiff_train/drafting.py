@@ -1,4 +1,4 @@
-"""The drafter's drafts after every anchor, and how they are joined with the looked-up tokens, as the engine does it."""
+"""The drafter's drafts after every anchor, and what they can be joined with."""
 
 from dataclasses import dataclass
 
@@ -7,13 +7,14 @@ import torch
 from .batches import all_places, batches_of, position
 from .drafter import Drafter
 from .features import JOIN_MATCH, Features, FeatureStore
+from .phrases import LONGEST
 from .shards import Shard
 
 # How a slot stands to the looked-up token of its place; the numbers are native/core/outlook's Agreement.
 ALONE, AGREES, DIFFERS = range(3)
 # Classes of a copy, as outlook::of_copy counts them: matches of 1, 2, 3 and more tokens, phrases known by 1 to 4.
-MATCHES, PHRASES = 3, 4
-CLASSES = MATCHES + PHRASES
+MATCHES = 3
+CLASSES = MATCHES + LONGEST
 
 
 @dataclass

@@ -168,7 +168,7 @@ def arms(drafted: DraftedShard, s: int, calibrations: dict[str, Calibration | No
             anchor: int, table: Drafts = drafted.seeded[name], calibration: Calibration | None = calibration
         ) -> list[int]:
             place = first + anchor
-            if calibration is None:
+            if calibration is None or not len(calibration.copied):
                 return phrased(anchor) if features.clear(place) else table[place].tokens
             return joined(table[place], features.seeds[place].tolist(), copy_class(features, place), calibration)
 
@@ -197,6 +197,6 @@ def markdown(figures: Figures) -> str:
     names = list(dict.fromkeys(arm for arm, _ in figures.counts))
     lines = [f"| τ | {' | '.join(groups)} |", "|---" * (len(groups) + 1) + "|"]
     for arm in names:
-        cells = [f"{figures.counts[arm, group].tau():.2f}" for group in groups]
+        cells = [f"{figures.count(arm, group).tau():.2f}" for group in groups]
         lines.append(f"| {arm} | {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"

@@ -81,6 +81,8 @@ def _write(
     writer = gguf.GGUFWriter(part, ARCHITECTURE)
     add_metadata(writer, config, target, recipe)
     for name, values in calibration.thousandths().items() if calibration else ():
+        if not values:
+            continue
         writer.add_array(f"specdiff.survival.{name}", values)
     copy_tokenizer(writer, config.target)
     writer.add_mask_token_id(drafter.mask_id)

@@ -24,7 +24,7 @@ from .target import Target
 
 SOFT_TOP = 16
 CONTEXT_TOKENS = 1024
-# A match of so many tokens is copied as it is, without the drafter; the same for a phrase.
+# A match of so many tokens is mostly right, whatever the drafter says; the same for a phrase.
 JOIN_MATCH = 2
 JOIN_PHRASE = 3
 
@@ -45,7 +45,7 @@ class Features:
     starts: list[int]  # of each sequence: index of its first answer position
 
     def clear(self, place: int) -> bool:
-        """Whether an answer position's seeds are copied as they are, without the drafter."""
+        """Whether an answer position's seeds are mostly right as they are."""
         phrase = self.phrases[place]
         return bool(phrase >= JOIN_PHRASE if phrase else self.matches[place] >= JOIN_MATCH)
 

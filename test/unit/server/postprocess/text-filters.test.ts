@@ -1,9 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import { ExtraIndentation } from '../../../../server/postprocess/extra-indentation';
 import { HEALING_FAILED, HealedStart } from '../../../../server/postprocess/healed-start';
+import { completionFilters } from '../../../../server/postprocess/completion-filters';
 import { DocumentLineEndings, UnixLineEndings } from '../../../../server/postprocess/line-endings';
 import { RepeatedPhrases } from '../../../../server/postprocess/repeated-phrases';
 import { SameLineSuffix } from '../../../../server/postprocess/same-line-suffix';
+import { summaryFilters } from '../../../../server/postprocess/summary-filters';
 import { TrailingWhitespace } from '../../../../server/postprocess/trailing-whitespace';
 import { WholeCharacters } from '../../../../server/postprocess/whole-characters';
 import { randomNumbers, randomPieces, run } from './run';
@@ -34,32 +36,58 @@ describe('SameLineSuffix', () => {
 });
 
 describe('RepeatedPhrases', () => {
-  const circle = `It uses a ${'slot-based '.repeat(20)}`;
+  const shown = (text: string) => run(new RepeatedPhrases(), Array.from(text));
   it('ends a line that runs in a circle, however it comes', () => {
     const random = randomNumbers(20_261_126);
     for (let round = 0; round < 40; round++) {
-      const { text, stop } = run(new RepeatedPhrases(), randomPieces(circle, random));
-      expect(text).toBe('It uses a slot-based slot-based');
-      expect(stop).toBe('repeatedPhrases');
+      const pieces = randomPieces(`It uses a ${'slot-based '.repeat(20)}`, random);
+      expect(run(new RepeatedPhrases(), pieces)).toMatchObject({
+        text: 'It uses a slot-based slot-based',
+        stop: 'repeatedPhrases',
+      });
     }
-    const long = 'the function returns the sum of the numbers, and ';
-    expect(run(new RepeatedPhrases(), Array.from(`So ${long.repeat(4)}`)).text).toBe(`So ${long}${long}`.trimEnd());
+    expect(shown(`It covers reading ${'and adding '.repeat(9)}`).text).toBe('It covers reading and adding and adding');
+    // A word that is repeated within the phrase.
+    const clause = 'the very very very good thing, and ';
+    expect(shown(`X ${clause.repeat(8)}`).text).toBe(`X ${clause}${clause}`.trimEnd());
+  });
+  it('waits for eight appearances of words and four of a clause', () => {
+    for (const [phrase, most] of [
+      ['row by row, ', 3],
+      ['row by it, ', 7],
+      ['the whole sum of numbers, ', 3],
+    ] as const) {
+      const start = `Go ${phrase.repeat(most)}`;
+      expect(shown(`${start}and then on`)).toMatchObject({ text: `${start}and then on`, stop: null });
+      expect(shown(`Go ${phrase.repeat(most + 2)}and then on`).stop).toBe('repeatedPhrases');
+    }
   });
   it('lets people repeat themselves', () => {
     for (const text of [
       'It is very, very, very slow.',
       'Row by row by row by row it is read.\n',
-      '| --- | --- | --- | --- | --- |\n| a | b | c | d | e |\n',
+      '| --- | --- | --- | --- | --- |\n| yes | yes | yes | yes | yes | yes | yes | yes | yes | yes |\n',
+      'grid: (auto, auto, auto, auto, auto, auto)',
       '='.repeat(60),
       'a new node, a new edge, a new node, a new edge and a root',
       '- the same\n'.repeat(9),
     ])
-      expect(run(new RepeatedPhrases(), Array.from(text))).toMatchObject({ text, stop: null });
+      expect(shown(text)).toMatchObject({ text, stop: null });
   });
   it('shows what it held back where the text ends or goes on otherwise', () => {
     expect(run(new RepeatedPhrases(), ['a word a word a', ' w']).text).toBe('a word a word a w');
     const { releases } = run(new RepeatedPhrases(), ['one two one two ', 'one ', 'three']);
     expect(releases).toEqual(['one two one two ', '', 'one three', '']);
+  });
+  it('is among the filters of summaries and of prose, not of code', () => {
+    const circle = `total = ${'a_number + '.repeat(9)}1;\n`;
+    const ended = 'total = a_number + a_number';
+    const surroundings = { before: '', after: '', crlf: false, healed: '' };
+    expect(run(summaryFilters(), [circle]).text).toContain(ended);
+    expect(run(summaryFilters(), [circle]).text.length).toBeLessThan(ended.length + 4);
+    const completion = (languageId: string) => run(completionFilters({ ...surroundings, languageId }), [circle]).text;
+    expect(completion('plaintext').length).toBeLessThan(ended.length + 4);
+    expect(completion('typescript')).toBe(circle.trimEnd());
   });
 });
 
