@@ -58,6 +58,7 @@ class DiffusionDrafter : public BlockDrafter {
         network_->truncate(length);
         waiting_.resize(static_cast<size_t>(std::max(length - ready, 0)) * row_width_);
         left_out_.resize(std::min(left_out_.size(), static_cast<size_t>(length) * row_width_));
+        if (left_out_.empty()) left_out_.shrink_to_fit(); // 11 KB a row of the default target
     }
 
     void begin() override {}
@@ -161,7 +162,10 @@ class DiffusionDrafter : public BlockDrafter {
         const int left_out = rows_of(left_out_);
         const auto kept = static_cast<size_t>(seen) * row_width_;
         if (empty() && seen > left_out) {
-            left_out_.insert(left_out_.end(), waiting_.begin(), waiting_.end());
+            if (left_out_.empty())
+                left_out_.swap(waiting_);
+            else
+                left_out_.insert(left_out_.end(), waiting_.begin(), waiting_.end());
             waiting_.assign(left_out_.begin() + static_cast<std::ptrdiff_t>(kept), left_out_.end());
             left_out_.resize(kept);
             network_->leave_out(seen - left_out);
