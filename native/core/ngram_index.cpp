@@ -74,7 +74,6 @@ bool NgramIndex::matches(size_t next, int length) const {
 }
 
 NgramIndex::Match NgramIndex::find(int longest) const {
-    if (tokens_.empty()) return {};
     std::array<uint64_t, LONGEST> all{};
     const int count = std::min(suffix_hashes(tokens_, tokens_.size(), all), longest);
     const size_t mask = slots_.size() - 1;

@@ -76,8 +76,8 @@ class Calibration:
         return torch.sigmoid(odds)
 
     def thousandths(self) -> dict[str, list[int]]:
-        """The numbers as the exported file holds them."""
-        return {name: (1000 * value).round().int().tolist() for name, value in vars(self).items()}
+        """The numbers that there are, as the exported file holds them."""
+        return {name: (1000 * value).round().int().tolist() for name, value in vars(self).items() if len(value)}
 
 
 def blocks(drafted: DraftedShard, name: str) -> Iterator[Block]:
@@ -143,12 +143,12 @@ def fit(slots: Reached, copies: Copied, block: int) -> Calibration | None:
         return None
     state = F.one_hot(slots.states, STATES)
     of_slots = torch.cat([state * slots.margins[:, None], state, F.one_hot(slots.places, block)], 1)
-    mean = torch.ones(len(copies.right), 1)
-    of_copies = torch.cat([mean, F.one_hot(copies.classes, CLASSES), F.one_hot(copies.places, block)], 1)
     scale, bias, places = likeliest(of_slots, slots.right).split([STATES, STATES, block])
     if len(copies.right) < LEAST_TESTS:
         return Calibration(scale, bias, places, torch.zeros(0), torch.zeros(0))
     # A class that was never tested is as good as the others together.
+    ones = torch.ones(len(copies.right), 1)
+    of_copies = torch.cat([ones, F.one_hot(copies.classes, CLASSES), F.one_hot(copies.places, block)], 1)
     mean, copied, copied_places = likeliest(of_copies, copies.right).split([1, CLASSES, block])
     return Calibration(scale, bias, places, mean + copied, copied_places)
 
@@ -160,7 +160,8 @@ def fitted(drafted: list[DraftedShard], name: str, block: int) -> Calibration | 
 
 def calibrated(drafter: Drafter, answers: Path, store: FeatureStore) -> Calibration | None:
     """What the drafter's margins, and copies against them, are worth on the validation answers."""
-    return fitted(drafted_shards({"": drafter}, load_split(answers, "validation"), store), "", drafter.block)
+    drafted = drafted_shards({"": drafter}, load_split(answers, "validation"), store, greedy=True)
+    return fitted(drafted, "", drafter.block)
 
 
 def likeliest(columns: Tensor, right: Tensor) -> Tensor:

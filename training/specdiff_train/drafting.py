@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import torch
 
-from .batches import all_places, batches_of, position
+from .batches import Batch, Place, all_places, batches_of, position
 from .drafter import Drafter
 from .features import JOIN_MATCH, Features, FeatureStore
 from .phrases import LONGEST
@@ -30,19 +30,12 @@ Drafts = dict[int, Drafted]
 
 
 @torch.no_grad()
-def drafts(drafter: Drafter, shard: Shard, features: Features, group: range, from_masks: bool = False) -> Drafts:
-    """Drafts after every anchor of a group, in one pass each; the slots start from the seeds or from masks alone."""
-    result: Drafts = {}
-    places = all_places(shard, group)
-    for some, batch in batches_of(shard, features, group, places, drafter.block, str(drafter.fc.device)):
-        if from_masks:
-            batch.seeds[:] = -1
-        top = drafter(batch)[0].topk(2, -1)
-        best = drafter.vocab[top.indices[..., 0]].tolist()
-        margins = (top.values[..., 0] - top.values[..., 1]).tolist()
-        for place, tokens, distances in zip(some, best, margins, strict=True):
-            result[position(shard, features, place)] = Drafted(tokens, distances)
-    return result
+def drafts(drafter: Drafter, batch: Batch, positions: list[int]) -> Drafts:
+    """One draft after each of a group's anchors, whose answer positions these are."""
+    top = drafter(batch)[0].topk(2, -1)
+    best = drafter.vocab[top.indices[..., 0]].tolist()
+    margins = (top.values[..., 0] - top.values[..., 1]).tolist()
+    return dict(zip(positions, map(Drafted, best, margins), strict=True))
 
 
 @dataclass
@@ -57,7 +50,7 @@ class DraftedShard:
 
     def fresh(self, s: int, anchor: int) -> bool:
         """Whether lookup matches fewer than JOIN_MATCH tokens at an anchor of sequence s."""
-        place = self.features.starts[s] + anchor - self.shard.sequences[s].prompt_tokens
+        place = position(self.shard, self.features, Place(s, anchor))
         return bool(self.features.matches[place] < JOIN_MATCH)
 
 
@@ -67,18 +60,26 @@ def drafted_shards(
     store: FeatureStore,
     limit: int | None = None,
     from_masks: bool = False,
+    greedy: bool = False,
 ) -> list[DraftedShard]:
-    """Everything that is drafted over the shards' first `limit` groups."""
+    """Everything that is drafted over the shards' first `limit` groups; `greedy`: in greedy answers alone."""
+    block, device = next((d.block, str(d.fc.device)) for d in drafters.values())
     result = []
     for shard in shards:
         features, groups = store.get(shard), shard.groups[:limit]
-        done = DraftedShard(shard, features, [s for group in groups for s in group], {}, {})
-        for name, drafter in drafters.items():
-            done.seeded[name], done.masked[name] = {}, {}
-            for group in groups:
-                done.seeded[name] |= drafts(drafter, shard, features, group)
+        wanted = [s for group in groups for s in group if not greedy or shard.sequences[s].temperature == 0]
+        kept = set(wanted)
+        done = DraftedShard(shard, features, wanted, {name: {} for name in drafters}, {name: {} for name in drafters})
+        for group in groups:
+            places = [place for place in all_places(shard, group) if place.sequence in kept]
+            for some, batch in batches_of(shard, features, group, places, block, device):
+                positions = [position(shard, features, place) for place in some]
+                for name, drafter in drafters.items():
+                    done.seeded[name] |= drafts(drafter, batch, positions)
                 if from_masks:
-                    done.masked[name] |= drafts(drafter, shard, features, group, from_masks=True)
+                    batch.seeds[:] = -1
+                    for name, drafter in drafters.items():
+                        done.masked[name] |= drafts(drafter, batch, positions)
         result.append(done)
     return result
 

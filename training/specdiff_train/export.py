@@ -49,7 +49,7 @@ def calibrated_on(config: Config, target: Target, drafter: Drafter) -> Calibrati
     calibration = calibrated(drafter, folder, store)
     shards = load_split(folder, "test")[:1]
     if calibration and shards:
-        tests, _ = reached(blocks(drafted_shards({"": drafter}, shards, store)[0], ""))
+        tests, _ = reached(blocks(drafted_shards({"": drafter}, shards, store, greedy=True)[0], ""))
         error = expected_calibration_error(calibration.chances(tests), tests.right)
         print(f"export: calibration error {error:.2%} on {len(tests.right)} slots of the test packages")
     return calibration
@@ -81,8 +81,6 @@ def _write(
     writer = gguf.GGUFWriter(part, ARCHITECTURE)
     add_metadata(writer, config, target, recipe)
     for name, values in calibration.thousandths().items() if calibration else ():
-        if not values:
-            continue
         writer.add_array(f"specdiff.survival.{name}", values)
     copy_tokenizer(writer, config.target)
     writer.add_mask_token_id(drafter.mask_id)

@@ -37,7 +37,7 @@ class Trainer(ABC):
         self.settings, self.text = settings, words
         self.step, self.elapsed = 0, 0.0
         vocabulary = Vocabulary(settings.target)
-        self.identity = {"target": file_sha256(settings.target), "tokenizer": vocabulary.sha256()}
+        self.identity = identity_of(settings, vocabulary)
         self.vocab = len(vocabulary.tokens)
         self.mask_id = vocabulary.id_of(settings.mask_token)
         counts = np.bincount(words.train, minlength=self.vocab)
@@ -203,8 +203,12 @@ def trained_checkpoint(settings: Settings, program: str) -> Path:
 
 def latest(settings: Settings, program: str, vocabulary: Vocabulary) -> dict[str, Any]:
     """What that checkpoint holds; it must be of the target's tokenizer."""
-    identity = {"target": file_sha256(settings.target), "tokenizer": vocabulary.sha256()}
-    return load(trained_checkpoint(settings, program), identity)
+    return load(trained_checkpoint(settings, program), identity_of(settings, vocabulary))
+
+
+def identity_of(settings: Settings, vocabulary: Vocabulary) -> dict[str, str]:
+    """Hashes of the target and its tokenizer, which a checkpoint carries."""
+    return {"target": file_sha256(settings.target), "tokenizer": vocabulary.sha256()}
 
 
 def load(path: Path, identity: dict[str, str]) -> dict[str, Any]:
