@@ -1,75 +1,112 @@
 #!/usr/bin/env bash
-# Trains the drafter on a machine with a GPU, Python 3 and PyTorch with CUDA, and no network. The answers are written before,
-# by the engine and the product's rules; there PyTorch computes the target's hidden states, from its dequantized weights.
+# The target's answers and the drafter's training on a machine with a GPU, Python 3 and PyTorch with CUDA, and no network, to
+# which files travel in pieces. The product's stop rules need Node, so they see the answers here.
 #
-#   training/on_gpu.sh pack FOLDER TARGET.gguf   where the answers stage has run: packs what the other machine needs into
-#                                                FOLDER: wheels, answers, the target in parts of at most 30 MiB
-#   training/on_gpu.sh run FOLDER                there, again and again until it prints "finished": each call goes on where
-#                                                the last one stopped and ends within LIMIT seconds
+#   training/on_gpu.sh pack FOLDER TARGET.gguf   here, after `specdiff_train asked`: what the other machine needs, in
+#                                                FOLDER/1, FOLDER/2, … of at most PIECE bytes
+#   training/on_gpu.sh put FOLDER/N              there, once for each: puts it away in $PLACE (/tmp/specdiff-train)
+#   training/on_gpu.sh decode OUTPUT             there: writes OUTPUT/decoded.tar.xz
+#   training/on_gpu.sh cut DECODED.tar.xz        here: writes $WORK/cut.npz
+#   training/on_gpu.sh fit CUT.npz OUTPUT        there: trains, writes OUTPUT/weights-*.pt and log.jsonl; then here
+#                                                `specdiff_train take` with them in $WORK/fit
 #
-# FOLDER may arrive in several pieces, one part of the target a call. Results: FOLDER/drafter.gguf and FOLDER/evaluation.md.
-# Environment: LIMIT (540), DEVICE (cuda), SECONDS_OF_TRAINING (600), NAME of the drafter, TAPS (spread over the target's
-# layers), START (a drafter's GGUF to go on from), TAG of the wheels' Python (3.12).
+# Environment: WORK (training/work), PIECE (60M), PYTHON (python3), DEVICE (cuda), SECONDS_OF_TRAINING (300), LIMIT of a fit
+# in seconds (540), GROUPS_A_STEP (64), ANCHORS (48), RATE (1e-3), START (a drafter's GGUF to go on from), TAPS, SHARD_PROMPTS
+# where it isn't the default, TAG of the wheels' Python (3.12).
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
-verb=${1:-} folder=$(realpath -m "${2:?usage: on_gpu.sh pack FOLDER TARGET.gguf, or on_gpu.sh run FOLDER}")
+place=${PLACE:-/tmp/specdiff-train}
+work=${WORK:-$here/work}
+python=${PYTHON:-python3}
 
 pack() {
-  local target=${1:?on_gpu.sh pack needs the target GGUF}
-  mkdir -p "$folder/wheels"
-  python3 -m pip download -q --no-deps --only-binary=:all: --python-version "${TAG:-3.12}" --implementation cp \
-    --platform manylinux_2_17_x86_64 --platform manylinux2014_x86_64 --dest "$folder/wheels" \
+  local folder=$1 target=$2 staging n=0
+  staging=$(mktemp -d)
+  mkdir -p "$staging/wheels"
+  "$python" -m pip download -q --no-deps --only-binary=:all: --python-version "${TAG:-3.12}" --implementation cp \
+    --platform manylinux_2_17_x86_64 --platform manylinux2014_x86_64 --dest "$staging/wheels" \
     gguf==0.19.0 PyYAML==6.0.3 tqdm==4.70.1
-  tar -C "$here/work" -cJf "$folder/answers.tar.xz" answers
-  sha256sum "$target" | cut -d' ' -f1 > "$folder/target.sha256"
-  split -b 30M "$target" "$folder/target.part-"
-  ls "$folder"/target.part-* | wc -l > "$folder/target.parts"
-  du -ah "$folder"
-}
-
-run() {
-  local begun=$SECONDS limit=${LIMIT:-540} work=$folder/work
-  mkdir -p "$work"
-  if [ ! -f "$folder/target.gguf" ]; then
-    if [ "$(ls "$folder"/target.part-* | wc -l)" -lt "$(cat "$folder/target.parts")" ]; then
-      echo "some parts of the target are still missing: bring the others into $folder and run again"
-      return 0
-    fi
-    cat "$folder"/target.part-* > "$folder/target.gguf.part"
-    echo "$(cat "$folder/target.sha256")  $folder/target.gguf.part" | sha256sum --check --quiet
-    mv "$folder/target.gguf.part" "$folder/target.gguf"
-    rm "$folder"/target.part-*
-  fi
-  [ -d "$work/answers" ] || tar -C "$work" -xJf "$folder/answers.tar.xz"
-  if [ ! -d "$folder/site" ]; then
-    python3 -m pip install -q --no-index --no-deps --no-compile --target "$folder/site.part" "$folder"/wheels/*.whl
-    mv "$folder/site.part" "$folder/site"
-  fi
-  export PYTHONPATH=$folder/site:$here PYTHONUNBUFFERED=1
-  local options=(--target "$folder/target.gguf" --work "$work" --device "${DEVICE:-cuda}" --output "$folder/drafter.gguf"
-    --seconds "${SECONDS_OF_TRAINING:-600}" --groups 16 --anchors 64 --threads 4)
-  options+=(--name "${NAME:-SmolLM2-135M-Instruct block-diffusion drafter}")
-  [ -z "${TAPS:-}" ] || options+=(--taps "$TAPS")
-  [ -z "${START:-}" ] || options+=(--start "$START")
-  local stage left status
-  for stage in train evaluate export; do
-    [ -f "$work/$stage.done" ] && continue
-    left=$((limit - (SECONDS - begun)))
-    status=0
-    [ "$left" -gt 5 ] && { timeout "$left" python3 -m specdiff_train "$stage" "${options[@]}" || status=$?; }
-    if [ "$left" -le 5 ] || [ "$status" -eq 124 ]; then
-      echo "out of time in stage $stage: run the same command again"
-      return 0
-    fi
-    [ "$status" -eq 0 ] || return "$status"
-    touch "$work/$stage.done"
+  # Phrases are counted in answers of before; the asked shards are arrays, which xz packs well.
+  mkdir -p "$staging/inputs/answers"
+  cp -r "$work/asked" "$staging/inputs/"
+  find "$work/answers" -name 'train_000*.jsonl' | sort | head -n 8 | xargs -I{} cp {} "$staging/inputs/answers/"
+  tar -C "$staging/inputs" -cf - . | xz -T0 -9 > "$staging/inputs.tar.xz"
+  rm -rf "$staging/inputs"
+  rm -rf "$folder"
+  mkdir -p "$folder"
+  tar -C "$staging" -cf - . -C "$(dirname "$(realpath "$target")")" "$(basename "$(realpath "$target")")" |
+    split -b "${PIECE:-60M}" -d - "$folder/part-"
+  for part in "$folder"/part-*; do
+    n=$((n + 1))
+    mkdir -p "$folder/$n"
+    mv "$part" "$folder/$n/"
   done
-  cp "$work/train/evaluation.md" "$folder/"
-  echo "finished: $folder/drafter.gguf"
+  for part in "$folder"/*/; do
+    echo "$n" > "$part/parts"
+  done
+  rm -rf "$staging"
+  du -sh "$folder"/*
 }
 
-case $verb in
-  pack) pack "${3:-}" ;;
-  run) run ;;
-  *) echo "usage: on_gpu.sh pack FOLDER TARGET.gguf, or on_gpu.sh run FOLDER" >&2; exit 2 ;;
+put() {
+  mkdir -p "$place/parts"
+  cp "$1"/part-* "$1/parts" "$place/parts/"
+  echo "have $(find "$place/parts" -name 'part-*' | wc -l) of $(cat "$place/parts/parts") parts"
+}
+
+unpack() {
+  [ -f "$place/ready" ] && return
+  if [ "$(find "$place/parts" -name 'part-*' | wc -l)" -lt "$(cat "$place/parts/parts")" ]; then
+    echo "some parts are missing: put the others first" >&2
+    exit 1
+  fi
+  mkdir -p "$place/work"
+  cat "$place"/parts/part-* | tar -C "$place" -xf -
+  tar -C "$place/work" -xJf "$place/inputs.tar.xz"
+  "$python" -m pip install -q --no-index --no-deps --no-compile --target "$place/site" "$place"/wheels/*.whl
+  rm -rf "$place/parts"
+  touch "$place/ready"
+}
+
+train() {
+  local stage=$1
+  shift
+  PYTHONPATH=$place/site:$here PYTHONUNBUFFERED=1 "$python" -m specdiff_train "$stage" --target "$(ls "$place"/*.gguf)" \
+    --work "$place/work" --device "${DEVICE:-cuda}" ${TAPS:+--taps "$TAPS"} \
+    ${SHARD_PROMPTS:+--shard-prompts "$SHARD_PROMPTS"} "$@"
+}
+
+decode() {
+  local output=$1
+  unpack
+  train decode --threads "$(($(nproc) - 1))"
+  tar -C "$place/work" -cf - decoded | xz -T0 -3 > "$output/decoded.tar.xz"
+  ls -l "$output"
+}
+
+cut() {
+  tar -C "$work" -xJf "$1"
+  PYTHONPATH=$here "$python" -m specdiff_train cut --work "$work" ${TARGET:+--target "$TARGET"} \
+    ${SHARD_PROMPTS:+--shard-prompts "$SHARD_PROMPTS"}
+}
+
+fit() {
+  local output=$2 status=0
+  cp "$1" "$place/work/cut.npz"
+  timeout "${LIMIT:-540}" bash -c "$(declare -f train); place='$place' here='$here' python='$python'; train fit \"\$@\"" fit \
+    --seconds "${SECONDS_OF_TRAINING:-300}" --validation-seconds 50 --groups "${GROUPS_A_STEP:-64}" \
+    --anchors "${ANCHORS:-48}" --learning-rate "${RATE:-1e-3}" ${START:+--start "$START"} || status=$?
+  # What was saved last is there even where the time was up.
+  cp "$place"/work/fit/weights-*.pt "$place/work/fit/log.jsonl" "$output/"
+  ls -l "$output"
+  return "$status"
+}
+
+case ${1:-} in
+  pack) pack "${2:?on_gpu.sh pack FOLDER TARGET.gguf}" "${3:?on_gpu.sh pack FOLDER TARGET.gguf}" ;;
+  put) put "${2:?on_gpu.sh put FOLDER/N}" ;;
+  decode) decode "${2:?on_gpu.sh decode OUTPUT}" ;;
+  cut) cut "${2:?on_gpu.sh cut DECODED.tar.xz}" ;;
+  fit) fit "${2:?on_gpu.sh fit CUT.npz OUTPUT}" "${3:?on_gpu.sh fit CUT.npz OUTPUT}" ;;
+  *) sed -n '2,18p' "$0" >&2; exit 2 ;;
 esac

@@ -13,13 +13,19 @@ export interface BatchRequest {
 
 export type BatchEnd = 'endOfText' | 'maxTokens' | 'stopped';
 
+/** Whatever writes an answer's tokens. */
+export interface AnswerSource {
+  /** Calls `onToken` until an end token, the limit or `signal`. */
+  answer(request: BatchRequest, signal: AbortSignal): Promise<BatchEnd>;
+}
+
 interface Running {
   readonly onToken: BatchRequest['onToken'];
   readonly end: (reason: BatchEnd) => void;
   readonly fail: (error: Error) => void;
 }
 
-export class BatchProgram {
+export class BatchProgram implements AnswerSource {
   private readonly child: ChildProcessByStdio<Writable, Readable, null>;
   private readonly running = new Map<string, Running>();
   private next = 0;
@@ -35,7 +41,6 @@ export class BatchProgram {
     });
   }
 
-  /** Decodes until an end token, the limit or `signal`. */
   answer({ prompt, maxTokens, temperature, seed, onToken }: BatchRequest, signal: AbortSignal): Promise<BatchEnd> {
     const id = String(this.next++);
     return new Promise((resolve, reject) => {

@@ -1,10 +1,10 @@
-/** An engine session of the product whose generations run in the batch program: everything around them is the product's own. */
+/** An engine session of the product whose tokens come from elsewhere: everything around them is the product's own. */
 import type { ChatMessage, FimTokens, VerificationStats } from '../../protocol/messages';
 import type { NativeEngine } from '../../server/engine/addon';
 import type { EngineJob, GeneratedResult } from '../../server/engine/child';
 import type { EngineSession } from '../../server/engine/client';
 import { TokenDecoder } from '../../server/engine/token-decoder';
-import type { BatchProgram } from './batch-program';
+import type { AnswerSource } from './batch-program';
 
 /** What the target was asked and what it wrote, in tokens. */
 export interface Transcript {
@@ -13,6 +13,7 @@ export interface Transcript {
   readonly lookup: readonly number[];
   /** Up to the token with which the text ended, an end-of-text token included. */
   readonly answer: readonly number[];
+  readonly maxTokens: number;
 }
 
 /** The answers' passes are not what is looked at: each is one token of plain decoding. */
@@ -36,7 +37,7 @@ export class BatchSession implements EngineSession {
 
   constructor(
     private readonly engine: NativeEngine,
-    private readonly program: BatchProgram,
+    private readonly source: AnswerSource,
   ) {
     this.fim = engine.fim;
     this.description = {
@@ -62,10 +63,10 @@ export class BatchSession implements EngineSession {
 
   async generate(job: EngineJob, signal: AbortSignal): Promise<GeneratedResult> {
     const answer: number[] = [];
-    this.transcript = { prompt: job.prompt, lookup: job.lookup, answer };
     const decoder = new TokenDecoder();
     const { maxTokens, sampling } = job.options;
-    const end = await this.program.answer(
+    this.transcript = { prompt: job.prompt, lookup: job.lookup, answer, maxTokens };
+    const end = await this.source.answer(
       {
         prompt: job.prompt,
         maxTokens,

@@ -1,8 +1,10 @@
 /**
  * The target's answers as the product would let it write them: requests in (request.ts), answers out, one JSON object a
- * line each. Prompts, lookup texts and stop rules are the server's own; many generations run at once.
+ * line each. Prompts, lookup texts and stop rules are the server's own; many generations run at once. A request with
+ * recorded tokens is answered by these, up to where the rules end them; with none of them, it tells the prompt alone.
  *
- * Usage: node answers.js --target FILE --native FOLDER --program FILE [--sequences N --threads N --context N]
+ * Usage: node answers.js --target FILE --native FOLDER [--program FILE --sequences N --threads N --context N]
+ * Without --program every request has to bring its tokens.
  */
 import path from 'node:path';
 import { createInterface } from 'node:readline';
@@ -14,9 +16,13 @@ import type { NativeEngine } from '../../server/engine/addon';
 import { loadAddon } from '../../server/engine/load-addon';
 import type { GenerationResult } from '../../server/generation/generate';
 import { summarize } from '../../server/summary/summarize';
-import { BatchProgram } from './batch-program';
-import { BatchSession } from './batch-session';
+import { BatchProgram, type AnswerSource } from './batch-program';
+import { BatchSession, type Transcript } from './batch-session';
+import { RecordedAnswer } from './recorded-answer';
 import { readRequest, type AnswerRequest } from './request';
+
+/** Of a document without a token before the cursor, which the product completes with nothing. */
+const NOTHING: Transcript = { prompt: [], lookup: [], answer: [], maxTokens: 0 };
 
 /** Nobody watches. */
 const SINK = { block: () => {}, telemetry: () => {} };
@@ -54,6 +60,12 @@ function run(request: AnswerRequest, session: BatchSession): Promise<GenerationR
   return complete(job, session, new LookupContext(), settings, SINK, signal);
 }
 
+function sourceOf({ id, recorded }: AnswerRequest, program: BatchProgram | null): AnswerSource {
+  if (recorded !== null) return new RecordedAnswer(recorded);
+  if (program === null) throw new Error(`Request ${id} brings no tokens, and there is no --program to write them.`);
+  return program;
+}
+
 async function loadTokenizer(target: string, native: string): Promise<NativeEngine> {
   const nativeDirectory = path.resolve(native);
   const addon = loadAddon(nativeDirectory);
@@ -66,19 +78,25 @@ async function main(): Promise<void> {
   const options = readOptions();
   const engine = await loadTokenizer(options.target, options.native);
   const { target, native, sequences, threads, context } = options;
-  const program = new BatchProgram(options.program, [
-    ...['--target', target, '--native', native, '--sequences', sequences, '--threads', threads, '--context', context],
-  ]);
+  const program =
+    options.program === ''
+      ? null
+      : new BatchProgram(options.program, [
+          ...['--target', target, '--native', native, '--sequences', sequences],
+          ...['--threads', threads, '--context', context],
+        ]);
   /** Requests begun and not answered: twice the sequences, so that none ever waits for a prompt. */
   const room = 2 * Number(sequences);
   const begun = new Set<Promise<void>>();
   let failure: unknown = null;
   for await (const line of createInterface({ input: process.stdin })) {
     const request = readRequest(line);
-    const session = new BatchSession(engine, program);
+    const session = new BatchSession(engine, sourceOf(request, program));
     const job = run(request, session)
       .then(({ reason, stop }) => {
-        process.stdout.write(`${JSON.stringify({ id: request.id, reason, stop, ...session.transcript })}\n`);
+        process.stdout.write(
+          `${JSON.stringify({ id: request.id, reason, stop, ...(session.transcript ?? NOTHING) })}\n`,
+        );
       })
       .catch((error: unknown) => {
         failure ??= error;
@@ -89,7 +107,7 @@ async function main(): Promise<void> {
     if (failure !== null) break;
   }
   await Promise.all(begun);
-  program.close();
+  program?.close();
   await engine.dispose();
   if (failure !== null) throw failure instanceof Error ? failure : new Error('An answer failed.');
 }

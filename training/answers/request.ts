@@ -14,6 +14,14 @@ export interface AnswerRequest {
   readonly contextTokens: number;
   readonly temperature: number;
   readonly seed: number;
+  /** Tokens written elsewhere, which only the product's rules have to see; null where the batch program writes them. */
+  readonly recorded: readonly RecordedToken[] | null;
+}
+
+export interface RecordedToken {
+  readonly token: number;
+  /** Empty for an end token. */
+  readonly bytes: Uint8Array;
 }
 
 /** @throws a sentence where the line is no request */
@@ -42,5 +50,16 @@ export function readRequest(line: string): AnswerRequest {
     contextTokens: number('contextTokens'),
     temperature: number('temperature'),
     seed: number('seed'),
+    recorded: recordedTokens(field('recorded')),
   };
+}
+
+/** `[token, bytes in hex, token, bytes in hex, …]`. */
+function recordedTokens(value: unknown): RecordedToken[] | null {
+  if (!Array.isArray(value)) return null;
+  const tokens: RecordedToken[] = [];
+  for (let i = 0; i + 1 < value.length; i += 2) {
+    tokens.push({ token: Number(value[i]), bytes: Buffer.from(String(value[i + 1]), 'hex') });
+  }
+  return tokens;
 }

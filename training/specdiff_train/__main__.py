@@ -16,6 +16,8 @@ from .config import Config
 from .defaults import DEFAULT_TARGET, for_target
 
 STAGES = ("corpus", "answers", "texts", "train", "evaluate", "export")
+# With a GPU, between corpus and evaluate.
+ON_DEVICE = ("asked", "decode", "cut", "fit", "take")
 
 
 def stage_function(stage: str) -> Callable[[Config], None]:
@@ -32,6 +34,26 @@ def stage_function(stage: str) -> Callable[[Config], None]:
         from .answers import generate
 
         return generate
+    if stage == "asked":
+        from .on_device.asked import ask
+
+        return ask
+    if stage == "decode":
+        from .on_device.decode import decode
+
+        return decode
+    if stage == "cut":
+        from .on_device.cut import cut
+
+        return cut
+    if stage == "fit":
+        from .on_device.fit import fit
+
+        return fit
+    if stage == "take":
+        from .on_device.fit import take
+
+        return take
     if stage == "texts":
         from .texts import write as write_texts
 
@@ -52,7 +74,7 @@ def stage_function(stage: str) -> Callable[[Config], None]:
 def parse() -> tuple[str, Config]:
     """Command line to a stage and its configuration."""
     parser = argparse.ArgumentParser(prog="specdiff_train", description=__doc__)
-    parser.add_argument("stage", choices=(*STAGES, "all", "prompts"))
+    parser.add_argument("stage", choices=(*STAGES, "all", "prompts", *ON_DEVICE))
     parser.add_argument("--target", type=Path, default=DEFAULT_TARGET)
     parser.add_argument("--work", type=Path)
     parser.add_argument("--output", type=Path)
@@ -65,6 +87,8 @@ def parse() -> tuple[str, Config]:
     parser.add_argument("--validation-shards", type=int)
     parser.add_argument("--test-shards", type=int)
     parser.add_argument("--engine-threads", type=int)
+    parser.add_argument("--first-shard", type=int, help="asked: index of the first shard of prompts")
+    parser.add_argument("--asked-shards", type=int, help="asked: how many shards of prompts a GPU is to answer")
     parser.add_argument("--text-tokens", type=int, help="corpus text to train on; 0 for answers alone")
     parser.add_argument("--feature-gigabytes", type=float, help="hidden states kept on the disk")
     parser.add_argument("--start", type=Path, help="a drafter's GGUF to go on from")

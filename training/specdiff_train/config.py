@@ -26,6 +26,10 @@ class Config:
     answer_sequences: int = 24
     engine_threads: int = 0  # the engine's own choice: the free cores
 
+    # on_device: shards of prompts that a GPU answers
+    first_shard: int = 1000
+    asked_shards: int = 0
+
     # corpus text that is trained on beside the answers
     text_tokens: int = 1_000_000
     shard_texts: int = 64

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 
 def write_atomic(path: Path, write: Callable[[Path], None]) -> None:
     """Let `write` fill PATH.part, then rename it to PATH (atomic on one file system); a failure leaves neither."""
@@ -33,6 +35,16 @@ def read_jsonl(path: Path) -> list[dict[str, Any]]:
     """Read one JSON object a line."""
     with path.open(encoding="utf-8") as file:
         return [json.loads(line) for line in file if line.strip()]
+
+
+def save_arrays(path: Path, **arrays: np.ndarray) -> None:
+    """Write arrays to an .npz, atomically."""
+
+    def put(part: Path) -> None:
+        with part.open("wb") as file:
+            np.savez(file, **arrays)
+
+    write_atomic(path, put)
 
 
 def file_sha256(path: Path) -> str:

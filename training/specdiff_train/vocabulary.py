@@ -17,6 +17,9 @@ QWEN2_PIECE = (
 )
 
 
+END_TEXTS = ("<|endoftext|>", "<|im_end|>", "<|eot_id|>", "<|end|>")
+
+
 class Vocabulary:
     """Token strings and special ids of a GGUF."""
 
@@ -24,6 +27,10 @@ class Vocabulary:
         self.fields = fields = gguf.GGUFReader(path).fields
         self.tokens: list[str] = fields["tokenizer.ggml.tokens"].contents()
         self.end: int = fields["tokenizer.ggml.eos_token_id"].contents()
+        # Tokens that end an answer, by llama.cpp's rule: those that the file names, and these texts.
+        named = (fields.get(f"tokenizer.ggml.{name}_token_id") for name in ("eos", "eot", "eom"))
+        known = {self.tokens.index(text) for text in END_TEXTS if text in self.tokens}
+        self.ends = sorted(known | {int(field.contents()) for field in named if field is not None})
         self.kind: str = fields["tokenizer.ggml.pre"].contents() if "tokenizer.ggml.pre" in fields else ""
 
     def id_of(self, token: str) -> int:
@@ -38,6 +45,18 @@ class Vocabulary:
     def sha256(self) -> str:
         """SHA-256 over the token strings joined by newlines, UTF-8."""
         return hashlib.sha256("\n".join(self.tokens).encode()).hexdigest()
+
+    def pieces(self) -> list[str]:
+        """Of each token of a byte-level BPE its bytes in hex; '' for tokens without text."""
+        # GPT-2's alphabet: printable bytes stand for themselves, the others for letters from 256 on.
+        printable = [*range(33, 127), *range(161, 173), *range(174, 256)]
+        others = [byte for byte in range(256) if byte not in printable]
+        byte_of = {chr(byte): byte for byte in printable} | {chr(256 + i): byte for i, byte in enumerate(others)}
+        kinds = self.fields["tokenizer.ggml.token_type"].contents()
+        return [
+            bytes(byte_of[letter] for letter in token).hex() if kind == gguf.TokenType.NORMAL else ""
+            for token, kind in zip(self.tokens, kinds, strict=True)
+        ]
 
     def tokenize(self, text: str) -> list[int]:
         """Ids of plain text, for byte-level BPE with GPT-2's, SmolLM's or Qwen2's splitting."""

@@ -1,0 +1,225 @@
+"""Training on a GPU from decoded and cut answers: same drafter and loss as `train`, larger batches, nothing stored.
+
+Output: WORK/fit/weights-{1,2}.pt, fp16, each small enough to be carried away alone, and WORK/fit/log.jsonl.
+`take` (here) makes a checkpoint of them, which evaluate and export go on from.
+"""
+
+import json
+import math
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ..batches import Batch
+from ..checkpoint import best_path, drafter_of, make, save
+from ..config import Config
+from ..drafter import Drafter
+from ..identity import identity
+from ..import_gguf import read_weights
+from ..loss import drafting_loss
+from ..storage import write_atomic
+from ..target import Target
+from ..vocabulary import Vocabulary
+from .data import Data, batches, load, make_batch
+from .half_target import HalfTarget
+
+FINAL_RATE = 0.03
+LOG_EVERY = 50
+# Answers that are not trained on.
+HELD_OUT = 1024
+PARTS = 2
+
+
+def fit(config: Config) -> None:
+    """Train for `train_seconds`; goes on from WORK/fit/checkpoint.pt where there is one."""
+    torch.manual_seed(config.seed)
+    torch.backends.cuda.matmul.allow_tf32 = True
+    target = Target(config.target, config.device)
+    Fitting(config, target, load(config)).run()
+
+
+class Fitting:
+    """Model, optimizer, schedule."""
+
+    def __init__(self, config: Config, target: Target, data: Data) -> None:
+        self.config, self.data, self.half = config, data, HalfTarget(target)
+        self.generator = torch.Generator(device=config.device).manual_seed(config.seed)
+        mixed = torch.randperm(len(data), generator=self.generator, device=config.device)
+        held_out = min(HELD_OUT, len(data) // 8)
+        self.held_out, self.rows = mixed[:held_out], mixed[held_out:]
+        self.step, self.elapsed, self.losses = 0, 0.0, list[Tensor]()
+        self.folder = config.work / "fit"
+        path = self.folder / "checkpoint.pt"
+        state = torch.load(path, map_location=config.device, weights_only=True) if path.exists() else None
+        if state:
+            self.drafter = drafter_of(config, target, state["model"])
+        else:
+            self.drafter = begun(config, target, data, self.half)
+        self.optimizer = torch.optim.AdamW(
+            self.drafter.parameters(), config.learning_rate, betas=(0.9, 0.95), weight_decay=0.01, fused=True
+        )
+        if state:
+            self.optimizer.load_state_dict(state["optimizer"])
+            self.step, self.elapsed = state["step"], state["elapsed"]
+        self.row_of = torch.full((target.head.shape[0],), -1, dtype=torch.long, device=config.device)
+        self.row_of[self.drafter.vocab] = torch.arange(len(self.drafter.vocab), device=config.device)
+
+    def run(self) -> None:
+        """Train until the budget is used."""
+        config = self.config
+        print(f"fit: {len(self.rows)} answers, {int(self.data.places(self.rows).sum())} places", flush=True)
+        self.validate()
+        begun = validated = time.monotonic()
+        offset = self.elapsed
+        for rows in self.endless():
+            self.train_step(rows)
+            now = time.monotonic()
+            self.elapsed = offset + now - begun
+            if self.step % LOG_EVERY == 0:
+                loss = float(torch.stack(self.losses[-LOG_EVERY:]).mean())
+                if not math.isfinite(loss):
+                    raise SystemExit(
+                        f"fit: the loss is {loss} at step {self.step}; lower --learning-rate and run again."
+                    )
+                print(f"fit: {self.elapsed / config.train_seconds:6.1%} step {self.step} loss {loss:.3f}", flush=True)
+            if self.elapsed >= config.train_seconds:
+                break
+            if now - validated >= config.validation_seconds:
+                self.validate()
+                self.save()
+                validated = time.monotonic()
+        self.validate()
+        self.save()
+
+    def endless(self) -> Iterator[Tensor]:
+        """Batches of answers, epoch after epoch."""
+        while True:
+            yield from batches(self.data, self.rows, self.config.groups, self.generator)
+
+    def train_step(self, rows: Tensor) -> None:
+        """One optimizer step."""
+        config = self.config
+        batch = make_batch(self.data, self.half, rows, config, self.generator)
+        masked = torch.rand(batch.anchors.shape, generator=self.generator, device=rows.device)
+        batch.seeds[masked < config.mask_probability] = -1
+        labels, soft_index = self.in_vocabulary(batch.labels), self.in_vocabulary(batch.soft_ids)
+        targets = [value.flatten(0, 1) for value in (labels, soft_index, batch.soft_p)]
+        loss = drafting_loss(self.drafter(batch).flatten(0, 1), *targets, config.decay, config.loss)
+        self.losses.append(loss.detach())
+        self.set_rate()
+        self.optimizer.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(self.drafter.parameters(), 1.0)
+        self.optimizer.step()
+        self.step += 1
+
+    def in_vocabulary(self, ids: Tensor) -> Tensor:
+        """Rows of the draft vocabulary, -1 outside."""
+        return torch.where(ids >= 0, self.row_of[ids.clamp(min=0)], -1)
+
+    def set_rate(self) -> None:
+        """Warm-up, then a cosine over the budget."""
+        config = self.config
+        rate = config.learning_rate * min(1.0, (self.step + 1) / config.warmup_steps)
+        progress = min(1.0, self.elapsed / config.train_seconds)
+        rate *= FINAL_RATE + (1 - FINAL_RATE) * 0.5 * (1 + math.cos(math.pi * progress))
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+
+    @torch.no_grad()
+    def validate(self) -> None:
+        """Log how many slots are right in a row, of all anchors of the held-out answers, from seeds and from masks."""
+        totals = np.zeros(3)
+        generator = torch.Generator(device=self.config.device).manual_seed(0)
+        for rows in self.held_out.split(self.config.groups):
+            batch = make_batch(self.data, self.half, rows, self.config, generator)
+            seeded = self.right_in_a_row(batch)
+            batch.seeds[:] = -1
+            totals += [seeded, self.right_in_a_row(batch), batch.anchors.numel()]
+        entry: dict[str, Any] = {
+            "step": self.step,
+            "seconds": round(self.elapsed),
+            "loss": round(float(torch.stack(self.losses[-200:]).mean()), 4) if self.losses else None,
+            "seeded": round(float(totals[0] / totals[2]), 4),
+            "masked": round(float(totals[1] / totals[2]), 4),
+        }
+        print(f"fit: held out {entry}", flush=True)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with (self.folder / "log.jsonl").open("a") as file:
+            file.write(json.dumps(entry) + "\n")
+
+    def right_in_a_row(self, batch: Batch) -> float:
+        """Summed over all blocks of a batch."""
+        best = self.drafter(batch).argmax(-1)
+        right = self.drafter.vocab[best] == batch.labels
+        return float(right.long().cumprod(-1).sum())
+
+    def save(self) -> None:
+        """Write the checkpoint, and the weights in parts."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        state = {
+            "model": self.drafter.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "step": self.step,
+            "elapsed": self.elapsed,
+        }
+        write_atomic(self.folder / "checkpoint.pt", lambda part: torch.save(state, part))
+        weights = {
+            name: value.half() if value.is_floating_point() else value.int()
+            for name, value in self.drafter.state_dict().items()
+        }
+        recipe = {
+            **self.config.recipe(),
+            "train_steps": self.step,
+            "train_seconds": round(self.elapsed),
+            "answer_tokens": int((self.data.totals - self.data.prompts).sum()),
+            "device": torch.cuda.get_device_name() if self.config.device == "cuda" else self.config.device,
+        }
+        for part in range(PARTS):
+            own = {name: value for i, (name, value) in enumerate(weights.items()) if i % PARTS == part}
+            piece = {"weights": own, "recipe": json.dumps(recipe)}
+            write_atomic(weights_path(self.folder, part), lambda place, piece=piece: torch.save(piece, place))
+
+
+def weights_path(folder: Path, part: int) -> Path:
+    """One part of the weights."""
+    return folder / f"weights-{part + 1}.pt"
+
+
+def begun(config: Config, target: Target, data: Data, half: HalfTarget) -> Drafter:
+    """What training starts from: see checkpoint.new_drafter; the vocabulary is the answers' most frequent tokens."""
+    position = torch.arange(data.tokens.shape[1], device=data.tokens.device)
+    inside = (position >= data.prompts[:, None]) & (position < data.totals[:, None])
+    counts = torch.bincount(data.tokens[inside].long(), minlength=target.head.shape[0]).float()
+    counts[Vocabulary(config.target).end] += 1e6
+    vocab = counts.topk(min(config.draft_vocab, len(counts))).indices.sort().values
+    print(
+        f"fit: the draft vocabulary covers {float(counts[vocab].sum() / counts.sum()):.2%} of the answers", flush=True
+    )
+    longest = int(data.totals[:64].max())
+    _, taps = half.hidden(data.tokens[:64, :longest].long(), config.taps)
+    real = position[:longest] < data.totals[:64, None]
+    scale = taps[real].float().view(-1, len(config.taps), target.width).pow(2).mean(-1).sqrt().median(0).values
+    drafter = make(config, target, vocab, scale)
+    if config.start:
+        drafter.load_state_dict(read_weights(config.start, drafter, config.taps), strict=False)
+    return drafter
+
+
+def take(config: Config) -> None:
+    """Make WORK/train/best.pt of the weights in WORK/fit, for evaluate and export."""
+    weights: dict[str, Tensor] = {}
+    recipe: dict[str, object] = {}
+    for part in range(PARTS):
+        piece = torch.load(weights_path(config.work / "fit", part), map_location=config.device, weights_only=True)
+        recipe = json.loads(piece["recipe"])
+        for name, value in piece["weights"].items():
+            weights[name] = value.float() if value.is_floating_point() else value.long()
+    state = {"model": weights, "identity": identity(config.target), "recipe": recipe}
+    save(best_path(config), state)
+    print(f"take: {best_path(config)}")
