@@ -9,6 +9,8 @@
 #   training/on_gpu.sh cut DECODED.tar.xz        here: writes $WORK/cut.npz
 #   training/on_gpu.sh fit CUT.npz OUTPUT        there: trains, writes OUTPUT/weights-*.pt and log.jsonl; then here
 #                                                `specdiff_train take` with them in $WORK/fit
+#   training/on_gpu.sh rival OUTPUT              there, after fit: goes on from it to an autoregressive drafter of the same
+#                                                size, to compare with (`evaluate --rival OUTPUT`)
 #
 # Environment: WORK (training/work), PIECE (60M), PYTHON (python3), DEVICE (cuda), SECONDS_OF_TRAINING (300), LIMIT of a fit
 # in seconds (540), GROUPS_A_STEP (64), ANCHORS (48), RATE (1e-3), START (a drafter's GGUF to go on from), TAPS, SHARD_PROMPTS
@@ -91,13 +93,22 @@ cut() {
 }
 
 fit() {
-  local output=$2 status=0
   cp "$1" "$place/work/cut.npz"
+  learn "$2" fit ${START:+--start "$START"}
+}
+
+rival() {
+  learn "$1" fit_autoregressive --autoregressive --start "$place/work/fit"
+}
+
+learn() {
+  local output=$1 folder=$place/work/$2 status=0
+  shift 2
   timeout "${LIMIT:-540}" bash -c "$(declare -f train); place='$place' here='$here' python='$python'; train fit \"\$@\"" fit \
     --seconds "${SECONDS_OF_TRAINING:-300}" --validation-seconds 50 --groups "${GROUPS_A_STEP:-64}" \
-    --anchors "${ANCHORS:-48}" --learning-rate "${RATE:-1e-3}" ${START:+--start "$START"} || status=$?
+    --anchors "${ANCHORS:-48}" --learning-rate "${RATE:-1e-3}" "$@" || status=$?
   # What was saved last is there even where the time was up.
-  cp "$place"/work/fit/weights-*.pt "$place/work/fit/log.jsonl" "$output/"
+  cp "$folder"/weights-*.pt "$folder/log.jsonl" "$output/"
   ls -l "$output"
   return "$status"
 }
@@ -108,5 +119,6 @@ case ${1:-} in
   decode) decode "${2:?on_gpu.sh decode OUTPUT}" ;;
   cut) cut "${2:?on_gpu.sh cut DECODED.tar.xz}" ;;
   fit) fit "${2:?on_gpu.sh fit CUT.npz OUTPUT}" "${3:?on_gpu.sh fit CUT.npz OUTPUT}" ;;
-  *) sed -n '2,18p' "$0" >&2; exit 2 ;;
+  rival) rival "${2:?on_gpu.sh rival OUTPUT}" ;;
+  *) sed -n '2,20p' "$0" >&2; exit 2 ;;
 esac

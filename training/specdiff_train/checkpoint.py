@@ -78,4 +78,5 @@ def drafter_of(config: Config, target: Target, state: dict[str, torch.Tensor]) -
 def make(config: Config, target: Target, vocab: torch.Tensor, scale: torch.Tensor) -> Drafter:
     """An untrained drafter on the configuration's device."""
     mask_id = Vocabulary(config.target).id_of(config.mask_token)
-    return Drafter(target, config.layers, config.block, len(config.taps), mask_id, vocab, scale).to(config.device)
+    sizes = config.layers, config.block, len(config.taps), mask_id
+    return Drafter(target, *sizes, vocab, scale, config.autoregressive).to(config.device)

@@ -45,6 +45,10 @@ class Config:
     taps: tuple[int, ...] = (2, 9, 15, 21, 28)
     draft_vocab: int = 8192
     mask_token: str = "<empty_output>"
+    autoregressive: bool = False  # the equal-size drafter of standard speculative decoding, to compare with
+
+    # evaluation
+    rival: Path | None = None  # folder of an autoregressive drafter's weights, as `fit` leaves them
 
     # training
     start: Path | None = None  # a drafter's GGUF to go on from

@@ -4,6 +4,9 @@ One denoising pass over a block (DFlash, arXiv 2602.06036): the target's tapped 
 layer's context keys and values; the block's slots attend to them and to each other, not causally. Anchor-first layout
 (DSpark, arXiv 2607.05147): slot 0 is the anchor, the last token the target emitted; slot i predicts the token after its
 own place. Slots 1.. hold looked-up tokens where prompt lookup has a match, the mask token elsewhere.
+
+The autoregressive drafter that it is compared with has the same weights and sees the same rows, but each slot only the
+slots before it, which hold the tokens drafted so far (standard speculative decoding; one pass a token).
 """
 
 import math
@@ -43,7 +46,7 @@ class DrafterLayer(nn.Module):
             return nn.Parameter(source.clone())
         return nn.Parameter(torch.ones(self.head_width, device=energy.device) * energy.mean().sqrt())
 
-    def forward(self, x: Tensor, context: Tensor, rope: "Rope", visible: Tensor) -> Tensor:
+    def forward(self, x: Tensor, context: Tensor, rope: "Rope", visible: Tensor, causal: bool = False) -> Tensor:
         """x [B, A, S, d] slots, context [B, C, d] fused taps, visible [B, A, C] -> [B, A, S, d]."""
         batch, anchors, slots, _ = x.shape
         rows = context.shape[1]
@@ -63,6 +66,9 @@ class DrafterLayer(nn.Module):
         of_rows = (flat @ k.permute(0, 2, 3, 1)).view(batch, self.kv_heads, anchors, slots * share, rows)
         of_rows = of_rows.masked_fill(~visible[:, None, :, None, :], -math.inf)
         of_block = q @ own_k.permute(0, 3, 1, 4, 2)
+        if causal:
+            later = torch.ones(slots, slots, dtype=torch.bool, device=x.device).triu(1)
+            of_block = of_block.masked_fill(later.repeat_interleave(share, 0), -math.inf)
         weights = torch.softmax(torch.cat([of_rows, of_block], -1), -1)
         on_rows = weights[..., :rows].reshape(batch, self.kv_heads, anchors * slots * share, rows)
         o = (on_rows @ v.transpose(1, 2)).view(batch, self.kv_heads, anchors, slots * share, self.head_width)
@@ -91,11 +97,20 @@ class Drafter(nn.Module):
     """Drafter for one target. Shapes: B sequences, A anchors each, S slots a block, C context rows, d hidden size."""
 
     def __init__(
-        self, target: Target, layers: int, block: int, taps: int, mask_id: int, vocab: Tensor, tap_scale: Tensor
+        self,
+        target: Target,
+        layers: int,
+        block: int,
+        taps: int,
+        mask_id: int,
+        vocab: Tensor,
+        tap_scale: Tensor,
+        autoregressive: bool = False,
     ) -> None:
         """`vocab` [W] target ids the reduced head proposes, ascending; `tap_scale` [taps] typical RMS of each tap."""
         super().__init__()
         self.target, self.block, self.mask_id = target, block, mask_id
+        self.autoregressive = autoregressive
         self.width, self.eps = target.width, target.eps
         self.layers = nn.ModuleList(DrafterLayer(source, target) for source in target.layers[-layers:])
         # Starts as a noisy copy of the last tap, so that the copied layers see inputs of the kind they know.
@@ -122,5 +137,5 @@ class Drafter(nn.Module):
         cos, sin = self.target.cos, self.target.sin
         rope = Rope((cos[batch.row_positions], sin[batch.row_positions]), (cos[places], sin[places]))
         for layer in self.layers:
-            x = layer(x, context, rope, batch.visible)
+            x = layer(x, context, rope, batch.visible, self.autoregressive)
         return F.linear(F.rms_norm(x, (self.width,), self.norm, self.eps), self.head)

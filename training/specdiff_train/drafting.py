@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import torch
+from torch import Tensor
 
 from .batches import Batch, Place, all_places, batches_of, position
 from .drafter import Drafter
@@ -29,10 +30,20 @@ class Drafted:
 Drafts = dict[int, Drafted]
 
 
+def logits_of(drafter: Drafter, batch: Batch) -> Tensor:
+    """Of every slot, in one pass; in one pass a slot where the drafter is autoregressive."""
+    if drafter.autoregressive:
+        batch.seeds = torch.full_like(batch.seeds, -1)
+        for slot in range(drafter.block - 1):
+            batch.seeds[:, :, slot] = drafter.vocab[drafter(batch)[:, :, slot].argmax(-1)]
+    logits: Tensor = drafter(batch)
+    return logits
+
+
 @torch.no_grad()
 def drafts(drafter: Drafter, batch: Batch, positions: list[int]) -> Drafts:
     """One draft after each of a group's anchors, whose answer positions these are."""
-    top = drafter(batch)[0].topk(2, -1)
+    top = logits_of(drafter, batch)[0].topk(2, -1)
     best = drafter.vocab[top.indices[..., 0]].tolist()
     margins = (top.values[..., 0] - top.values[..., 1]).tolist()
     return dict(zip(positions, map(Drafted, best, margins), strict=True))

@@ -2,18 +2,19 @@
 
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 
 from .calibration import Calibration, calibrated, fitted, joined
-from .checkpoint import make, new_drafter, trained_drafter
+from .checkpoint import drafter_of, make, new_drafter, trained_drafter
 from .config import Config
 from .drafter import Drafter
 from .drafting import DraftedShard, Drafts, copy_class, drafted_shards
 from .features import FeatureStore
 from .identity import check_target
 from .import_gguf import read_vocabulary, read_weights
+from .on_device.weights import read_fitted
 from .shards import Shard, load_split
 from .storage import write_text
 from .target import Target
@@ -61,6 +62,7 @@ class Count:
 class Figures:
     """Counts by arm and group; a group is a language, a kind of prompt or an answer length."""
 
+    end_token: int
     counts: dict[tuple[str, str], Count] = field(default_factory=dict)
 
     def count(self, arm: str, group: str) -> Count:
@@ -87,11 +89,24 @@ def evaluate(config: Config) -> None:
         drafters["start: "] = read_drafter(config, target, shards[0], store)
     known = {name: calibrated(drafter, folder, store) for name, drafter in drafters.items()}
     figures = measure(drafters, shards, store, config, calibrations=known)
+    if config.rival:
+        add_rival(figures, config, target, shards, store)
     table = markdown(figures)
     write_text(config.work / "train" / "evaluation.md", table)
     flat = {f"{arm} / {group}": {**vars(c), "tau": round(c.tau(), 4)} for (arm, group), c in figures.counts.items()}
     write_text(config.work / "train" / "evaluation.json", json.dumps(flat, indent=1))
     print(table)
+
+
+def add_rival(figures: Figures, config: Config, target: Target, shards: list[Shard], store: FeatureStore) -> None:
+    """τ of the autoregressive drafter of `config.rival` alone, on the greedy answers: what the paper compares with."""
+    assert config.rival
+    weights, _ = read_fitted(config.rival, config.device)
+    rival = drafter_of(replace(config, autoregressive=True), target, weights)
+    arm = "autoregressive drafter"
+    for some in drafted_shards({arm: rival}, shards, store, greedy=True):
+        for s in some.sequences:
+            count_passes(figures, arm, some, s, arms(some, s, {arm: None})[f"{arm}drafter"])
 
 
 def read_drafter(config: Config, target: Target, shard: Shard, store: FeatureStore) -> Drafter:
@@ -117,31 +132,36 @@ def measure(
     for sampled ones what a drafter that proposes its best token would have seen. Joined drafts choose by
     `calibrations`; without, by what fits these shards.
     """
-    end_token = Vocabulary(config.target).end
     drafted = drafted_shards(drafters, shards, store, limit, from_masks=True)
     if calibrations is None:
         calibrations = {name: fitted(drafted, name, config.block) for name in drafters}
-    figures = Figures()
+    figures = Figures(end_token=Vocabulary(config.target).end)
     for some in drafted:
         for s in some.sequences:
-            sequence = some.shard.sequences[s]
-            groups = ["greedy" if sequence.temperature == 0 else "sampled"]
-            if sequence.temperature == 0:
-                groups += [sequence.kind, sequence.language]
-                if sequence.kind != "summary":
-                    groups.append("completions")
-            # The product's engine does not count the end token.
-            end = len(sequence.tokens) - (sequence.tokens[-1] == end_token)
-            tokens, start = sequence.tokens, sequence.prompt_tokens
             for arm, propose in arms(some, s, calibrations).items():
-                for one in passes(tokens, start, end, propose):
-                    fresh = sequence.kind == "code" and some.fresh(s, one.anchor)
-                    for name in [*groups, FRESH] if fresh and sequence.temperature == 0 else groups:
-                        figures.count(arm, name).add(one)
-                if sequence.temperature == 0:
-                    for one in passes(tokens, start, min(end, start + SHORT), propose):
-                        figures.count(arm, f"first {SHORT} tokens").add(one)
+                count_passes(figures, arm, some, s, propose)
     return figures
+
+
+def count_passes(figures: Figures, arm: str, drafted: DraftedShard, s: int, propose: Propose) -> None:
+    """Count an arm's passes over sequence s in every group that it belongs to."""
+    sequence = drafted.shard.sequences[s]
+    greedy = sequence.temperature == 0
+    groups = ["greedy" if greedy else "sampled"]
+    if greedy:
+        groups += [sequence.kind, sequence.language]
+        if sequence.kind != "summary":
+            groups.append("completions")
+    # The product's engine does not count the end token.
+    end = len(sequence.tokens) - (sequence.tokens[-1] == figures.end_token)
+    tokens, start = sequence.tokens, sequence.prompt_tokens
+    for one in passes(tokens, start, end, propose):
+        fresh = greedy and sequence.kind == "code" and drafted.fresh(s, one.anchor)
+        for name in [*groups, FRESH] if fresh else groups:
+            figures.count(arm, name).add(one)
+    if greedy:
+        for one in passes(tokens, start, min(end, start + SHORT), propose):
+            figures.count(arm, f"first {SHORT} tokens").add(one)
 
 
 def arms(drafted: DraftedShard, s: int, calibrations: dict[str, Calibration | None]) -> dict[str, Propose]:

@@ -8,9 +8,11 @@ import pytest
 import torch
 
 from specdiff_train import shards as shard_files
-from specdiff_train.batches import Place
+from specdiff_train.batches import Place, all_places
 from specdiff_train.batches import make_batch as reference_batch
-from specdiff_train.checkpoint import best_path, trained_drafter
+from specdiff_train.checkpoint import best_path, new_drafter, trained_drafter
+from specdiff_train.drafting import logits_of
+from specdiff_train.evaluate import add_rival, measure
 from specdiff_train.features import SOFT_TOP, Features, layout
 from specdiff_train.on_device.asked import AskedShard, ask, folder_of
 from specdiff_train.on_device.cut import cut, cut_path
@@ -134,3 +136,29 @@ def test_weights_go_on_into_evaluation_and_export(own, target):
     assert torch.equal(drafter.vocab, stored["vocab"])
     recipe = torch.load(best_path(own), weights_only=True)["recipe"]
     assert recipe["train_steps"] == log[-1]["step"]
+
+
+def test_the_autoregressive_drafter_sees_what_it_has_drafted(own, target, shards, store):
+    """Its drafts are those of one slot after the other; a drafter of blocks gives others."""
+    shard, features = shards[0], store.get(shards[0])
+    rival = new_drafter(replace(own, autoregressive=True), target, shards, features.taps)
+    group = max(shard.groups, key=len)
+    places = all_places(shard, group)[:6]
+    batch = reference_batch(shard, features, [group], [places], own.block)
+    with torch.no_grad():
+        wanted = torch.full_like(batch.seeds, -1)
+        for slot in range(own.block):
+            wanted[:, :, slot] = rival.vocab[rival(replace(batch, seeds=wanted))[:, :, slot].argmax(-1)]
+        assert torch.equal(rival.vocab[logits_of(rival, batch).argmax(-1)], wanted)
+        rival.autoregressive = False
+        assert not torch.equal(rival.vocab[logits_of(rival, replace(batch, seeds=wanted)).argmax(-1)], wanted)
+
+
+def test_it_is_fitted_and_evaluated(config, own, store, target, capsys):
+    fit(replace(own, autoregressive=True, train_seconds=1.0, start=own.work / "fit"))
+    rival = replace(config, rival=own.work / "fit_autoregressive")
+    (own.work / "train").mkdir(exist_ok=True)
+    test = shard_files.load_split(config.work / "answers", "test")
+    figures = measure({"": new_drafter(config, target, test, store.get(test[0]).taps)}, test, store, config)
+    add_rival(figures, rival, target, test, store)
+    assert figures.count("autoregressive drafter", "greedy").emitted == figures.count("lookup", "greedy").emitted > 0

@@ -8,7 +8,6 @@ import json
 import math
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -27,12 +26,12 @@ from ..target import Target
 from ..vocabulary import Vocabulary
 from .data import Data, batches, load, make_batch
 from .half_target import HalfTarget
+from .weights import fit_folder, read_fitted, write_fitted
 
 FINAL_RATE = 0.03
 LOG_EVERY = 50
 # Answers that are not trained on.
 HELD_OUT = 1024
-PARTS = 2
 
 
 def fit(config: Config) -> None:
@@ -53,7 +52,7 @@ class Fitting:
         held_out = min(HELD_OUT, len(data) // 8)
         self.held_out, self.rows = mixed[:held_out], mixed[held_out:]
         self.step, self.elapsed, self.losses = 0, 0.0, list[Tensor]()
-        self.folder = config.work / "fit"
+        self.folder = fit_folder(config)
         path = self.folder / "checkpoint.pt"
         state = torch.load(path, map_location=config.device, weights_only=True) if path.exists() else None
         if state:
@@ -107,6 +106,8 @@ class Fitting:
         batch = make_batch(self.data, self.half, rows, config, self.generator)
         masked = torch.rand(batch.anchors.shape, generator=self.generator, device=rows.device)
         batch.seeds[masked < config.mask_probability] = -1
+        if config.autoregressive:
+            batch.seeds = batch.labels  # each slot holds the token before the one it predicts
         labels, soft_index = self.in_vocabulary(batch.labels), self.in_vocabulary(batch.soft_ids)
         targets = [value.flatten(0, 1) for value in (labels, soft_index, batch.soft_p)]
         loss = drafting_loss(self.drafter(batch).flatten(0, 1), *targets, config.decay, config.loss)
@@ -138,8 +139,11 @@ class Fitting:
         generator = torch.Generator(device=self.config.device).manual_seed(0)
         for rows in self.held_out.split(self.config.groups):
             batch = make_batch(self.data, self.half, rows, self.config, generator)
+            if self.config.autoregressive:
+                batch.seeds = batch.labels  # all before the first wrong slot are what it would have drafted
             seeded = self.right_in_a_row(batch)
-            batch.seeds[:] = -1
+            if not self.config.autoregressive:
+                batch.seeds[:] = -1
             totals += [seeded, self.right_in_a_row(batch), batch.anchors.numel()]
         entry: dict[str, Any] = {
             "step": self.step,
@@ -169,10 +173,6 @@ class Fitting:
             "elapsed": self.elapsed,
         }
         write_atomic(self.folder / "checkpoint.pt", lambda part: torch.save(state, part))
-        weights = {
-            name: value.half() if value.is_floating_point() else value.int()
-            for name, value in self.drafter.state_dict().items()
-        }
         recipe = {
             **self.config.recipe(),
             "train_steps": self.step,
@@ -180,19 +180,12 @@ class Fitting:
             "answer_tokens": int((self.data.totals - self.data.prompts).sum()),
             "device": torch.cuda.get_device_name() if self.config.device == "cuda" else self.config.device,
         }
-        for part in range(PARTS):
-            own = {name: value for i, (name, value) in enumerate(weights.items()) if i % PARTS == part}
-            piece = {"weights": own, "recipe": json.dumps(recipe)}
-            write_atomic(weights_path(self.folder, part), lambda place, piece=piece: torch.save(piece, place))
-
-
-def weights_path(folder: Path, part: int) -> Path:
-    """One part of the weights."""
-    return folder / f"weights-{part + 1}.pt"
+        write_fitted(self.folder, self.drafter.state_dict(), recipe)
 
 
 def begun(config: Config, target: Target, data: Data, half: HalfTarget) -> Drafter:
-    """What training starts from: see checkpoint.new_drafter; the vocabulary is the answers' most frequent tokens."""
+    """What training starts from: see checkpoint.new_drafter; the vocabulary is the answers' most frequent tokens.
+    `config.start` may be a folder with what another run of `fit` has learned."""
     position = torch.arange(data.tokens.shape[1], device=data.tokens.device)
     inside = (position >= data.prompts[:, None]) & (position < data.totals[:, None])
     counts = torch.bincount(data.tokens[inside].long(), minlength=target.head.shape[0]).float()
@@ -206,6 +199,8 @@ def begun(config: Config, target: Target, data: Data, half: HalfTarget) -> Draft
     real = position[:longest] < data.totals[:64, None]
     scale = taps[real].float().view(-1, len(config.taps), target.width).pow(2).mean(-1).sqrt().median(0).values
     drafter = make(config, target, vocab, scale)
+    if config.start and config.start.is_dir():
+        return drafter_of(config, target, read_fitted(config.start, config.device)[0])
     if config.start:
         drafter.load_state_dict(read_weights(config.start, drafter, config.taps), strict=False)
     return drafter
@@ -213,13 +208,6 @@ def begun(config: Config, target: Target, data: Data, half: HalfTarget) -> Draft
 
 def take(config: Config) -> None:
     """Make WORK/train/best.pt of the weights in WORK/fit, for evaluate and export."""
-    weights: dict[str, Tensor] = {}
-    recipe: dict[str, object] = {}
-    for part in range(PARTS):
-        piece = torch.load(weights_path(config.work / "fit", part), map_location=config.device, weights_only=True)
-        recipe = json.loads(piece["recipe"])
-        for name, value in piece["weights"].items():
-            weights[name] = value.float() if value.is_floating_point() else value.long()
-    state = {"model": weights, "identity": identity(config.target), "recipe": recipe}
-    save(best_path(config), state)
+    weights, recipe = read_fitted(fit_folder(config), config.device)
+    save(best_path(config), {"model": weights, "identity": identity(config.target), "recipe": recipe})
     print(f"take: {best_path(config)}")
