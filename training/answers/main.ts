@@ -1,7 +1,8 @@
 /**
  * The target's answers as the product would let it write them: requests in (request.ts), answers out, one JSON object a
  * line each. Prompts, lookup texts and stop rules are the server's own; many generations run at once. A request with
- * recorded tokens is answered by these, up to where the rules end them; with none of them, it tells the prompt alone.
+ * recorded tokens is answered by these, up to where the rules end them, and tells no prompt; with an empty list of them,
+ * it tells the prompt alone.
  *
  * Usage: node answers.js --target FILE --native FOLDER [--program FILE --sequences N --threads N --context N]
  * Without --program every request has to bring its tokens.
@@ -16,9 +17,10 @@ import type { NativeEngine } from '../../server/engine/addon';
 import { loadAddon } from '../../server/engine/load-addon';
 import type { GenerationResult } from '../../server/generation/generate';
 import { summarize } from '../../server/summary/summarize';
-import { BatchProgram, type AnswerSource } from './batch-program';
+import { BatchProgram } from './batch-program';
 import { BatchSession, type Transcript } from './batch-session';
 import { RecordedAnswer } from './recorded-answer';
+import { ReplaySession } from './replay-session';
 import { readRequest, type AnswerRequest } from './request';
 
 /** Of a document without a token before the cursor, which the product completes with nothing. */
@@ -60,10 +62,12 @@ function run(request: AnswerRequest, session: BatchSession): Promise<GenerationR
   return complete(job, session, new LookupContext(), settings, SINK, signal);
 }
 
-function sourceOf({ id, recorded }: AnswerRequest, program: BatchProgram | null): AnswerSource {
-  if (recorded !== null) return new RecordedAnswer(recorded);
+function sessionFor(request: AnswerRequest, engine: NativeEngine, program: BatchProgram | null): BatchSession {
+  const { id, recorded } = request;
+  if (recorded !== null && recorded.length > 0) return new ReplaySession(engine, recorded);
+  if (recorded !== null) return new BatchSession(engine, new RecordedAnswer(recorded));
   if (program === null) throw new Error(`Request ${id} brings no tokens, and there is no --program to write them.`);
-  return program;
+  return new BatchSession(engine, program);
 }
 
 async function loadTokenizer(target: string, native: string): Promise<NativeEngine> {
@@ -91,12 +95,12 @@ async function main(): Promise<void> {
   let failure: unknown = null;
   for await (const line of createInterface({ input: process.stdin })) {
     const request = readRequest(line);
-    const session = new BatchSession(engine, sourceOf(request, program));
+    const session = sessionFor(request, engine, program);
     const job = run(request, session)
       .then(({ reason, stop }) => {
-        process.stdout.write(
-          `${JSON.stringify({ id: request.id, reason, stop, ...(session.transcript ?? NOTHING) })}\n`,
-        );
+        const transcript = session.transcript ?? NOTHING;
+        const told = session instanceof ReplaySession ? { answer: transcript.answer } : transcript;
+        process.stdout.write(`${JSON.stringify({ id: request.id, reason, stop, ...told })}\n`);
       })
       .catch((error: unknown) => {
         failure ??= error;

@@ -5,9 +5,10 @@ so that `cut` can ask for the very same ones again.
 """
 
 import json
+import multiprocessing
 import subprocess
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+import threading
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -97,9 +98,20 @@ def ask(config: Config) -> None:
             for index, asked, answers in replayed(config, corpus, {index: {} for index in indices}):
                 shard_of(asked, answers).save(folder / f"{index:05d}.npz")
 
-        with ThreadPoolExecutor(WORKERS) as pool:
-            list(pool.map(work, [missing[worker::WORKERS] for worker in range(WORKERS)]))
+        in_processes(work, missing)
     print(f"asked: {len(wanted)} shards in {folder}")
+
+
+def in_processes(work: Callable[[list[int]], None], indices: list[int]) -> None:
+    """`work` in WORKERS processes, each with its share of the indices; they have what this one has (the corpus)."""
+    context = multiprocessing.get_context("fork")
+    processes = [context.Process(target=work, args=(indices[first::WORKERS],)) for first in range(WORKERS)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+    if any(process.exitcode for process in processes):
+        raise SystemExit("asked: stopped; see the lines above. What is complete stays; run again to go on.")
 
 
 def shard_of(asked: list[Asked], answers: list[dict[str, Any]]) -> AskedShard:
@@ -125,18 +137,34 @@ def replayed(config: Config, corpus: Corpus, recorded: dict[int, dict[int, list[
         text=True,
     )
     assert process.stdin is not None and process.stdout is not None
-    for index, tokens in recorded.items():
-        asked = shard_requests(corpus, f"{config.seed}/train/{index}", config.shard_prompts)
-        answers: dict[int, dict[str, Any]] = {}
-        # A shard fits the pipes' buffers on neither side, so it is written line by line while answers are read.
-        for number, one in enumerate(asked):
-            line = {**one.request, "id": str(number), "recorded": tokens.get(number, [])}
-            process.stdin.write(json.dumps(line) + "\n")
-            process.stdin.flush()
-            answer = json.loads(process.stdout.readline() or "null")
-            if answer is None:
-                raise SystemExit("asked: the product's rules stopped; see the line above. Run again to go on.")
-            answers[int(answer["id"])] = answer
-        yield index, asked, [answers[number] for number in range(len(asked))]
-    process.stdin.close()
-    process.wait()
+    stdin, stdout = process.stdin, process.stdout
+    pending: dict[int, list[Asked]] = {}
+
+    def send() -> None:
+        try:
+            for index, tokens in recorded.items():
+                asked = shard_requests(corpus, f"{config.seed}/train/{index}", config.shard_prompts)
+                pending[index] = asked
+                for number, one in enumerate(asked):
+                    line = {**one.request, "id": f"{index}/{number}", "recorded": tokens.get(number, [])}
+                    stdin.write(json.dumps(line) + "\n")
+            stdin.close()
+        except BrokenPipeError:
+            pass  # its end is told by the reader
+
+    sender = threading.Thread(target=send, daemon=True)
+    sender.start()
+    answers: dict[int, dict[int, dict[str, Any]]] = {}
+    done = 0
+    for line in stdout:
+        answer = json.loads(line)
+        index, number = map(int, answer["id"].split("/"))
+        own = answers.setdefault(index, {})
+        own[number] = answer
+        if len(own) == len(pending[index]):
+            del answers[index]
+            done += 1
+            asked = pending.pop(index)
+            yield index, asked, [own[n] for n in range(len(asked))]
+    if process.wait() != 0 or done < len(recorded):
+        raise SystemExit("asked: the product's rules stopped; see the line above. Run again to go on.")

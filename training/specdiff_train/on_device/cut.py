@@ -2,18 +2,18 @@
 ordinary kind (WORK/answers/train_{index}.jsonl), for training, phrases and evaluation here.
 """
 
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from .. import engine
 from ..answers import shard_path
 from ..config import Config
-from ..requests import Corpus
+from ..requests import Asked, Corpus
 from ..storage import read_jsonl, save_arrays, write_jsonl
 from ..vocabulary import Vocabulary
-from .asked import WORKERS, Flat, replayed
+from .asked import AskedShard, Flat, folder_of, in_processes, replayed
 from .decode import decoded_path
 
 
@@ -35,13 +35,9 @@ def cut(config: Config) -> None:
         def work(own: list[int]) -> None:
             recorded = {index: recorded_tokens(decoded_path(config, index), pieces) for index in own}
             for index, asked, answers in replayed(config, corpus, recorded):
-                rows = [
-                    {"id": n, **answer, **one.kept} for n, (one, answer) in enumerate(zip(asked, answers, strict=True))
-                ]
-                write_jsonl(shard_path(folder, "train", index), rows)
+                write_jsonl(shard_path(folder, "train", index), rows_of(config, index, asked, answers))
 
-        with ThreadPoolExecutor(WORKERS) as pool:
-            list(pool.map(work, [missing[worker::WORKERS] for worker in range(WORKERS)]))
+        in_processes(work, missing)
     kept = {}
     for index in indices:
         rows = read_jsonl(shard_path(folder, "train", index))
@@ -49,6 +45,16 @@ def cut(config: Config) -> None:
 
     save_arrays(cut_path(config), **kept)
     print(f"cut: {len(indices)} shards, {sum(int(lengths.sum()) for lengths in kept.values())} tokens kept")
+
+
+def rows_of(config: Config, index: int, asked: list[Asked], answers: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """A shard's answers in the form that the engine's have."""
+    shard = AskedShard.load(folder_of(config) / f"{index:05d}.npz")
+    parts = zip(shard.prompts.lists(), shard.lookups.lists(), answers, asked, strict=True)
+    return [
+        {**answer, "id": number, "prompt": prompt.tolist(), "lookup": lookup.tolist(), **one.kept}
+        for number, (prompt, lookup, answer, one) in enumerate(parts)
+    ]
 
 
 def recorded_tokens(path: Path, pieces: list[str]) -> dict[int, list[int | str]]:
