@@ -136,8 +136,7 @@ class Trainer(ABC):
     def counted_loss(self, rng: np.random.Generator) -> Tensor:
         """Mean cross-entropy with counted distributions."""
         if self.counted is None:
-            row_of = self.row_of.cpu().numpy()
-            self.counted = CountedWindows(self.text.train, row_of, len(self.kept), self.distances, self.device)
+            self.counted = CountedWindows(self.text.train, self.row_of, len(self.kept), self.distances)
         # As many labels a step whatever the distances are.
         count = min(self.settings.step_tokens // 4 * len(DISTANCES), COUNTED_LABELS) // len(self.distances)
         ids, labels = self.counted.draw(count, self.mask_id, rng)

@@ -69,22 +69,22 @@ def text_windows(tokens: np.ndarray, settings: Settings, mask_id: int, rng: np.r
 
 class CountedWindows:
     """Windows of one token and a mask for each distance. Their labels are distributions over kept rows, counted in all
-    of the text: the same bound in expectation, at the cost of one window a token instead of one a place."""
+    of the text: the same bound in expectation, at the cost of one window a token instead of one a place. They are where
+    `row_of` is: a row for each token, -1 where none is kept."""
 
     def __init__(
         self,
         tokens: np.ndarray,
-        row_of: np.ndarray,
+        row_of: Tensor,
         rows: int,
         distances: tuple[int, ...] = DISTANCES,
-        device: str | torch.device = "cpu",
     ) -> None:
-        self.rows, self.device = rows, torch.device(device)
+        self.rows, self.device = rows, row_of.device
         self.pairs: list[Followers] = []
-        text, kept_row = (torch.from_numpy(values.astype(np.int64)).to(self.device) for values in (tokens, row_of))
+        text = torch.from_numpy(tokens.astype(np.int64)).to(self.device)
         limits = torch.arange(len(row_of) + 1, device=self.device) * rows
         for distance in distances:
-            keys, counts = followers(text, distance, kept_row, rows)
+            keys, counts = followers(text, distance, row_of, rows)
             starts = torch.searchsorted(keys, limits)
             sums = torch.zeros(len(row_of), dtype=torch.float64, device=self.device)
             sums.index_add_(0, keys // rows, counts.double())
