@@ -1,5 +1,6 @@
 import json
 import math
+import shutil
 from dataclasses import replace
 
 import gguf
@@ -13,6 +14,7 @@ from specdiff_reference.ddit import rotate
 from specdiff_train.diffusion_lm.evaluate import evaluate
 from specdiff_train.diffusion_lm.export import export
 from specdiff_train.diffusion_lm.settings import Settings
+from specdiff_train.diffusion_lm.take import piece_paths, take, write_pieces
 from specdiff_train.diffusion_lm.text import text
 from specdiff_train.diffusion_lm.train import DiffusionTrainer, train
 from specdiff_train.diffusion_lm.trainer import checkpoint_path
@@ -58,7 +60,7 @@ def test_noise_masks_what_the_schedule_says():
 
 def test_counted_windows_count():
     tokens = np.array([1, 2, 1, 3, 1, 2, 4], np.uint16)
-    row_of = np.array([-1, 0, 1, 2, -1])
+    row_of = torch.tensor([-1, 0, 1, 2, -1])
     counted = CountedWindows(tokens, row_of, 3)
     ids, labels = counted.draw(200, 9, np.random.default_rng(0))
     ones = labels[ids[:, 0] == 1]
@@ -106,6 +108,46 @@ def test_train_evaluate_export(settings, capsys):
     stored = next(t for t in reader.tensors if t.name == "output.weight")
     written = torch.from_numpy(dequantize(stored.data, stored.tensor_type).copy())
     assert torch.equal(written, state["backbone.output_layer.linear.weight"])
+
+
+def test_pieces_give_the_checkpoint_again(settings, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("specdiff_train.diffusion_lm.take.PIECE_BYTES", 20_000)
+    trainer = trained(DiffusionTrainer, settings, 3)
+    paths = write_pieces(trainer)
+    assert len(paths) > 10 and all(path.stat().st_size <= 20_000 for path in paths)
+    there = replace(settings, work=tmp_path / "there", text_folder=settings.work)
+    with pytest.raises(SystemExit, match=r"take: no weights-1\.part"):
+        take(there)
+    there.work.mkdir()
+    for path in paths:
+        shutil.copy(path, there.work)
+    piece_paths(there)[-1].unlink()
+    with pytest.raises(SystemExit, match="aren't all there are"):
+        take(there)
+    shutil.copy(paths[-1], there.work)
+    take(there)
+    whole, taken = (torch.load(checkpoint_path(one), weights_only=True) for one in (settings, there))
+    assert taken.keys() == whole.keys() - {"optimizer"} and taken["recipe"] == whole["recipe"]
+    assert taken["model"].keys() == whole["model"].keys()
+    for name, value in whole["model"].items():
+        assert torch.allclose(taken["model"][name], value, atol=2e-3, rtol=1e-3), name
+    head = "backbone.output_layer.linear.weight"
+    assert torch.equal(taken["model"][head] == 0, whole["model"][head] == 0)
+    again = DiffusionTrainer(there, text(there))
+    assert again.step == 3
+    assert again.validate()["window"] == pytest.approx(trainer.validate()["window"], abs=0.01)
+    export(there)
+    assert "mdlm, q8_0" in capsys.readouterr().out
+
+
+def test_tokens_are_enough_to_train(settings, tmp_path):
+    text(settings)
+    shutil.rmtree(settings.corpus)
+    there = replace(settings, work=tmp_path / "there", text_folder=settings.work)
+    assert len(text(there).train) > 2000
+    with pytest.raises(SystemExit, match="run the corpus stage first"):
+        text(replace(there, text_tokens=1000))
+    assert len(text(there).validation) > 500
 
 
 def test_what_is_missing_is_said(settings):

@@ -1,4 +1,4 @@
-"""`python -m specdiff_train causal-lm train|evaluate|export`: a small causal model on a target's tokenizer."""
+"""`python -m specdiff_train causal-lm train|take|evaluate|export`: a small causal model on a target's tokenizer."""
 
 from ..diffusion_lm.command import run_stage
 from .settings import CausalSettings

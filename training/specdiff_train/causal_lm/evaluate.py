@@ -1,6 +1,7 @@
 """What the causal language model is worth: cross-entropy on held-out text, and τ as drafter of the target's answers."""
 
 import json
+from dataclasses import replace
 
 import torch
 
@@ -17,7 +18,7 @@ def evaluate(settings: Settings) -> None:
     """Print the figures and keep them in WORK/evaluation.json."""
     torch.set_num_threads(settings.threads)
     trained_checkpoint(settings, "causal-lm")
-    trainer = CausalTrainer(settings, text(settings))
+    trainer = CausalTrainer(replace(settings, device="cpu"), text(settings))
     model = trainer.whole_model().requires_grad_(False)
     count = tau(settings, greedy(model, trainer.mask_id))
     print(f"causal-lm: {count}, τ {count.tau():.3f}", flush=True)

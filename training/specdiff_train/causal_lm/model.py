@@ -74,7 +74,8 @@ class CausalNetwork(nn.Module):
 
     def rotation(self, length: int) -> tuple[Tensor, Tensor]:
         """cos and sin of each position's angles, [T, d/2]."""
-        angles = torch.outer(torch.arange(length).float(), rope_rates(self.shape))
+        rates = rope_rates(self.shape, self.token_embd.weight.device)
+        angles = torch.outer(torch.arange(length, device=rates.device).float(), rates)
         return angles.cos(), angles.sin()
 
     def features(self, ids: Tensor) -> Tensor:
@@ -90,10 +91,10 @@ class CausalNetwork(nn.Module):
         return self.output(self.features(ids))
 
 
-def rope_rates(shape: CausalShape) -> Tensor:
+def rope_rates(shape: CausalShape, device: str | torch.device = "cpu") -> Tensor:
     """Radians a place of each rotary pair, [d/2]."""
     head = shape.width // shape.heads
-    return shape.rope_base ** (-torch.arange(0, head, 2).float() / head)
+    return shape.rope_base ** (-torch.arange(0, head, 2, device=device).float() / head)
 
 
 def normal(matrix: Tensor, scale: float, generator: torch.Generator) -> None:

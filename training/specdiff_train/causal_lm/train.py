@@ -6,8 +6,8 @@ from torch import Tensor, nn
 
 from ..diffusion_lm.settings import Settings
 from ..diffusion_lm.text import text
-from ..diffusion_lm.trainer import Trainer, run
-from ..diffusion_lm.windows import drawn
+from ..diffusion_lm.trainer import Trainer, prepare, run
+from ..diffusion_lm.windows import drawn, placed
 from .model import CausalNetwork, CausalShape
 from .start import initial
 
@@ -39,7 +39,12 @@ class CausalTrainer(Trainer):
 
     def counted_logits(self, ids: Tensor) -> Tensor:
         """Of the token alone; the masks after it are the diffusion language model's."""
-        return self.logits(self.model.features(ids[:, :1]))
+        return self.logits(self.features(ids[:, :1]))
+
+    def features(self, ids: Tensor) -> Tensor:
+        """What the output multiplies, at every place, [B, T, width]."""
+        with self.precision():
+            return self.model.features(ids).float()
 
     def text_loss(self, rng: np.random.Generator) -> Tensor:
         """See Trainer."""
@@ -49,15 +54,15 @@ class CausalTrainer(Trainer):
 
     def losses(self, pieces: np.ndarray, first: int) -> Tensor:
         """Cross-entropy [B · (T - first)] of the places from `first` ≥ 1 on."""
-        ids = torch.from_numpy(pieces)
-        features = self.model.features(ids[:, :-1])[:, first - 1 :]
+        ids = placed(torch.from_numpy(pieces), self.device)
+        features = self.features(ids[:, :-1])[:, first - 1 :]
         return self.cross_entropy(self.logits(features).flatten(0, 1), ids[:, first:].flatten())
 
     def losses_of(self, pieces: np.ndarray, first: int) -> float:
         """A piece's first token has nothing before it: its frequency predicts it."""
         alone = 0.0
         if first == 0:
-            tokens = torch.from_numpy(pieces[:, 0])
+            tokens = torch.from_numpy(pieces[:, 0]).to(self.device)
             biases = self.biases.expand(len(tokens), -1)
             alone = float(self.cross_entropy(biases, tokens).sum())
         parts = np.array_split(pieces, 6)
@@ -66,5 +71,5 @@ class CausalTrainer(Trainer):
 
 def train(settings: Settings) -> None:
     """Train until the budget is used; a killed run goes on from its last checkpoint."""
-    torch.set_num_threads(settings.threads)
+    prepare(settings)
     run(CausalTrainer(settings, text(settings)))

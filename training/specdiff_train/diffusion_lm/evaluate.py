@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 
 import torch
 
@@ -30,7 +31,7 @@ def evaluate(settings: Settings) -> None:
     """Print the figures and keep them in WORK/evaluation.json."""
     torch.set_num_threads(settings.threads)
     trained_checkpoint(settings, "diffusion-lm")
-    trainer = DiffusionTrainer(settings, text(settings))
+    trainer = DiffusionTrainer(replace(settings, device="cpu"), text(settings))
     figures: dict[str, object] = {"step": trainer.step, "bound": trainer.validate(), "draft_tokens": DRAFT}
     drafts = {f"T={steps}": by_reference(trainer.whole_model(), steps) for steps in STEPS}
     served = None

@@ -15,8 +15,10 @@ class Settings:
     answers: Path = TRAINING / "work" / "answers"
     work: Path = TRAINING / "work-mdlm"
     output: Path = TRAINING / "work-mdlm" / "smollm2.mdlm.gguf"
+    text_folder: Path | None = None  # the tokenized text, where not in `work`
     type: str = "q8_0"
     served: Path | None = None  # an exported file that `evaluate` runs in the engine's network, too
+    device: str = "cpu"  # that trains
     threads: int = 1
     seed: int = 1
 
@@ -33,7 +35,7 @@ class Settings:
     context: int = 1024
 
     # training
-    train_seconds: float = 1800.0  # of processor time, a thread
+    train_seconds: float = 1800.0  # of processor time, a thread; of clock time where another device trains
     train_steps: int = 0  # where not 0, the budget instead of the seconds
     counted_share: float = 0.25  # of the budget: windows of one token and masks, whose labels are counted
     draft_share: float = 0.7  # of the steps after that: a whole prefix and a noised block behind it
@@ -61,6 +63,8 @@ class Settings:
             "work",
             "output",
             "served",
+            "text_folder",
+            "device",
             "type",
             "evaluated_answers",
             "name",

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from ..storage import write_atomic, write_text
 from ..vocabulary import Vocabulary
@@ -26,25 +28,29 @@ class Text:
 
 
 def text(settings: Settings) -> Text:
-    """Tokens of a seeded choice of the corpus's files; made once for each work folder."""
-    mark = settings.work / "text.json"
+    """Tokens of a seeded choice of the corpus's files; made once for each folder. A folder that has those of the same
+    tokenizer, seed and counts needs no corpus."""
+    folder = settings.text_folder or settings.work
+    mark = folder / "text.json"
     wanted = {
         "tokenizer": Vocabulary(settings.target).sha256(),
         "seed": settings.seed,
         "tokens": [settings.text_tokens, settings.validation_tokens],
     }
     if not mark.exists() or json.loads(mark.read_text(encoding="utf-8")) != wanted:
-        mark.unlink(missing_ok=True)
         known = Vocabulary(settings.target)
         if len(known.tokens) > 1 << 16:
             raise SystemExit(f"diffusion-lm: {settings.target.name} has over 65,536 tokens, more than can be stored.")
-        for split, count in (("train", settings.text_tokens), ("validation", settings.validation_tokens)):
-            tokens = tokenize(settings.corpus / f"{split}.jsonl", known, count, settings.seed)
-            path = settings.work / f"{split}.u16"
-            write_atomic(path, lambda part, tokens=tokens: tokens.tofile(part))
+        made = {
+            split: tokenize(settings.corpus / f"{split}.jsonl", known, count, settings.seed)
+            for split, count in (("train", settings.text_tokens), ("validation", settings.validation_tokens))
+        }
+        mark.unlink(missing_ok=True)
+        for split, tokens in made.items():
+            write_atomic(folder / f"{split}.u16", lambda part, tokens=tokens: tokens.tofile(part))
             print(f"diffusion-lm: {len(tokens)} {split} tokens", flush=True)
         write_text(mark, json.dumps(wanted) + "\n")
-    return Text(*(np.fromfile(settings.work / f"{split}.u16", np.uint16) for split in ("train", "validation")))
+    return Text(*(np.fromfile(folder / f"{split}.u16", np.uint16) for split in ("train", "validation")))
 
 
 def tokenize(path: Path, known: Vocabulary, count: int, seed: int) -> np.ndarray:
@@ -71,9 +77,9 @@ def tokenize(path: Path, known: Vocabulary, count: int, seed: int) -> np.ndarray
     return np.array(parts, np.uint16)
 
 
-def followers(tokens: np.ndarray, distance: int, row_of: np.ndarray, rows: int) -> tuple[np.ndarray, np.ndarray]:
-    """Distinct pairs (token, kept row of the token `distance` later), as keys token·rows + row, and their counts."""
-    before = tokens[:-distance].astype(np.int64)
-    after = row_of[tokens[distance:]]
+def followers(tokens: Tensor, distance: int, row_of: Tensor, rows: int) -> tuple[Tensor, Tensor]:
+    """Distinct pairs (token, kept row of the token `distance` later), as ascending keys token·rows + row, and their
+    counts."""
+    before, after = tokens[:-distance], row_of[tokens[distance:]]
     kept = after >= 0
-    return np.unique(before[kept] * rows + after[kept], return_counts=True)
+    return torch.unique(before[kept] * rows + after[kept], return_counts=True)

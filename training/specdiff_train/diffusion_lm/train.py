@@ -9,7 +9,7 @@ from specdiff_reference.ddit import DditShape, Mdlm
 from .settings import Settings
 from .start import initial
 from .text import text
-from .trainer import Trainer, run
+from .trainer import Trainer, prepare, run
 from .windows import Windows, noised, text_windows
 
 
@@ -45,14 +45,18 @@ class DiffusionTrainer(Trainer):
     def features(self, ids: Tensor) -> Tensor:
         """What the head multiplies, at every place, [B, T, width]."""
         network = self.model.backbone
-        condition = network.condition(torch.zeros(1))
-        return network.output_layer.features(network.hidden(ids, condition), condition)
+        with self.precision():
+            condition = network.condition(torch.zeros(1, device=self.device))
+            return network.output_layer.features(network.hidden(ids, condition), condition).float()
 
     def bound(self, windows: Windows) -> tuple[Tensor, Tensor]:
         """Summed weighted cross-entropy of a batch (nats) and the number of places that were noised."""
-        masked = windows.weights > 0
-        losses = self.cross_entropy(self.logits(self.features(windows.ids)[masked]), windows.clean[masked])
-        return (losses * windows.weights[masked]).sum(), windows.weights[masked].sum()
+        windows = windows.to(self.device)
+        features = self.features(windows.ids).flatten(0, 1).index_select(0, windows.masked)
+        labels, weights = (
+            values.flatten().index_select(0, windows.masked) for values in (windows.clean, windows.weights)
+        )
+        return (self.cross_entropy(self.logits(features), labels) * weights).sum(), weights.sum()
 
     def counted_logits(self, ids: Tensor) -> Tensor:
         """Of the masks after the token."""
@@ -72,5 +76,5 @@ class DiffusionTrainer(Trainer):
 
 def train(settings: Settings) -> None:
     """Train until the budget is used; a killed run goes on from its last checkpoint."""
-    torch.set_num_threads(settings.threads)
+    prepare(settings)
     run(DiffusionTrainer(settings, text(settings)))

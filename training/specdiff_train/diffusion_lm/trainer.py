@@ -18,10 +18,13 @@ from ..storage import file_sha256, write_atomic
 from ..vocabulary import Vocabulary
 from .settings import Settings
 from .start import target_embedding
+from .take import log_path, write_pieces
 from .text import DISTANCES, Text
 from .windows import CountedWindows
 
 LOG_EVERY = 10
+# More labels of counted windows than these teach nothing new: there are few tokens.
+COUNTED_LABELS = 12_288
 FINAL_RATE = 0.05
 VALIDATION_WINDOWS, VALIDATION_LENGTH = 192, 64
 
@@ -36,6 +39,7 @@ class Trainer(ABC):
     def __init__(self, settings: Settings, words: Text) -> None:
         self.settings, self.text = settings, words
         self.step, self.elapsed = 0, 0.0
+        self.device = torch.device(settings.device)
         vocabulary = Vocabulary(settings.target)
         self.identity = identity_of(settings, vocabulary)
         self.vocab = len(vocabulary.tokens)
@@ -44,8 +48,8 @@ class Trainer(ABC):
         order = np.argsort(-counts, kind="stable")
         kept = np.sort(order[order != self.mask_id][: settings.kept_rows])
         self.kept = torch.from_numpy(kept)
-        self.row_of = np.full(self.vocab, -1)
-        self.row_of[kept] = np.arange(len(kept))
+        row_of = np.full(self.vocab, -1)
+        row_of[kept] = np.arange(len(kept))
         frequency = (counts + 0.1) / (counts.sum() + 0.1 * len(counts))
         path = checkpoint_path(settings)
         state = load(path, self.identity) if path.exists() else None
@@ -57,6 +61,8 @@ class Trainer(ABC):
             generator = torch.Generator().manual_seed(settings.seed)
             log_frequency = torch.from_numpy(np.log(frequency)).float()
             self.model = self.initial(target_embedding(settings.target), log_frequency, generator)
+        self.model.to(self.device)
+        self.kept, self.row_of = self.kept.to(self.device), torch.from_numpy(row_of).to(self.device)
         head = self.head()
         # Only kept rows learn: a matrix of their own, put back when the state is saved.
         self.rows = nn.Parameter(head.weight.detach()[self.kept].clone())
@@ -64,13 +70,14 @@ class Trainer(ABC):
         head.requires_grad_(False)
         others = np.setdiff1d(np.arange(self.vocab), [*kept, self.mask_id])
         self.rest_bias = head.bias.detach().clone()
-        self.rest = self.rest_bias[torch.from_numpy(others)].logsumexp(0) if len(others) else torch.tensor(-torch.inf)
+        self.rest = self.rest_bias[torch.from_numpy(others).to(self.device)].logsumexp(0)
         learned = [p for p in self.model.parameters() if p.requires_grad]
         self.parameters = [*learned, self.rows, self.biases]
         self.optimizer = torch.optim.AdamW(
             self.parameters, settings.learning_rate, betas=(0.9, 0.98), weight_decay=0.01, fused=True
         )
-        if state:
+        # A checkpoint that was taken from pieces has none.
+        if state and "optimizer" in state:
             self.optimizer.load_state_dict(state["optimizer"])
         self.counted: CountedWindows | None = None
 
@@ -122,7 +129,7 @@ class Trainer(ABC):
 
     def cross_entropy(self, kept_logits: Tensor, labels: Tensor) -> Tensor:
         """Nats [N] of any real tokens [N], by the kept rows' logits [N, kept]; exact over all rows."""
-        row = torch.from_numpy(self.row_of)[labels]
+        row = self.row_of[labels]
         chosen = kept_logits.gather(-1, row.clamp(min=0)[:, None])[:, 0]
         return self.log_normalizer(kept_logits) - torch.where(row >= 0, chosen, self.rest_bias[labels])
 
@@ -131,23 +138,41 @@ class Trainer(ABC):
         if self.counted is None:
             self.counted = CountedWindows(self.text.train, self.row_of, len(self.kept), self.distances)
         # As many labels a step whatever the distances are.
-        count = self.settings.step_tokens // 4 * len(DISTANCES) // len(self.distances)
+        count = min(self.settings.step_tokens // 4 * len(DISTANCES), COUNTED_LABELS) // len(self.distances)
         ids, labels = self.counted.draw(count, self.mask_id, rng)
         logits = self.counted_logits(ids)
         losses = self.log_normalizer(logits) * labels.sum(-1) - (logits * labels).sum(-1)
         return losses.sum() / labels.sum().clamp(min=1)
 
-    def train_step(self) -> float:
-        """One optimizer step; returns the loss in nats a token."""
+    def precision(self) -> torch.autocast:
+        """What the network but its output is computed in: bf16 on a GPU."""
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.device.type != "cpu")
+
+    def seconds(self) -> float:
+        """The clock of the budget. The process's own time: on a busy machine the schedule would otherwise end before it
+        was trained. Where another device trains, clock time."""
+        if self.device.type == "cpu":
+            return time.process_time() / self.settings.threads
+        return time.monotonic()
+
+    def checked(self, losses: list[Tensor], step: int) -> list[float]:
+        """The values of losses from `step` on, which must be numbers; waits for the device."""
+        values = torch.stack(losses).tolist()
+        for index, value in enumerate(values):
+            if not math.isfinite(value):
+                raise SystemExit(
+                    f"{self.stage}: the loss is {value} at step {step + index}; the last checkpoint is kept. "
+                    "Lower --learning-rate and run again."
+                )
+        return values
+
+    def train_step(self) -> Tensor:
+        """One optimizer step; returns the loss in nats a token, which only on the processor is known to be a number."""
         settings = self.settings
         rng = np.random.default_rng([settings.seed, self.step])
         loss = self.counted_loss(rng) if self.progress() < settings.counted_share else self.text_loss(rng)
-        value = float(loss.detach())
-        if not math.isfinite(value):
-            raise SystemExit(
-                f"{self.stage}: the loss is {value} at step {self.step}; the last checkpoint is kept. "
-                "Lower --learning-rate and run again."
-            )
+        if self.device.type == "cpu":
+            self.checked([loss.detach()], self.step)
         rate = settings.learning_rate * min(1.0, (self.step + 1) / settings.warmup_steps)
         rate *= FINAL_RATE + (1 - FINAL_RATE) * 0.5 * (1 + math.cos(math.pi * min(1.0, self.progress())))
         for group in self.optimizer.param_groups:
@@ -157,7 +182,7 @@ class Trainer(ABC):
         nn.utils.clip_grad_norm_(self.parameters, 1.0)
         self.optimizer.step()
         self.step += 1
-        return value
+        return loss.detach()
 
     @torch.no_grad()
     def validate(self) -> dict[str, float]:
@@ -174,6 +199,8 @@ class Trainer(ABC):
     def state(self) -> dict[str, Any]:
         """All that a checkpoint holds. The only random state is (seed, step)."""
         recipe = {**self.settings.recipe(), "train_steps": self.step, "train_seconds": round(self.elapsed)}
+        if self.device.type == "cuda":
+            recipe["device"] = torch.cuda.get_device_name()
         return {
             "model": self.whole_model().state_dict(),
             "optimizer": self.optimizer.state_dict(),
@@ -225,15 +252,22 @@ def run(trainer: Trainer) -> None:
     learned = sum(parameter.numel() for parameter in trainer.parameters)
     print(f"{trainer.stage}: {learned / 1e6:.1f} M learned parameters, begins at step {trainer.step}", flush=True)
     losses: list[float] = []
+    pending: list[Tensor] = []
     saved = validated = trainer.elapsed
     if trainer.step == 0:
         log(trainer, losses)
+    # Another device than the processor is waited for now and then only.
+    every = 1 if trainer.device.type == "cpu" else LOG_EVERY
     while trainer.progress() < 1:
         wait_while_paused()
-        # The process's own time: on a busy machine the schedule would otherwise end before it was trained.
-        begun = time.process_time()
-        losses.append(trainer.train_step())
-        trainer.elapsed += (time.process_time() - begun) / settings.threads
+        begun = trainer.seconds()
+        pending.append(trainer.train_step())
+        if waited := len(pending) == every:
+            losses += trainer.checked(pending, trainer.step - len(pending))
+            pending.clear()
+        trainer.elapsed += trainer.seconds() - begun
+        if not waited:
+            continue
         if trainer.step % LOG_EVERY == 0:
             recent = float(np.mean(losses[-20:]))
             print(f"{trainer.stage}: {trainer.progress():6.1%} step {trainer.step} loss {recent:.3f}", flush=True)
@@ -243,20 +277,32 @@ def run(trainer: Trainer) -> None:
         if trainer.elapsed - validated >= settings.validation_seconds:
             validated = trainer.elapsed
             log(trainer, losses)
+    if pending:
+        losses += trainer.checked(pending, trainer.step - len(pending))
     log(trainer, losses)
     trainer.save()
+    if trainer.device.type != "cpu":
+        for path in write_pieces(trainer):
+            print(f"{trainer.stage}: {path}", flush=True)
+
+
+def prepare(settings: Settings) -> None:
+    """Threads, and what a GPU's matrix products are computed in: TF32."""
+    torch.set_num_threads(settings.threads)
+    if settings.device != "cpu":
+        torch.set_float32_matmul_precision("high")
 
 
 def log(trainer: Trainer, losses: list[float]) -> None:
     """Append the validation figures to WORK/log.jsonl."""
     entry = {
         "step": trainer.step,
-        "cpu_seconds": round(trainer.elapsed),
+        "cpu_seconds" if trainer.device.type == "cpu" else "seconds": round(trainer.elapsed),
         "loss": round(float(np.mean(losses[-50:])), 4) if losses else None,
         **{name: round(value, 4) for name, value in trainer.validate().items()},
     }
     print(f"{trainer.stage}: validation {entry}", flush=True)
-    path = trainer.settings.work / "log.jsonl"
+    path = log_path(trainer.settings)
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a", encoding="utf-8") as file:
         file.write(json.dumps(entry) + "\n")
