@@ -69,7 +69,10 @@ def decoded(target: HalfTarget, shards: list[AskedShard], ends: Tensor, seed: in
     prompts = [prompt for shard in shards for prompt in shard.prompts.lists()]
     limits = np.concatenate([shard.limits for shard in shards])
     temperatures = np.concatenate([shard.temperatures for shard in shards])
-    order = np.lexsort(([len(prompt) for prompt in prompts], limits))
+    lengths = np.array([len(prompt) for prompt in prompts])
+    order = np.lexsort((lengths, limits))
+    # An empty document is completed with nothing.
+    order = order[(lengths[order] > 0) & (limits[order] > 0)]
     answers: list[list[int]] = [[] for _ in prompts]
     generator = torch.Generator(device=target.target.device).manual_seed(seed)
     for batch in batches(order, limits):
