@@ -39,6 +39,9 @@ TREES = "none,diffusion/22,diffusion/64,diffusion/254"
 SHAPES = ("sedd-small", "sedd-small-q4_0", "1.5b", "gpt2-xl")
 MODEL_BYTES = 8e9
 ROWS = (1, 2, 3, 4, 5, 6, 8, 12, 16, 24, 32, 48, 64)
+# Networks that give raw logits of windows; the others' columns are tokens.
+DIFFUSION = ("sedd", "mdlm")
+COLUMNS = {"gpt2": 260, "gpt_neo": 260}
 SLOTS = (4, 8, 10, 16, 20, 32, 64)
 CELLS = 256
 # The first passes of a size find no graph yet.
@@ -197,11 +200,13 @@ class Bench:
         arms = "none,diffusion,auto"
         program = self.start("probe", self.engine(arms, prompt, "--max-tokens", "16", "--verbose"))
         self.finish([program], 0.3)
+        noise = ("llama_graph_n_input_tensors", "set_n_threads", "llama_model_loader: - ")
         said = program.errors.read_text(errors="replace").splitlines()
+        said = [line for line in said if not line.startswith(noise)]
         rows = list(program.rows())
         self.results["engine"] = rows[0]["backend"] if rows else None
         wanted = ("backend", "offloaded", "CUDA", "buffer size", "drafter", "can't")
-        self.results["said"] = [line for line in said if any(word in line for word in wanted)][:60]
+        self.results["said"] = [line for line in said if any(word in line for word in wanted)][:80]
         works = len(rows) == 3 and (BACKEND != "cuda" or rows[0]["backend"].startswith("CUDA"))
         print("\n".join(self.results["said"] if works else said[-80:]), flush=True)
         if not works:
@@ -225,7 +230,12 @@ class Bench:
             if prompts[i:]
         ]
         few = self.spread({"code": 6, "edit": 3, "prose": 3})
-        on_cpu = [self.start("cpu-texts", self.engine("none,auto", few, "--threads", "4", backend="cpu"))]
+        on_cpu = [
+            self.start(f"cpu-texts-{i}", self.engine("none,auto", few[i::2], *single, backend="cpu"))
+            for i in range(2)
+            if few[i:]
+        ]
+        networks = self.start_networks()
         texts = []
         for arm in ("none", "none-again", "ngram", "diffusion", "diffusion/6", "auto"):
             command = [self.libraries / "specdiff-engine", "--target", tiny / "target-llama-1.gguf", "--drafter-model"]
@@ -243,7 +253,8 @@ class Bench:
             texts.append(self.start(f"tiny-{arm.replace('/', '-')}", [*command, "--seed", seed]))
         self.finish([*chains, *on_cpu], PARITY_ENDS - 0.02)
         rows = self.keep("parity", [*chains, *on_cpu])
-        self.finish([*trees, *texts, *made.values()], PARITY_ENDS)
+        self.finish([*trees, *texts, *networks.values(), *made.values()], PARITY_ENDS)
+        self.results["networks"] = self.compare_networks(networks)
         for shape, program in made.items():
             if program.process.returncode != 0:
                 self.model(shape).unlink(missing_ok=True)
@@ -282,7 +293,7 @@ class Bench:
         lines = "\n".join([f"context {CELLS}", *steps, *steps, "quit"]) + "\n"
         gpu = f"{self.libraries / cpu},{self.libraries / 'libggml-cuda.so'}"
         libraries = {"cuda": gpu, "cpu": str(self.libraries / cpu)}
-        costs: dict = {"cells": CELLS, "cpu_library": cpu, "targets": {}, "drafters": {}, "network": {}}
+        costs: dict = {"cells": CELLS, "cpu_library": cpu, "targets": {}, "drafters": {}}
         self.results["costs"] = costs
         backends = [BACKEND] if BACKEND == "cpu" else [BACKEND, "cpu"]
         try:
@@ -295,8 +306,6 @@ class Bench:
                     program = self.start(f"steps-{shape}-{backend}", command, lines)
                     self.finish([program], COSTS_END)
                     costs["targets"][f"{shape} {backend}"] = self.step_times(program)
-                if backend == BACKEND:
-                    costs["network"] = self.networks()
         finally:
             (self.output / "costs.json").write_text(json.dumps(costs, indent=1) + "\n")
 
@@ -344,43 +353,49 @@ class Bench:
         rows = list(program.rows())
         return dict(zip([*map(str, SLOTS), "window 272"], rows, strict=False))
 
-    def networks(self) -> dict:
+    def start_networks(self) -> dict[str, Program]:
+        """Those whose rows PyTorch has computed."""
+        started = {}
+        for file in sorted((self.place / "reference").glob("*.txt")):
+            kind = file.stem
+            command = [self.place / f"build/native/specdiff-{'logits' if kind in DIFFUSION else 'taps'}"]
+            command += ["--native", self.libraries, "--backend", BACKEND, "--threads", "1"]
+            command += ["--model" if kind in DIFFUSION else "--target", file.with_suffix(".gguf")]
+            if kind not in DIFFUSION:
+                command += ["--cache", "f32", "--top", COLUMNS[kind], "--context", "1024"]
+            started[kind] = self.start(f"network-{kind}", command, file.read_text())
+        return started
+
+    def compare_networks(self, programs: dict[str, Program]) -> dict:
         """Largest differences from PyTorch's rows, of every kind of network and length."""
         import numpy as np
 
-        found = {}
-        for file in sorted((self.place / "reference").glob("*.npz")):
-            kind, data = file.stem, np.load(file)
-            tokens = file.with_suffix(".gguf")
-            diffusion = kind in ("sedd", "mdlm")
-            command = [self.place / f"build/native/specdiff-{'logits' if diffusion else 'taps'}"]
-            command += ["--native", self.libraries, "--backend", BACKEND, "--threads", "1"]
+        found: dict = {}
+        for kind, program in programs.items():
+            reference = self.place / "reference" / kind
+            data = np.load(reference.with_suffix(".npz"))
             columns = data["rows"].shape[1]
-            command += ["--model" if diffusion else "--target", tokens]
-            if not diffusion:
-                command += ["--cache", "f32", "--top", columns, "--context", "1024"]
-            program = self.start(f"network-{kind}", command, "\n".join(data["lines"]) + "\n")
-            self.finish([program], COSTS_END)
             values = np.frombuffer(program.output.read_bytes(), np.float32)
             place, row, differences = 0, 0, {}
-            for line, count in zip(data["lines"], data["counts"], strict=True):
+            for line, count in zip(reference.with_suffix(".txt").read_text().splitlines(), data["counts"], strict=True):
                 words = line.split()
-                length = len(words) - (4 if diffusion else 2)
+                length = len(words) - (4 if kind in DIFFUSION else 2)
                 expected = data["rows"][row : row + count]
                 row += count
-                if diffusion:
-                    ours = values[place : place + count * columns].reshape(count, columns)
+                name = f"{length} tokens"
+                if kind in DIFFUSION:
+                    ours = values[place : place + count * columns]
                     place += count * columns
-                    name = f"{length} tokens" + (f", {words[1]} frozen" if words[1] != "0" else "")
+                    name += f", {words[1]} frozen" if words[1] != "0" else ""
                 else:
                     size = length * columns
                     ids = values[place : place + size].view(np.int32).reshape(length, columns)
                     chances = values[place + size : place + 2 * size].reshape(length, columns)
-                    ours = np.zeros((length, columns), np.float32)
-                    np.put_along_axis(ours, ids, np.log(chances), -1)
-                    ours, name = ours[-count:], f"{length} tokens"
+                    whole = np.zeros((length, columns), np.float32)
+                    np.put_along_axis(whole, ids, np.log(chances), -1)
+                    ours = whole[-count:].reshape(-1)
                     place += 2 * size
-                differences[name] = float(np.abs(ours - expected).max())
+                differences[name] = float(np.abs(ours - expected.reshape(-1)).max())
             found[kind] = {"spread": float(data["rows"].std()), "largest": differences}
         return found
 

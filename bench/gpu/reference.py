@@ -1,8 +1,8 @@
 """What PyTorch gives for small SEDD, MDLM, GPT-2 and GPT-Neo models, for bench/gpu/measure.py to compare a GPU's with.
 
-    python reference.py FOLDER    writes KIND.gguf and KIND.npz; needs training/'s packages
+    python reference.py FOLDER    writes KIND.gguf, KIND.txt and KIND.npz; needs training/'s packages
 
-Lines of a .npz are requests to specdiff-logits (σ, frozen, first, count, tokens) or specdiff-taps (tokens); `rows`
+Lines of a .txt are requests to specdiff-logits (σ, frozen, first, count, tokens) or specdiff-taps (tokens); `rows`
 holds the raw logits or log-probabilities of the last rows of each.
 """
 
@@ -67,9 +67,8 @@ def main(folder: Path) -> None:
         model = write_checkpoint(checkpoint, kind, **options)
         convert(checkpoint, folder / f"{kind}.gguf", "f32")
         lines, rows = diffusion(kind, model) if kind in ("sedd", "mdlm") else causal(model)
-        np.savez(
-            folder / f"{kind}.npz", lines=np.array(lines), rows=np.concatenate(rows), counts=[len(r) for r in rows]
-        )
+        (folder / f"{kind}.txt").write_text("".join(f"{line}\n" for line in lines))
+        np.savez(folder / f"{kind}.npz", rows=np.concatenate(rows), counts=[len(r) for r in rows])
         for file in checkpoint.iterdir():
             file.unlink()
         checkpoint.rmdir()

@@ -5,8 +5,13 @@ import math
 import os
 import statistics
 import subprocess
+import traceback
 from collections import Counter, defaultdict
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
+
+T = TypeVar("T")
 
 # Of the cost check: chance of each slot, and a draft's share of a plain pass.
 ACCEPTED, DRAFT = 0.7, 0.1
@@ -200,8 +205,8 @@ def cost_check(times: dict) -> dict | None:
 
 def paper_grid(costs: dict, backend: str) -> dict:
     """γ × T on GPT-2 XL's shape: time of a pass to a plain one, which is also the τ from which on it pays."""
-    target = costs["targets"].get(f"gpt2-xl {backend}", {})
-    steps = costs["drafters"].get(f"sedd-small {backend}", {})
+    target = costs.get("targets", {}).get(f"gpt2-xl {backend}", {})
+    steps = costs.get("drafters", {}).get(f"sedd-small {backend}", {})
     if 1 not in target or not steps:
         return {}
     grid: dict = {}
@@ -255,6 +260,8 @@ def markdown(summary: dict) -> str:
         )
     costs = summary["costs"]
     for name, times in costs.get("targets", {}).items():
+        if not times:
+            continue
         lines.append(f"### Passes: {name} (cost check: {summary['cost_check'].get(name)})")
         one = times.get(1, {}).get("ms")
         lines += table(
@@ -275,28 +282,38 @@ def markdown(summary: dict) -> str:
     if summary["paper_grid"]:
         lines.append("### γ × T on GPT-2 XL's shape: a pass to a plain one")
         lines += table(["γ", *(f"T {t}" for t in STEPS)], [[g, *e.values()] for g, e in summary["paper_grid"].items()])
-    for kind, each in costs.get("network", {}).items():
+    for kind, each in summary["networks"].items():
         lines.append(f"Network {kind} against PyTorch (spread {each['spread']:.2f}): {json.dumps(each['largest'])}")
     return "\n".join([*lines, "", *summary["problems"]]) + "\n"
 
 
 def write_report(results: dict, output: Path) -> None:
-    """summary.json and summary.md; prints the latter."""
+    """summary.json and summary.md; prints the latter. What can't be computed is named and left out."""
     costs = results.get("costs", {})
+
+    def safely(name: str, compute: Callable[[], T], otherwise: T) -> T:
+        try:
+            return compute()
+        except Exception:
+            results["problems"].append(f"{name}: {traceback.format_exc()}")
+            return otherwise
+
+    checks = lambda: {name: cost_check(times) for name, times in costs.get("targets", {}).items()}  # noqa: E731
     summary = {
-        "machine": machine(),
+        "machine": safely("machine", machine, {}),
         "engine": results.get("engine"),
         "said": results.get("said", []),
         "seconds": results["seconds"],
         "problems": results["problems"],
-        "parity": parity(results.get("parity", [])),
-        "distributions": distributions(results.get("tiny", {})),
-        "speed": speed(results.get("speed", [])),
-        "cost_check": {name: cost_check(times) for name, times in costs.get("targets", {}).items()},
-        "paper_grid": paper_grid(costs, results["backend"]),
+        "parity": safely("parity", lambda: parity(results.get("parity", [])), {}),
+        "distributions": safely("distributions", lambda: distributions(results.get("tiny", {})), {}),
+        "speed": safely("speed", lambda: speed(results.get("speed", [])), {}),
+        "networks": results.get("networks", {}),
+        "cost_check": safely("cost check", checks, {}),
+        "paper_grid": safely("paper grid", lambda: paper_grid(costs, results["backend"]), {}),
         "costs": costs,
     }
+    text = safely("tables", lambda: markdown(summary), "\n".join(results["problems"]))
     (output / "summary.json").write_text(json.dumps(summary, indent=1) + "\n")
-    text = markdown(summary)
     (output / "summary.md").write_text(text)
     print(text)
