@@ -57,7 +57,12 @@ export async function lint({ fix = false } = {}) {
       skipped += 1;
     }
     await check('ruff', path.join(tools, 'ruff'), ['check', ...(fix ? ['--fix'] : []), 'training', 'bench/gpu']);
-    await check('ruff format', path.join(tools, 'ruff'), ['format', ...(fix ? [] : ['--check']), 'training', 'bench/gpu']);
+    await check('ruff format', path.join(tools, 'ruff'), [
+      'format',
+      ...(fix ? [] : ['--check']),
+      'training',
+      'bench/gpu',
+    ]);
   }
   return { ran, failed, skipped };
 }

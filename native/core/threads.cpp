@@ -138,7 +138,8 @@ int available_cores() {
 }
 
 ThreadPool::ThreadPool(int threads)
-    : adaptive_(threads <= 0 && !gpu_computes()), threads_(threads > 0 ? threads : available_cores()), governor_(threads_) {
+    : adaptive_(threads <= 0 && !gpu_computes()), threads_(threads > 0 ? threads : available_cores()),
+      governor_(threads_) {
     using NewFunction = ggml_threadpool* (*)(ggml_threadpool_params*);
     auto* create = reinterpret_cast<NewFunction>(cpu_function("ggml_threadpool_new"));
     release_ = reinterpret_cast<void (*)(ggml_threadpool*)>(cpu_function("ggml_threadpool_free"));
