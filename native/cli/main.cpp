@@ -158,7 +158,7 @@ int run(const Arguments& arguments) {
                 Totals totals;
                 const auto result = generate(engine, generation.job, !arguments.json, totals);
                 if (!arguments.json) std::cout << '\n';
-                std::cout << stats_line(generation, totals, result, backend.name, arguments.json) << std::endl;
+                std::cout << stats_line(generation, totals, result, backend.name, arguments.json) << '\n' << std::flush;
             }
         }
     }
