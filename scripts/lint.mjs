@@ -56,8 +56,13 @@ export async function lint({ fix = false } = {}) {
       console.log('SKIP clang-tidy: build/native/compile_commands.json is missing; run `npm run build` first.');
       skipped += 1;
     }
-    await check('ruff', path.join(tools, 'ruff'), ['check', ...(fix ? ['--fix'] : []), 'training']);
-    await check('ruff format', path.join(tools, 'ruff'), ['format', ...(fix ? [] : ['--check']), 'training']);
+    await check('ruff', path.join(tools, 'ruff'), ['check', ...(fix ? ['--fix'] : []), 'training', 'bench/gpu']);
+    await check('ruff format', path.join(tools, 'ruff'), [
+      'format',
+      ...(fix ? [] : ['--check']),
+      'training',
+      'bench/gpu',
+    ]);
   }
   return { ran, failed, skipped };
 }

@@ -1,7 +1,7 @@
 // Writes a GGUF with random weights, for timing only: of a Qwen2.5 model's shape in the mix that llama-quantize calls
-// Q4_K_M, or of SEDD-small's.
+// Q4_K_M, of SEDD-small's, or of GPT-2 XL's in fp16.
 //
-//   random_model FILE [0.5b | 1.5b | 3b | sedd-small | sedd-small-q4_0]      1.5b where nothing is said
+//   random_model FILE [0.5b | 1.5b | 3b | sedd-small | sedd-small-q4_0 | gpt2-xl]      1.5b where nothing is said
 #include <ggml.h>
 #include <gguf.h>
 
@@ -24,6 +24,7 @@ const std::map<std::string, Shape> SHAPES = {
 constexpr int CACHE_HEADS = 2, VOCABULARY = 151936;
 const std::map<std::string, ggml_type> SEDD_TYPES = {{"sedd-small", GGML_TYPE_Q8_0},
                                                      {"sedd-small-q4_0", GGML_TYPE_Q4_0}};
+constexpr const char* GPT2_XL = "gpt2-xl";
 /** Different rows of a matrix; the rest repeat them, since quantizing takes longer than all else. */
 constexpr int64_t DIFFERENT_ROWS = 64;
 
@@ -174,16 +175,58 @@ bool write_sedd_small(const char* path, ggml_type type) {
     return w.write(path);
 }
 
+/** The shape of GPT-2 XL, as training/'s converter writes it. */
+bool write_gpt2_xl(const char* path) {
+    constexpr int LAYERS = 48, WIDTH = 1600, HEADS = 25, CONTEXT = 1024, TOKENS = 50257;
+    Writer w(LAYERS);
+    const auto linear = [&](const std::string& name, int64_t columns, int64_t rows) {
+        w.matrix(name + ".weight", GGML_TYPE_F16, columns, rows);
+        w.vector(name + ".bias", rows, 0.01f);
+    };
+    const auto norm = [&](const std::string& name) {
+        w.vector(name + ".weight", WIDTH, 1.0f);
+        w.vector(name + ".bias", WIDTH, 0.01f);
+    };
+    w.text("general.architecture", "gpt2");
+    w.text("general.name", "random weights, GPT-2 XL shape");
+    w.text("tokenizer.ggml.model", "no_vocab");
+    w.number("gpt2.vocab_size", TOKENS);
+    w.number("gpt2.context_length", CONTEXT);
+    w.number("gpt2.embedding_length", WIDTH);
+    w.number("gpt2.block_count", LAYERS);
+    w.number("gpt2.feed_forward_length", 4 * WIDTH);
+    w.number("gpt2.attention.head_count", HEADS);
+    w.real("gpt2.attention.layer_norm_epsilon", 1e-5f);
+    w.matrix("token_embd.weight", GGML_TYPE_F16, WIDTH, TOKENS);
+    w.matrix("position_embd.weight", GGML_TYPE_F16, WIDTH, CONTEXT);
+    for (int layer = 0; layer < LAYERS; ++layer) {
+        const std::string block = "blk." + std::to_string(layer) + ".";
+        norm(block + "attn_norm");
+        linear(block + "attn_qkv", WIDTH, 3 * WIDTH);
+        linear(block + "attn_output", WIDTH, WIDTH);
+        norm(block + "ffn_norm");
+        linear(block + "ffn_up", WIDTH, 4 * WIDTH);
+        linear(block + "ffn_down", 4 * WIDTH, WIDTH);
+    }
+    norm("output_norm");
+    return w.write(path);
+}
+
 } // namespace
 
 int main(int argc, char** argv) {
     const std::string shape = argc == 3 ? argv[2] : "1.5b";
     const auto sedd = SEDD_TYPES.find(shape);
-    if (argc < 2 || argc > 3 || (sedd == SEDD_TYPES.end() && SHAPES.count(shape) == 0)) {
-        std::fprintf(stderr, "random_model FILE [0.5b | 1.5b | 3b | sedd-small | sedd-small-q4_0]\n");
+    if (argc < 2 || argc > 3 || (shape != GPT2_XL && sedd == SEDD_TYPES.end() && SHAPES.count(shape) == 0)) {
+        std::fprintf(stderr, "random_model FILE [0.5b | 1.5b | 3b | sedd-small | sedd-small-q4_0 | gpt2-xl]\n");
         return 2;
     }
-    const bool written =
-        sedd == SEDD_TYPES.end() ? write_qwen(argv[1], shape) : write_sedd_small(argv[1], sedd->second);
+    bool written = false;
+    if (shape == GPT2_XL)
+        written = write_gpt2_xl(argv[1]);
+    else if (sedd != SEDD_TYPES.end())
+        written = write_sedd_small(argv[1], sedd->second);
+    else
+        written = write_qwen(argv[1], shape);
     return written ? 0 : 1;
 }

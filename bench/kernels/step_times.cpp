@@ -1,7 +1,8 @@
-// Times passes of a model on one CPU library, on command, so that a script can interleave several libraries in one run.
+// Times passes of a model on one CPU library or a GPU, on command, so that a script can interleave several in one run.
 //
 //   step_times BACKEND MODEL THREADS CELLS      BACKEND: a libggml-cpu-*.so, a folder to let llama.cpp pick from, or
-//                                               "linked" for the one the program is linked with
+//                                               "linked" for the one the program is linked with; or a CPU library, a
+//                                               comma and a GPU's library, which then holds all layers
 //
 // Reads commands from standard input, answers each with one line of JSON:
 //   context N    forgets everything, prefills N tokens           {"ms": time}
@@ -137,17 +138,22 @@ int main(int argc, char** argv) {
         },
         nullptr);
 #ifndef NO_THREADPOOL // forks without one load no backends either
+    const auto comma = backend.find(',');
+    const bool gpu = comma != std::string::npos;
     if (backend.find(".so") != std::string::npos) {
-        if (ggml_backend_load(backend.c_str()) == nullptr) return 1;
+        if (gpu && ggml_backend_load(backend.c_str() + comma + 1) == nullptr) return 1;
+        if (ggml_backend_load(backend.substr(0, comma).c_str()) == nullptr) return 1;
     } else if (backend != "linked") {
         ggml_backend_load_all_from_path(backend.c_str());
     }
+#else
+    const bool gpu = false;
 #endif
     llama_backend_init();
 
     double start = milliseconds();
     auto model_parameters = llama_model_default_params();
-    model_parameters.n_gpu_layers = 0;
+    model_parameters.n_gpu_layers = gpu ? 999 : 0;
     llama_model* model = llama_model_load_from_file(argv[2], model_parameters);
     if (model == nullptr) return 1;
     const double load = milliseconds() - start;

@@ -70,12 +70,8 @@ Napi::Object object_of(const Napi::Object& object, const char* name) {
 }
 
 BackendChoice backend_choice(const Napi::Object& object) {
-    const auto name = text(object, "backend");
-    if (name == "auto") return BackendChoice::automatic;
-    if (name == "cpu") return BackendChoice::cpu;
-    if (name == "cuda") return BackendChoice::cuda;
-    if (name == "vulkan") return BackendChoice::vulkan;
-    if (name == "metal") return BackendChoice::metal;
+    const auto choice = specdiff::backend_choice(text(object, "backend"));
+    if (choice) return *choice;
     mistyped(object, "backend", "auto, cpu, cuda, vulkan or metal");
 }
 

@@ -2,6 +2,7 @@
 
 #include "../core/error.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <cmath>
 #include <cstdlib>
@@ -9,6 +10,7 @@
 #include <functional>
 #include <limits>
 #include <map>
+#include <sstream>
 
 namespace specdiff::cli {
 
@@ -38,14 +40,23 @@ bool on_or_off(const std::string& text) {
 }
 
 BackendChoice choice(const std::string& name) {
-    static const std::map<std::string, BackendChoice> choices = {{"auto", BackendChoice::automatic},
-                                                                 {"cpu", BackendChoice::cpu},
-                                                                 {"cuda", BackendChoice::cuda},
-                                                                 {"vulkan", BackendChoice::vulkan},
-                                                                 {"metal", BackendChoice::metal}};
-    const auto found = choices.find(name);
-    if (found == choices.end()) throw Error("--backend must be auto, cpu, cuda, vulkan or metal.");
-    return found->second;
+    const auto found = backend_choice(name);
+    if (!found) throw Error("--backend must be auto, cpu, cuda, vulkan or metal.");
+    return *found;
+}
+
+/** "none,diffusion/64": drafters' names, each perhaps with its trees' nodes. */
+std::vector<Arm> arm_list(const std::string& text) {
+    std::vector<Arm> arms;
+    std::istringstream parts(text + ",");
+    for (std::string part; std::getline(parts, part, ',');) {
+        const auto slash = part.find('/');
+        Arm arm{part.substr(0, slash), std::nullopt};
+        if (slash != std::string::npos) arm.tree_nodes = integer(part.substr(slash + 1));
+        if (arm.drafter.empty()) throw Error("--drafter must name a drafter between commas: see --help.");
+        arms.push_back(arm);
+    }
+    return arms;
 }
 
 const std::map<std::string, Setter>& setters() {
@@ -64,8 +75,8 @@ const std::map<std::string, Setter>& setters() {
         {"--tree-nodes", [](Arguments& a, const std::string& v) { a.load.tree_nodes = a.job.tree_nodes = integer(v); }},
         {"--acceptance", [](Arguments& a, const std::string& v) { a.job.acceptance = rule_choice(v); }},
         {"--cpu-library", [](Arguments& a, const std::string& v) { a.backend.cpu_library = v; }},
-        {"--prompt-file", [](Arguments& a, const std::string& v) { a.prompt_file = v; }},
-        {"--drafter", [](Arguments& a, const std::string& v) { a.job.drafter = v; }},
+        {"--prompt-file", [](Arguments& a, const std::string& v) { a.prompt_files.push_back(v); }},
+        {"--drafter", [](Arguments& a, const std::string& v) { a.arms = arm_list(v); }},
         {"--draft-length", [](Arguments& a, const std::string& v) { a.job.draft_length = integer(v); }},
         {"--denoising-steps",
          [](Arguments& a, const std::string& v) {
@@ -98,6 +109,8 @@ bool set_flag(Arguments& arguments, const std::string& name) {
         arguments.parse_special = true;
     else if (name == "--verbose")
         arguments.verbose = true;
+    else if (name == "--fresh")
+        arguments.fresh = true;
     else if (name == "--help")
         arguments.help = true;
     else
@@ -108,10 +121,11 @@ bool set_flag(Arguments& arguments, const std::string& name) {
 } // namespace
 
 std::string usage() {
-    return "specdiff-engine --target FILE --prompt-file FILE [options]\n"
-           "Completes the raw prompt and prints the text, then one line of statistics as JSON.\n"
+    return "specdiff-engine --target FILE --prompt-file FILE [--prompt-file FILE …] [options]\n"
+           "Completes each raw prompt and prints the text, then one line of statistics as JSON.\n"
            "  --drafter none|ngram|diffusion|joint|causal|sedd|mdlm|auto   --drafter-model FILE   "
            "--draft-length N (0: chosen while running)\n"
+           "  --drafter NAME[/NODES],NAME[/NODES],… (take turns on each prompt; NODES: --tree-nodes of this one)\n"
            "  --tree-nodes N (0: chains)   --acceptance auto|tokens|block|match|hybrid (with a temperature)\n"
            "  --acceptance paper (SpecDiff's published rule: with more than one denoising step it is approximate)\n"
            "  --denoising-steps N (0: the drafter's choice)   --denoising-sampler confidence|euler|tweedie|denoiser\n"
@@ -122,13 +136,16 @@ std::string usage() {
            "--cpu-library FILE\n"
            "  --native DIR (llama.cpp's libraries; default: beside this program)\n"
            "  --learned FILE (what earlier runs measured; read, and written at the end)\n"
-           "  --parse-special   --repeat N   --json (statistics only)   --verbose   --help\n";
+           "  --repeat N (rounds; round i, from 0 on, takes the seed + i)   --fresh (no run begins from another's "
+           "cache)\n"
+           "  --json (statistics with the tokens' ids, no text)   --parse-special   --verbose   --help\n";
 }
 
 Arguments parse(int count, char** values) {
     Arguments arguments;
     arguments.job.max_tokens = 64;
     arguments.load.context_tokens = 2048;
+    arguments.arms = {{NO_DRAFTER, std::nullopt}};
     std::error_code ignored;
     arguments.backend.native_directory =
         std::filesystem::absolute(std::filesystem::u8path(values[0]), ignored).parent_path();
@@ -142,7 +159,9 @@ Arguments parse(int count, char** values) {
     }
     if (arguments.help) return arguments;
     if (arguments.load.target_path.empty()) throw Error("--target is missing: see --help.");
-    if (arguments.prompt_file.empty()) throw Error("--prompt-file is missing: see --help.");
+    if (arguments.prompt_files.empty()) throw Error("--prompt-file is missing: see --help.");
+    for (const auto& arm : arguments.arms)
+        arguments.load.tree_nodes = std::max(arguments.load.tree_nodes, arm.tree_nodes.value_or(0));
     return arguments;
 }
 

@@ -1,4 +1,4 @@
-// specdiff-engine: one generation without Node, for scripts and for machines that have none.
+// specdiff-engine: generations without Node, for scripts and for machines that have none.
 #include "arguments.h"
 
 #include "../core/backend.h"
@@ -29,6 +29,8 @@ struct Totals {
     int nodes = 0;
     double draft_ms = 0;
     double verify_ms = 0;
+    /** Of the text's tokens. */
+    std::vector<int> ids;
     /** Passes by drafter, γ and reason, as a JSON array's entries. */
     std::string plans;
 };
@@ -63,8 +65,22 @@ std::string quoted(const std::string& text) {
     return result + "\"";
 }
 
-std::string stats_line(const Arguments& arguments, const Totals& totals, const specdiff::JobResult& result,
-                       const std::string& backend) {
+std::string listed(const std::vector<int>& values) {
+    std::string text;
+    for (const int value : values)
+        text += (text.empty() ? "" : ",") + std::to_string(value);
+    return "[" + text + "]";
+}
+
+/** What one line of figures is about. */
+struct Generation {
+    std::string prompt;
+    specdiff::Job job;
+    int round = 0;
+};
+
+std::string stats_line(const Generation& generation, const Totals& totals, const specdiff::JobResult& result,
+                       const std::string& backend, bool with_ids) {
     const double decode_ms = totals.draft_ms + totals.verify_ms;
     // The first token's pass is the prefill, so it is not counted as decoded.
     const int decoded = totals.tokens - 1;
@@ -82,15 +98,11 @@ std::string stats_line(const Arguments& arguments, const Totals& totals, const s
     line += ",\"prefillMs\":" + number(totals.prefill.prefill_ms);
     line += ",\"plainPassMs\":" + (result.plain_pass_ms ? number(*result.plain_pass_ms) : "null");
     line += ",\"passes\":[" + totals.plans + "]";
-    line += ",\"drafter\":" + quoted(arguments.job.drafter) + ",\"backend\":" + quoted(backend) + "}";
+    if (with_ids) line += ",\"ids\":" + listed(totals.ids);
+    line += ",\"prompt\":" + quoted(generation.prompt) + ",\"round\":" + std::to_string(generation.round);
+    line += ",\"treeNodes\":" + std::to_string(generation.job.tree_nodes);
+    line += ",\"drafter\":" + quoted(generation.job.drafter) + ",\"backend\":" + quoted(backend) + "}";
     return line;
-}
-
-std::string listed(const std::vector<int>& values) {
-    std::string text;
-    for (const int value : values)
-        text += (text.empty() ? "" : ",") + std::to_string(value);
-    return "[" + text + "]";
 }
 
 specdiff::JobResult generate(specdiff::Engine& engine, const specdiff::Job& job, bool print, Totals& totals) {
@@ -111,6 +123,8 @@ specdiff::JobResult generate(specdiff::Engine& engine, const specdiff::Job& job,
             ",\"expectedTokens\":" + std::to_string(pass.expected_tokens) +
             ",\"draftMs\":" + std::to_string(pass.draft_ms) + ",\"verifyMs\":" + std::to_string(pass.verify_ms) +
             ",\"denoisingSteps\":" + listed(pass.denoising_steps) + "}";
+        for (const auto& token : pass.tokens)
+            totals.ids.push_back(token.token);
         if (!print) return;
         for (const auto& token : pass.tokens)
             std::cout << token.bytes;
@@ -128,15 +142,25 @@ int run(const Arguments& arguments) {
     specdiff::LoadOptions load = arguments.load;
     if (!arguments.learned_file.empty()) load.learned = read_if_there(arguments.learned_file);
     specdiff::Engine engine(load);
-    specdiff::Job job = arguments.job;
-    job.prompt = engine.vocabulary().tokenize(read_prompt(arguments.prompt_file), true, arguments.parse_special);
+    std::vector<int32_t> suffix;
     if (!arguments.suffix_file.empty())
-        job.denoising.suffix = engine.vocabulary().tokenize(read_prompt(arguments.suffix_file), false, false);
-    for (int i = 0; i < arguments.repeat; ++i) {
-        Totals totals;
-        const auto result = generate(engine, job, !arguments.json, totals);
-        if (!arguments.json) std::cout << '\n';
-        std::cout << stats_line(arguments, totals, result, backend.name) << '\n';
+        suffix = engine.vocabulary().tokenize(read_prompt(arguments.suffix_file), false, false);
+    for (const auto& prompt : arguments.prompt_files) {
+        Generation generation{prompt, arguments.job};
+        generation.job.prompt = engine.vocabulary().tokenize(read_prompt(prompt), true, arguments.parse_special);
+        generation.job.denoising.suffix = suffix;
+        for (generation.round = 0; generation.round < arguments.repeat; ++generation.round) {
+            generation.job.sampling.seed = arguments.job.sampling.seed + static_cast<uint64_t>(generation.round);
+            for (const auto& arm : arguments.arms) {
+                generation.job.drafter = arm.drafter;
+                generation.job.tree_nodes = arm.tree_nodes.value_or(arguments.job.tree_nodes);
+                if (arguments.fresh) engine.target_model().forget();
+                Totals totals;
+                const auto result = generate(engine, generation.job, !arguments.json, totals);
+                if (!arguments.json) std::cout << '\n';
+                std::cout << stats_line(generation, totals, result, backend.name, arguments.json) << '\n' << std::flush;
+            }
+        }
     }
     if (!arguments.learned_file.empty()) {
         std::ofstream file(std::filesystem::u8path(arguments.learned_file), std::ios::binary);

@@ -29,7 +29,7 @@ constexpr const char* LIBRARY_SUFFIX = ".so"; // ggml names its loadable backend
 
 struct GpuBackend {
     BackendChoice choice;
-    const char* file;  // part of the library's file name
+    const char* file;  // part of the library's file name, and what options call it
     const char* label; // for people
     bool here;         // exists on this system
 };
@@ -213,6 +213,15 @@ BackendReport load_all(const BackendOptions& options) {
 }
 
 } // namespace
+
+std::optional<BackendChoice> backend_choice(const std::string& name) {
+    if (name == "auto") return BackendChoice::automatic;
+    if (name == "cpu") return BackendChoice::cpu;
+    for (const auto& backend : GPU_BACKENDS) {
+        if (name == backend.file) return backend.choice;
+    }
+    return std::nullopt;
+}
 
 std::vector<CpuLibrary> list_cpu_libraries(const fs::path& directory) {
     std::vector<CpuLibrary> found;

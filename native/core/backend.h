@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -14,6 +15,9 @@ struct CpuLibrary {
 };
 
 enum class BackendChoice { automatic, cpu, cuda, vulkan, metal };
+
+/** "auto", "cpu", "cuda", "vulkan" or "metal"; nullopt for anything else. */
+std::optional<BackendChoice> backend_choice(const std::string& name);
 
 struct BackendOptions {
     std::filesystem::path native_directory;

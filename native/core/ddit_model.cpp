@@ -76,7 +76,10 @@ ggml_tensor* DditModel::attention(ggml_context* graph, ggml_tensor* x, int index
         auto* view =
             ggml_view_3d(graph, qkv, head, heads, rows, static_cast<size_t>(head) * sizeof(float), qkv->nb[1],
                          static_cast<size_t>(which * width) * sizeof(float) + static_cast<size_t>(from) * qkv->nb[1]);
-        auto* positions = ggml_view_1d(graph, graph_.position_input, rows, static_cast<size_t>(from) * sizeof(int32_t));
+        // Each view of an input is copied to a GPU by itself: two a layer would take longer than the layer.
+        auto* positions = graph_.position_input;
+        if (rows < graph_.tokens)
+            positions = ggml_view_1d(graph, positions, rows, static_cast<size_t>(from) * sizeof(int32_t));
         return ggml_rope_ext(graph, view, positions, nullptr, static_cast<int>(head), GGML_ROPE_TYPE_NEOX, 0,
                              shape_.rope_base, 1, 0, 1, 0, 0);
     };

@@ -121,6 +121,12 @@ void* cpu_function(const char* name) {
     return ggml_backend_reg_get_proc_address(ggml_backend_dev_backend_reg(device), name);
 }
 
+/** Then hardly anything of a pass depends on the CPU's threads, and asking how long each has waited takes 2 µs. */
+bool gpu_computes() {
+    return ggml_backend_dev_by_type(GGML_BACKEND_DEVICE_TYPE_GPU) != nullptr ||
+           ggml_backend_dev_by_type(GGML_BACKEND_DEVICE_TYPE_IGPU) != nullptr;
+}
+
 } // namespace
 
 int available_cores() {
@@ -132,7 +138,8 @@ int available_cores() {
 }
 
 ThreadPool::ThreadPool(int threads)
-    : adaptive_(threads <= 0), threads_(threads > 0 ? threads : available_cores()), governor_(threads_) {
+    : adaptive_(threads <= 0 && !gpu_computes()), threads_(threads > 0 ? threads : available_cores()),
+      governor_(threads_) {
     using NewFunction = ggml_threadpool* (*)(ggml_threadpool_params*);
     auto* create = reinterpret_cast<NewFunction>(cpu_function("ggml_threadpool_new"));
     release_ = reinterpret_cast<void (*)(ggml_threadpool*)>(cpu_function("ggml_threadpool_free"));

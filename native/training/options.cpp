@@ -46,6 +46,8 @@ Options parse_options(int count, char** values) {
             options.model = std::filesystem::u8path(value);
         else if (name == "--cpu-library")
             options.backend.cpu_library = value;
+        else if (name == "--backend" && backend_choice(value))
+            options.backend.choice = *backend_choice(value);
         else if (name == "--native")
             options.backend.native_directory = std::filesystem::u8path(value);
         else if (name == "--threads")
@@ -65,8 +67,9 @@ Options parse_options(int count, char** values) {
         else if (name == "--time")
             options.repetitions = whole(name, value, 1);
         else
-            throw Error("Unknown option " + name +
-                        "; known are --target --model --native --cpu-library --threads --sequences --context --cache "
+            throw Error("Unknown option " + name + " with value " + value +
+                        "; known are --target --model --backend (auto, cpu, cuda, vulkan, metal) --native "
+                        "--cpu-library --threads --sequences --context --cache "
                         "--layers --top --time.");
     }
     return options;

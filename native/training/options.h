@@ -9,7 +9,7 @@
 
 namespace specdiff::training {
 
-/** What the programs are told on the command line. */
+/** What the programs are told on the command line; they compute on the CPU unless told otherwise. */
 struct Options {
     std::filesystem::path target;
     /** A drafter's file (specdiff-logits). */
