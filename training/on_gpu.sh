@@ -7,8 +7,10 @@
 #   training/on_gpu.sh put FOLDER/N              there, once for each: puts it away in $PLACE (/tmp/specdiff-train)
 #   training/on_gpu.sh decode OUTPUT             there: writes OUTPUT/decoded.tar.xz
 #   training/on_gpu.sh cut DECODED.tar.xz        here: writes $WORK/cut.npz
-#   training/on_gpu.sh fit CUT.npz OUTPUT        there: trains, writes OUTPUT/weights-*.pt and log.jsonl; then here
-#                                                `specdiff_train take` with them in $WORK/fit
+#   training/on_gpu.sh fit CUT.npz DECODED.tar.xz OUTPUT
+#                                                there: trains, writes OUTPUT/weights-*.pt and log.jsonl; then here
+#                                                `specdiff_train take` with them in $WORK/fit. `look_up CUT.npz
+#                                                DECODED.tar.xz` alone does its first part, which needs no GPU
 #   training/on_gpu.sh rival OUTPUT              there, after fit: goes on from it to an autoregressive drafter of the same
 #                                                size, to compare with (`evaluate --rival OUTPUT`)
 #
@@ -81,7 +83,7 @@ train() {
 decode() {
   local output=$1
   unpack
-  train decode --threads "$(($(nproc) - 1))"
+  train decode
   tar -C "$place/work" -cf - decoded | xz -T0 -3 > "$output/decoded.tar.xz"
   ls -l "$output"
 }
@@ -92,8 +94,17 @@ cut() {
     ${SHARD_PROMPTS:+--shard-prompts "$SHARD_PROMPTS"}
 }
 
-fit() {
+look_up() {
+  unpack
   cp "$1" "$place/work/cut.npz"
+  # On another machine than the one that decoded them.
+  [ -d "$place/work/decoded" ] || tar -C "$place/work" -xJf "$2"
+  train look_up --threads "$(($(nproc) - 2))"
+}
+
+fit() {
+  look_up "$1" "$2"
+  shift
   learn "$2" fit ${START:+--start "$START"}
 }
 
@@ -118,7 +129,9 @@ case ${1:-} in
   put) put "${2:?on_gpu.sh put FOLDER/N}" ;;
   decode) decode "${2:?on_gpu.sh decode OUTPUT}" ;;
   cut) cut "${2:?on_gpu.sh cut DECODED.tar.xz}" ;;
-  fit) fit "${2:?on_gpu.sh fit CUT.npz OUTPUT}" "${3:?on_gpu.sh fit CUT.npz OUTPUT}" ;;
+  look_up) look_up "${2:?on_gpu.sh look_up CUT.npz DECODED.tar.xz}" "${3:?on_gpu.sh look_up CUT.npz DECODED.tar.xz}" ;;
+  fit) fit "${2:?on_gpu.sh fit CUT.npz DECODED.tar.xz OUTPUT}" "${3:?fit CUT.npz DECODED.tar.xz OUTPUT}" \
+    "${4:?fit CUT.npz DECODED.tar.xz OUTPUT}" ;;
   rival) rival "${2:?on_gpu.sh rival OUTPUT}" ;;
-  *) sed -n '2,20p' "$0" >&2; exit 2 ;;
+  *) sed -n '2,23p' "$0" >&2; exit 2 ;;
 esac

@@ -17,7 +17,7 @@ from .defaults import DEFAULT_TARGET, for_target
 
 STAGES = ("corpus", "answers", "texts", "train", "evaluate", "export")
 # With a GPU, between corpus and evaluate.
-ON_DEVICE = ("asked", "decode", "cut", "fit", "take")
+ON_DEVICE = ("asked", "decode", "cut", "look_up", "fit", "take")
 
 
 def stage_function(stage: str) -> Callable[[Config], None]:
@@ -46,6 +46,10 @@ def stage_function(stage: str) -> Callable[[Config], None]:
         from .on_device.cut import cut
 
         return cut
+    if stage == "look_up":
+        from .on_device.look_up import look_up
+
+        return look_up
     if stage == "fit":
         from .on_device.fit import fit
 

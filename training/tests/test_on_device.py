@@ -20,6 +20,7 @@ from specdiff_train.on_device.data import draw, load, make_batch
 from specdiff_train.on_device.decode import decode, decoded_path
 from specdiff_train.on_device.fit import fit, take
 from specdiff_train.on_device.half_target import HalfTarget
+from specdiff_train.on_device.look_up import look_up
 from specdiff_train.storage import read_jsonl
 
 
@@ -34,6 +35,7 @@ def own(config, tmp_path_factory):
     ask(own)
     decode(own)
     cut(own)
+    look_up(own)
     return own
 
 

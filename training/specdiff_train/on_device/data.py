@@ -12,8 +12,9 @@ from ..config import Config
 from ..features import JOIN_MATCH, JOIN_PHRASE, SOFT_TOP
 from .asked import AskedShard, Flat, folder_of
 from .cut import cut_path
-from .decode import decoded_path, looked_up_path
+from .decode import decoded_path
 from .half_target import HalfTarget
+from .look_up import looked_up_path
 
 # Batches whose sequences are sorted by length among each other.
 MIXED = 50
@@ -65,7 +66,7 @@ def load(config: Config) -> Data:
                     prompts.append(len(prompt))
                     totals.append(len(prompt) + count)
                     firsts.append(place)
-                place += max(0, len(answer) - 1)
+                place += max(0, count - 1)
     tokens = np.zeros((len(sequences), max(totals)), np.int32)
     for row, sequence in zip(tokens, sequences, strict=True):
         row[: len(sequence)] = sequence

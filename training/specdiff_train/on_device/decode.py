@@ -1,8 +1,7 @@
 """The target's answers to the asked shards, in large batches: WORK/decoded/{index}.npz. The product's stop rules have
-not seen them yet (`cut`). What lookup and phrases give after each of their tokens is in WORK/looked_up/{index}.npz.
+not seen them yet (`cut`).
 """
 
-import multiprocessing
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,9 +11,6 @@ import torch
 from torch import Tensor
 
 from ..config import Config
-from ..features import looked_up, with_phrases
-from ..phrases import PhraseBook, Phrases
-from ..shards import Sequence, Shard
 from ..storage import save_arrays
 from ..target import Target
 from ..vocabulary import Vocabulary
@@ -34,33 +30,22 @@ def decoded_path(config: Config, index: int) -> Path:
     return config.work / "decoded" / f"{index:05d}.npz"
 
 
-def looked_up_path(config: Config, index: int) -> Path:
-    """Seeds of a decoded shard; written last, so a shard that has them is complete."""
-    return config.work / "looked_up" / f"{index:05d}.npz"
-
-
 def decode(config: Config) -> None:
     """Decode every asked shard that is not decoded."""
-    paths = [p for p in sorted(folder_of(config).glob("*.npz")) if not looked_up_path(config, int(p.stem)).exists()]
-    book = PhraseBook(config.work / "answers", config.phrase_tokens).all
+    paths = [p for p in sorted(folder_of(config).glob("*.npz")) if not decoded_path(config, int(p.stem)).exists()]
+    target = HalfTarget(Target(config.target, config.device))
+    ends = torch.tensor(Vocabulary(config.target).ends, device=config.device)
     begun, total = time.monotonic(), 0
-    # The workers are there before the GPU is used: they only look up.
-    with multiprocessing.get_context("fork").Pool(max(1, config.threads), share, (book,)) as pool:
-        target = HalfTarget(Target(config.target, config.device))
-        ends = torch.tensor(Vocabulary(config.target).ends, device=config.device)
-        waiting = []
-        for first in range(0, len(paths), TOGETHER):
-            some = paths[first : first + TOGETHER]
-            shards = [AskedShard.load(path) for path in some]
-            answers = iter(decoded(target, shards, ends, config.seed + int(some[0].stem)))
-            for path, shard in zip(some, shards, strict=True):
-                own = [next(answers) for _ in shard.limits]
-                total += sum(map(len, own))
-                waiting.append(pool.apply_async(finish, (config, int(path.stem), shard, own)))
-            seconds = time.monotonic() - begun
-            print(f"decode: {first + len(some)} of {len(paths)} shards, {total / seconds:.0f} tokens/s", flush=True)
-        for one in waiting:
-            one.get()
+    for first in range(0, len(paths), TOGETHER):
+        some = paths[first : first + TOGETHER]
+        shards = [AskedShard.load(path) for path in some]
+        answers = iter(decoded(target, shards, ends, config.seed + int(some[0].stem)))
+        for path, shard in zip(some, shards, strict=True):
+            written = Flat.of([next(answers) for _ in shard.limits])
+            save_arrays(decoded_path(config, int(path.stem)), tokens=written.tokens, lengths=written.lengths)
+            total += len(written.tokens)
+        seconds = time.monotonic() - begun
+        print(f"decode: {first + len(some)} of {len(paths)} shards, {total / seconds:.0f} tokens/s", flush=True)
     print(f"decode: {total} tokens in {time.monotonic() - begun:.0f} s")
 
 
@@ -132,26 +117,3 @@ def written_by(
     ended = torch.isin(written, ends).int()
     count = torch.where(ended.any(1), ended.argmax(1) + 1, limit)
     return [tokens[:n] for tokens, n in zip(written.tolist(), count.tolist(), strict=True)]
-
-
-shared_book: Phrases
-
-
-def share(book: Phrases) -> None:
-    """What every worker has."""
-    global shared_book
-    shared_book = book
-
-
-def finish(config: Config, index: int, asked: AskedShard, answers: list[list[int]]) -> None:
-    """Write a shard's answers, and look up after every token but each answer's last."""
-    written = Flat.of(answers)
-    save_arrays(decoded_path(config, index), tokens=written.tokens, lengths=written.lengths)
-    sequences = [
-        Sequence([*prompt.tolist(), *answer], len(prompt), lookup.tolist(), "", "", "", 0.0)
-        for prompt, lookup, answer in zip(asked.prompts.lists(), asked.lookups.lists(), answers, strict=True)
-    ]
-    shard = Shard(decoded_path(config, index), sequences, [])
-    copied, matches = looked_up(shard, config.block)
-    seeds, phrases = with_phrases(shard, copied, matches, shared_book)
-    save_arrays(looked_up_path(config, index), seeds=seeds, matches=matches, phrases=phrases)
