@@ -42,7 +42,7 @@ def looked_up_path(config: Config, index: int) -> Path:
 def decode(config: Config) -> None:
     """Decode every asked shard that is not decoded."""
     paths = [p for p in sorted(folder_of(config).glob("*.npz")) if not looked_up_path(config, int(p.stem)).exists()]
-    book = PhraseBook(config.work / "answers", config.phrase_tokens).all
+    book = PhraseBook(config.work / "answers", config.phrase_tokens, config.phrase_entries).all
     begun, total = time.monotonic(), 0
     # The workers are there before the GPU is used: they only look up.
     with multiprocessing.get_context("fork").Pool(max(1, config.threads), share, (book,)) as pool:
