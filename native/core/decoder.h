@@ -96,8 +96,8 @@ class Decoder {
     /** For tests: replaces the acceptance rule that sampled jobs ask for; nullptr gives it back to them. */
     void set_acceptance_rule(AcceptanceRule rule) { replaced_rule_ = std::move(rule); }
 
-    /** Texts of the target's, Phrases::SEPARATOR between them, that drafts are made from besides. */
-    void learn_phrases(const std::vector<int32_t>& texts) { lookup_.phrases().learn(texts, 0, 1); }
+    /** Turns of phrase of the target's that drafts are made from besides. */
+    void know_phrases(const std::vector<Phrases::Entry>& entries) { lookup_.phrases().know(entries); }
 
     /** Events come on the calling thread. @throws Error. */
     FinishReason run(const Job& job, const JobEvents& events);

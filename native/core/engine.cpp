@@ -60,7 +60,7 @@ Engine::Engine(const LoadOptions& options) {
     if (!weights_note_.empty()) log(LogLevel::info, weights_note_);
     decoder_ = std::make_unique<Decoder>(*target_, drafters_, controller_, now_ms);
     if (drafter_metadata_) {
-        if (drafter_description_) decoder_->learn_phrases(drafter_metadata_->phrases);
+        if (drafter_description_) decoder_->know_phrases(drafter_metadata_->phrases);
         drafter_metadata_->phrases = {};
     }
 

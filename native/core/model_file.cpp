@@ -2,7 +2,6 @@
 
 #include "ddit_file.h"
 #include "error.h"
-#include "phrases.h"
 
 #include <ggml.h>
 #include <llama.h>
@@ -10,6 +9,7 @@
 #include <algorithm>
 #include <cmath>
 #include <iterator>
+#include <limits>
 #include <set>
 #include <string_view>
 #include <unordered_set>
@@ -270,13 +270,31 @@ DrafterMetadata check_standalone_drafter(const GgufFile& drafter, const GgufFile
     return metadata;
 }
 
-std::vector<int32_t> checked_phrases(const GgufFile& drafter, int64_t vocabulary) {
-    const auto tokens = drafter.integers("specdiff.phrases").value_or(std::vector<int64_t>());
-    const auto possible = [vocabulary](int64_t token) { return token >= Phrases::SEPARATOR && token < vocabulary; };
+/** Keys `specdiff.phrases.…`: four arrays of one length. */
+std::vector<Phrases::Entry> checked_phrases(const GgufFile& drafter, int64_t vocabulary) {
+    const auto column = [&](const char* name) {
+        return drafter.integers(std::string("specdiff.phrases.") + name).value_or(std::vector<int64_t>());
+    };
+    const auto checks = column("checks");
+    const auto tokens = column("tokens");
+    const auto counts = column("counts");
+    const auto second_counts = column("second_counts");
+    const auto possible = [vocabulary](int64_t token) { return token >= 0 && token < vocabulary; };
     if (!std::all_of(tokens.begin(), tokens.end(), possible)) {
         refuse(drafter, "its phrases have tokens that the target lacks; download it again.");
     }
-    return {tokens.begin(), tokens.end()};
+    if (tokens.size() != checks.size() || counts.size() != checks.size() || second_counts.size() != checks.size()) {
+        refuse(drafter, "its phrases are incomplete; download it again.");
+    }
+    constexpr int64_t MOST = std::numeric_limits<uint16_t>::max() / 2;
+    const auto count = [](int64_t value) { return static_cast<uint16_t>(std::clamp<int64_t>(value, 0, MOST)); };
+    std::vector<Phrases::Entry> entries;
+    entries.reserve(checks.size());
+    for (size_t i = 0; i < checks.size(); ++i) {
+        entries.push_back({static_cast<uint32_t>(checks[i]), static_cast<int32_t>(tokens[i]), count(counts[i]),
+                           count(second_counts[i])});
+    }
+    return entries;
 }
 
 /** Keys `specdiff.survival.…`, in thousandths; nothing where one of the slots' is missing. */

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "gguf_file.h"
+#include "phrases.h"
 #include "slot_calibration.h"
 
 #include <optional>
@@ -41,8 +42,8 @@ struct DrafterMetadata {
     bool slots_from_lookup = false;
     /** Longest suffix that the lookup for its slots may match: what it was trained with. */
     int lookup_longest = 3;
-    /** Texts of the target's to learn its turns of phrase from, Phrases::SEPARATOR between them. */
-    std::vector<int32_t> phrases;
+    /** The target's turns of phrase. */
+    std::vector<Phrases::Entry> phrases;
     /** Fills the slots of a block-diffusion drafter that nothing is known of. */
     int32_t mask = 0;
     /** What its slots' margins are worth, where its file says so. */

@@ -21,6 +21,16 @@ constexpr int MOST_COUNT = std::numeric_limits<uint16_t>::max() / 2;
 
 Phrases::Phrases() : slots_(FIRST_SLOTS) {}
 
+void Phrases::know(const std::vector<Entry>& entries) {
+    for (const Entry& entry : entries) {
+        if (2 * (used_ + 1) > slots_.size()) make_room();
+        Slot& slot = slots_[place_of(entry.check)];
+        if (slot.count != 0 || entry.count == 0) continue;
+        slot = {entry.check, entry.token, SEPARATOR, entry.count, std::min(entry.second_count, entry.count)};
+        ++used_;
+    }
+}
+
 void Phrases::learn(const std::vector<int32_t>& tokens, size_t first, int weight) {
     std::array<uint64_t, LONGEST> all{};
     // Contexts begin at `first` at the earliest.

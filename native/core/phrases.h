@@ -9,8 +9,9 @@
 namespace specdiff {
 
 /**
- * The target's turns of phrase: what it mostly writes after its last one to LONGEST tokens. Counted in texts of its own
- * that the drafter's file brings, and in what earlier jobs wrote: an editor often asks at nearly the same place again.
+ * The target's turns of phrase: what it mostly writes after its last one to LONGEST tokens. Counted in answers of its own,
+ * whose most useful counts the drafter's file brings, and in what earlier jobs wrote: an editor often asks at nearly the
+ * same place again.
  *
  * A hash table with the two most frequent continuations of every context; the texts themselves are not kept.
  */
@@ -28,8 +29,20 @@ class Phrases {
         bool sure = false;
     };
 
+    /** What is known of one context. */
+    struct Entry {
+        /** Of the context's tokens, see token_hash.h. */
+        uint32_t check = 0;
+        /** Its most frequent continuation, how often that came, and how often the second. */
+        int32_t token = SEPARATOR;
+        uint16_t count = 0;
+        uint16_t second_count = 0;
+    };
+
     Phrases();
 
+    /** Takes over counts of another time; a context that is there already stays as it is. */
+    void know(const std::vector<Entry>& entries);
     /** Counts the texts in `tokens` from index `first` on, each occurrence as `weight`. */
     void learn(const std::vector<int32_t>& tokens, size_t first, int weight);
     /** What follows the last tokens of `text`, by a context of at most `longest`. */

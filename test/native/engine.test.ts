@@ -13,6 +13,7 @@ import {
   temporaryFolder,
   testAddon,
 } from '../support/native';
+import { phrasesOf } from '../support/phrases';
 import { seeded } from '../support/random';
 import {
   TINY_CONTEXT,
@@ -79,8 +80,8 @@ describe('a job that remembers', () => {
 describe('phrases that come with the drafter', () => {
   it('are drafted by jobs that remember', async () => {
     const { prompt, plain } = await longAnswer(engine);
-    const text = [...prompt.slice(-4), ...plain, -1];
-    const other = await load(writeTinyDrafter(folder, 'phrases', { ...anchored, phrases: [...text, ...text] }));
+    const phrases = phrasesOf([...prompt.slice(-4), ...plain], 2);
+    const other = await load(writeTinyDrafter(folder, 'phrases', { ...anchored, phrases }));
     for (const remember of [false, true]) {
       const job = jobOf(prompt, { maxTokens: 60, drafter: 'ngram', draftLength: 4, remember });
       const { tokens, passes } = await generate(other, job);

@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { NativeAddon } from '../../server/engine/addon';
 import { type MetadataValue, type Tensor, encodeGguf } from '../support/gguf';
 import { NATIVE_DIRECTORY, generate, jobOf, nativeAddon, temporaryFolder } from '../support/native';
+import { phraseColumns } from '../support/phrases';
 import {
   TINY_CONTEXT,
   TINY_VOCABULARY,
@@ -194,7 +195,13 @@ describe('a drafter that does not fit is left out, with the reason', () => {
   });
 
   it('whose phrases have unknown tokens', async () => {
-    expect(await note({ phrases: [3, -1, 99] })).toMatch(/its phrases have tokens that the target lacks/);
+    const columns = { checks: [1, 2], tokens: [3, 99], counts: [2, 2], secondCounts: [0, 0] };
+    expect(await note({ phrases: phraseColumns(columns) })).toMatch(/its phrases have tokens that the target lacks/);
+  });
+
+  it('whose phrases are incomplete', async () => {
+    const columns = { checks: [1, 2], tokens: [3, 4], counts: [2], secondCounts: [0, 0] };
+    expect(await note({ phrases: phraseColumns(columns) })).toMatch(/its phrases are incomplete/);
   });
 
   it('while one that fits is taken', async () => {

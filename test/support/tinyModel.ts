@@ -36,8 +36,8 @@ export interface TinyDrafterOptions {
   readonly blockSize: number;
   readonly sampleFromAnchor: boolean;
   readonly slotInit: 'mask' | 'lookup';
-  /** Texts of the target’s to learn its turns of phrase from, -1 between them. */
-  readonly phrases?: readonly number[];
+  /** The target’s turns of phrase, see phrases.ts. */
+  readonly phrases?: Metadata;
   /** Number of tokens of a reduced output head; all of them without it. */
   readonly draftVocabulary?: number;
   /** Adds a Markov head of this rank. */
@@ -226,7 +226,7 @@ export function tinyDrafter(options: TinyDrafterOptions): { metadata: Metadata; 
     'dflash.sample_from_anchor': { type: 'bool', value: options.sampleFromAnchor },
     'dflash.target_layers': { type: 'i32s', value: taps },
     'specdiff.slot_init': { type: 'string', value: options.slotInit },
-    ...(options.phrases && { 'specdiff.phrases': { type: 'i32s' as const, value: options.phrases } }),
+    ...options.phrases,
   };
   return { metadata, tensors: weights.tensors };
 }

@@ -33,8 +33,9 @@ class Config:
     # corpus text that is trained on beside the answers
     text_tokens: int = 1_000_000
     shard_texts: int = 64
-    # answers whose turns of phrase go into the exported file
-    phrase_tokens: int = 160_000
+    # answers whose turns of phrase are counted, and how many contexts go into the exported file
+    phrase_tokens: int = 8_000_000
+    phrase_entries: int = 150_000
 
     # hidden states kept on the disk; the oldest are computed again beyond
     feature_gigabytes: float = 20.0

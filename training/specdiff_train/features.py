@@ -59,7 +59,7 @@ class FeatureStore:
         self.lock = threading.Lock()
         self.ahead: threading.Thread | None = None
         self.failure: BaseException | None = None
-        self.book = PhraseBook(config.work / "answers", config.phrase_tokens)
+        self.book = PhraseBook(config.work / "answers", config.phrase_tokens, config.phrase_entries)
         if config.device == "cpu":
             engine.build()
 

@@ -1,11 +1,15 @@
 """The target's turns of phrase: what it mostly writes after its last one to four tokens, counted in its own answers.
 
-The same rule as native/core/phrases, which learns them from the exported file; a lookup-initialised drafter's slots
-start from them where they say more than prompt lookup.
+What native/core/phrases knows of them comes from here, by the exported file; a lookup-initialised drafter's slots start
+from them where they say more than prompt lookup.
 """
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
+
+import numpy as np
 
 from .shards import Shard, load_split
 
@@ -15,43 +19,133 @@ SEPARATOR = -1
 LEAST_COUNT = 2
 # A continuation is sure where it came so many times as often as any other.
 SURE = 3
+# What an entry is worth whose shorter context says the same already: it makes the phrase win over a shorter match.
+SAME_WORTH = 0.3
+MOST_COUNT = 255
+MASK = 2**64 - 1
+
+
+def hash_with(digest: int, token: int) -> int:
+    """The hash of an n-gram, made longer by one token before it (native/core/token_hash.h)."""
+    z = (digest + 0x9E3779B97F4A7C15 + token) & MASK
+    z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) & MASK
+    z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & MASK
+    return z ^ (z >> 31)
+
+
+def hashes_with(digests: np.ndarray, tokens: np.ndarray) -> np.ndarray:
+    """The same for arrays of uint64."""
+    z = digests + np.uint64(0x9E3779B97F4A7C15) + tokens
+    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return z ^ (z >> np.uint64(31))
+
+
+@dataclass
+class Counts:
+    """E contexts: hash, most frequent continuation and how often it came, how often the second did."""
+
+    checks: np.ndarray  # [E] uint32
+    tokens: np.ndarray  # [E] int32
+    counts: np.ndarray  # [E] uint8, at most MOST_COUNT
+    second_counts: np.ndarray  # [E] uint8
+
+
+def counted(texts: Iterable[list[int]], most: int) -> Counts:
+    """The `most` contexts that are worth the most in drafts of these texts."""
+    joined = np.array([token for text in texts for token in (*text, SEPARATOR)], np.int64)
+    parts = [of_length(joined, length) for length in range(1, LONGEST + 1)]
+    checks, tokens, counts, seconds, worth = (np.concatenate(column) for column in zip(*parts, strict=True))
+    kept = np.argsort(-worth, kind="stable")[:most]
+    kept = kept[worth[kept] > 0]
+    limit = np.minimum
+    return Counts(
+        checks[kept],
+        tokens[kept].astype(np.int32),
+        limit(counts[kept], MOST_COUNT).astype(np.uint8),
+        limit(seconds[kept], MOST_COUNT).astype(np.uint8),
+    )
+
+
+Columns = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]
+
+
+def of_length(joined: np.ndarray, length: int) -> Columns:
+    """Of every context of `length` tokens: hash, continuation, its count, the second's count, worth."""
+    places = np.arange(length, len(joined))
+    inside = joined[places] != SEPARATOR
+    digests = np.zeros(len(places), np.uint64)
+    shorter = digests
+    for back in range(1, length + 1):
+        token = joined[places - back]
+        inside &= token != SEPARATOR
+        shorter = digests
+        digests = hashes_with(digests, token.astype(np.uint64))
+    places, digests, shorter = places[inside], digests[inside], shorter[inside]
+    token = joined[places].astype(np.uint64)
+    best = best_of(digests, token)
+    worth = best.counts.astype(float)
+    if length > 1:
+        # What the context without its first token says, for one place of each context.
+        before = best_of(shorter, token)
+        same = before.tokens[np.searchsorted(before.digests, shorter[best.first])] == best.tokens
+        worth[same] *= SAME_WORTH
+    worth[best.counts < LEAST_COUNT] = 0
+    checks = (best.digests >> np.uint64(32)).astype(np.uint32)
+    return checks, best.tokens, best.counts, best.seconds, worth
+
+
+@dataclass
+class Best:
+    """Of each distinct digest, ascending: its best continuation, counts, and one place of it."""
+
+    digests: np.ndarray
+    tokens: np.ndarray
+    counts: np.ndarray
+    seconds: np.ndarray
+    first: np.ndarray
+
+
+def best_of(digests: np.ndarray, tokens: np.ndarray) -> Best:
+    """Counts of continuations."""
+    order = np.lexsort((tokens, digests))
+    by_digest, by_token = digests[order], tokens[order]
+    new = np.flatnonzero((by_digest[1:] != by_digest[:-1]) | (by_token[1:] != by_token[:-1])) + 1
+    starts = np.concatenate([[0], new]).astype(np.int64)
+    counts = np.diff(np.concatenate([starts, [len(order)]]))
+    pair_digests, pair_tokens, pair_places = by_digest[starts], by_token[starts], order[starts]
+    ranked = np.lexsort((-counts, pair_digests))
+    ranked_digests, ranked_counts = pair_digests[ranked], counts[ranked]
+    firsts = np.concatenate([[0], np.flatnonzero(ranked_digests[1:] != ranked_digests[:-1]) + 1]).astype(np.int64)
+    following = np.minimum(firsts + 1, len(ranked) - 1)
+    has_second = (following > firsts) & (ranked_digests[following] == ranked_digests[firsts])
+    return Best(
+        ranked_digests[firsts],
+        pair_tokens[ranked][firsts],
+        ranked_counts[firsts],
+        np.where(has_second, ranked_counts[following], 0),
+        pair_places[ranked][firsts],
+    )
 
 
 class Phrases:
-    """The two most frequent continuations of every context, counted in constant room each."""
+    """What follows a text's end, by counts."""
 
-    def __init__(self, texts: Iterable[list[int]] = ()) -> None:
-        # context -> best, its count, second, its count
-        self.table: dict[tuple[int, ...], list[int]] = {}
-        for text in texts:
-            self.learn(text)
-
-    def learn(self, tokens: list[int]) -> None:
-        """Count one text."""
-        for i in range(1, len(tokens)):
-            for length in range(1, min(LONGEST, i) + 1):
-                self._count(tuple(tokens[i - length : i]), tokens[i])
-
-    def _count(self, context: tuple[int, ...], token: int) -> None:
-        entry = self.table.setdefault(context, [token, 0, SEPARATOR, 0])
-        if entry[0] == token:
-            entry[1] += 1
-        elif entry[3] == 0 or entry[2] == token:
-            entry[2:] = token, entry[3] + 1
-        elif entry[3] > 1:
-            entry[3] -= 1
-        else:
-            entry[2:] = token, 1
-        if entry[3] >= entry[1]:
-            entry[:] = entry[2], entry[3], entry[0], entry[1]
+    def __init__(self, counts: Counts) -> None:
+        columns = (counts.tokens, counts.counts, counts.second_counts)
+        self.table = dict(
+            zip(counts.checks.tolist(), zip(*(column.tolist() for column in columns), strict=True), strict=True)
+        )
 
     def next(self, text: list[int], longest: int = LONGEST) -> tuple[int, int, bool]:
         """Length of the longest known context of `text`'s end, what follows it, whether it is sure; 0 for none."""
-        for length in range(min(longest, len(text)), 0, -1):
-            entry = self.table.get(tuple(text[-length:]))
+        digest, known = 0, (0, SEPARATOR, False)
+        for length in range(1, min(longest, len(text)) + 1):
+            digest = hash_with(digest, text[-length])
+            entry = self.table.get(digest >> 32)
             if entry and entry[1] >= LEAST_COUNT:
-                return length, entry[0], entry[1] >= SURE * entry[3]
-        return 0, SEPARATOR, False
+                known = length, entry[0], entry[1] >= SURE * entry[2]
+        return known
 
     def follow(self, text: list[int], count: int, longest: int, matched: int = 0) -> tuple[int, list[int]]:
         """Length of the first context, and at most `count` tokens, word by word; 0 where lookup's match is better."""
@@ -84,11 +178,31 @@ def texts(shards: Iterable[Shard], most: int) -> Iterator[list[int]]:
 class PhraseBook:
     """Phrases for a shard's seeds: of the training answers, but never of the shard's own."""
 
-    def __init__(self, folder: Path, most: int) -> None:
-        shards = load_split(folder, "train")
-        self.all, even, odd = (Phrases(texts(some, most)) for some in (shards, shards[::2], shards[1::2]))
-        self.other_half = {shard.path.name: even if index % 2 else odd for index, shard in enumerate(shards)}
+    def __init__(self, folder: Path, tokens: int, entries: int) -> None:
+        """Counted in up to `tokens` tokens of the answers in `folder`; at most `entries` contexts."""
+        self.folder, self.tokens, self.entries = folder, tokens, entries
+
+    @cached_property
+    def counts(self) -> Counts:
+        """What is exported, and what other splits' answers are drafted with."""
+        return counted(texts(load_split(self.folder, "train"), self.tokens), self.entries)
+
+    @cached_property
+    def all(self) -> Phrases:
+        """Of all training answers."""
+        return Phrases(self.counts)
+
+    @cached_property
+    def halves(self) -> tuple[dict[str, int], tuple[Phrases, Phrases]]:
+        """Which half a training shard is in, and the phrases of each half."""
+        shards = load_split(self.folder, "train")
+        halves = (shards[::2], shards[1::2])
+        even, odd = (Phrases(counted(texts(half, self.tokens), self.entries)) for half in halves)
+        return {shard.path.name: index % 2 for index, shard in enumerate(shards)}, (even, odd)
 
     def of(self, shard: Shard) -> Phrases:
         """Those that the shard may be drafted with."""
-        return self.other_half.get(shard.path.name, self.all)
+        if not shard.path.name.startswith("train"):
+            return self.all
+        half, phrases = self.halves
+        return phrases[1 - half[shard.path.name]]
