@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import gguf
 
+from .opened import opened
+
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
@@ -24,7 +26,7 @@ class Vocabulary:
     """Token strings and special ids of a GGUF."""
 
     def __init__(self, path: Path) -> None:
-        self.fields = fields = gguf.GGUFReader(path).fields
+        self.fields = fields = opened(path).fields
         self.tokens: list[str] = fields["tokenizer.ggml.tokens"].contents()
         self.end: int = fields["tokenizer.ggml.eos_token_id"].contents()
         # Tokens that end an answer, by llama.cpp's rule: those that the file names, and these texts.

@@ -6,13 +6,14 @@ A short training can afford neither to learn which tokens are alike nor to find 
 import math
 from pathlib import Path
 
-import gguf
 import numpy as np
 import torch
 from gguf.quants import dequantize
 from torch import Tensor
 
 from specdiff_reference.ddit import DditShape, Mdlm
+
+from ..opened import opened
 
 # Rotary pairs that carry a position, the amplitude of each and the shift that all tokens share: the score at the
 # wanted distance is then five above its neighbours', and a token's own content moves it by an eighth.
@@ -21,7 +22,7 @@ PAIRS, AMPLITUDE, SHIFT = 6, 6.2, 8.0
 
 def target_embedding(path: Path) -> Tensor:
     """The target's token embedding [V, d], dequantized."""
-    stored = next(t for t in gguf.GGUFReader(path).tensors if t.name == "token_embd.weight")
+    stored = next(t for t in opened(path).tensors if t.name == "token_embd.weight")
     return torch.from_numpy(np.array(dequantize(stored.data, stored.tensor_type), np.float32))
 
 
