@@ -286,8 +286,10 @@ std::vector<Phrases::Entry> checked_phrases(const GgufFile& drafter, int64_t voc
     if (tokens.size() != checks.size() || counts.size() != checks.size() || second_counts.size() != checks.size()) {
         refuse(drafter, "its phrases are incomplete; download it again.");
     }
-    constexpr int64_t MOST = std::numeric_limits<uint16_t>::max() / 2;
-    const auto count = [](int64_t value) { return static_cast<uint16_t>(std::clamp<int64_t>(value, 0, MOST)); };
+    const auto count = [](int64_t value) {
+        constexpr int64_t MOST = std::numeric_limits<uint16_t>::max() / 2;
+        return static_cast<uint16_t>(std::min(std::max<int64_t>(value, 0), int64_t{MOST}));
+    };
     std::vector<Phrases::Entry> entries;
     entries.reserve(checks.size());
     for (size_t i = 0; i < checks.size(); ++i) {

@@ -35,7 +35,7 @@ class Config:
     shard_texts: int = 64
     # answers whose turns of phrase are counted, and how many contexts go into the exported file
     phrase_tokens: int = 8_000_000
-    phrase_entries: int = 150_000
+    phrase_entries: int = 120_000
 
     # hidden states kept on the disk; the oldest are computed again beyond
     feature_gigabytes: float = 20.0
