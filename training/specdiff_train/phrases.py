@@ -54,6 +54,8 @@ class Counts:
 def counted(texts: Iterable[list[int]], most: int) -> Counts:
     """The `most` contexts that are worth the most in drafts of these texts."""
     joined = np.array([token for text in texts for token in (*text, SEPARATOR)], np.int64)
+    if not len(joined):
+        return Counts(*(np.zeros(0, kind) for kind in (np.uint32, np.int32, np.uint8, np.uint8)))
     parts = [of_length(joined, length) for length in range(1, LONGEST + 1)]
     checks, tokens, counts, seconds, worth = (np.concatenate(column) for column in zip(*parts, strict=True))
     kept = np.argsort(-worth, kind="stable")[:most]
