@@ -220,7 +220,7 @@ def paper_grid(costs: dict, backend: str) -> dict:
 
 def table(head: list[str], rows: list[list[object]]) -> list[str]:
     """A Markdown table."""
-    lines = [f"| {' | '.join(head)} |", f"|{'---|' * len(head)}"]
+    lines = [f"| {' | '.join(map(str, head))} |", f"|{'---|' * len(head)}"]
     return [*lines, *(f"| {' | '.join('–' if cell is None else str(cell) for cell in row)} |" for row in rows), ""]
 
 
