@@ -20,7 +20,7 @@ from .drafter import Drafter
 from .drafting import drafted_shards
 from .features import FeatureStore
 from .gguf_file import TypedTensors, write_file
-from .phrases import SEPARATOR, texts
+from .phrases import PhraseBook
 from .shards import load_split
 from .storage import file_sha256, write_atomic
 from .target import Target
@@ -120,11 +120,19 @@ def add_metadata(writer: gguf.GGUFWriter, config: Config, target: Target, recipe
 
 
 def add_phrases(writer: gguf.GGUFWriter, config: Config) -> None:
-    """Answers of the target's that the engine learns its turns of phrase from, SEPARATOR between them."""
-    answers = texts(load_split(config.work / "answers", "train"), config.phrase_tokens)
-    tokens = [token for text in answers for token in (*text, SEPARATOR)]
-    if tokens:
-        writer.add_array("specdiff.phrases", tokens)
+    """The target's turns of phrase, in eight bytes each where its ids fit two."""
+    counts = PhraseBook(config.work / "answers", config.phrase_tokens, config.phrase_entries).counts
+    kinds = {
+        "checks": gguf.GGUFValueType.UINT32,
+        "tokens": gguf.GGUFValueType.UINT16 if counts.tokens.max(initial=0) < 2**16 else gguf.GGUFValueType.UINT32,
+        "counts": gguf.GGUFValueType.UINT8,
+        "second_counts": gguf.GGUFValueType.UINT8,
+    }
+    for name, values in vars(counts).items():
+        if len(values):
+            writer.add_key_value(
+                f"specdiff.phrases.{name}", values.tolist(), gguf.GGUFValueType.ARRAY, sub_type=kinds[name]
+            )
 
 
 def copy_tokenizer(writer: gguf.GGUFWriter, target: Path) -> None:

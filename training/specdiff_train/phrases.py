@@ -112,13 +112,12 @@ def best_of(digests: np.ndarray, tokens: np.ndarray) -> Best:
     """Counts of continuations."""
     order = np.lexsort((tokens, digests))
     by_digest, by_token = digests[order], tokens[order]
-    new = np.flatnonzero((by_digest[1:] != by_digest[:-1]) | (by_token[1:] != by_token[:-1])) + 1
-    starts = np.concatenate([[0], new]).astype(np.int64)
+    starts = starts_of(by_digest, by_token)
     counts = np.diff(np.concatenate([starts, [len(order)]]))
     pair_digests, pair_tokens, pair_places = by_digest[starts], by_token[starts], order[starts]
     ranked = np.lexsort((-counts, pair_digests))
     ranked_digests, ranked_counts = pair_digests[ranked], counts[ranked]
-    firsts = np.concatenate([[0], np.flatnonzero(ranked_digests[1:] != ranked_digests[:-1]) + 1]).astype(np.int64)
+    firsts = starts_of(ranked_digests)
     following = np.minimum(firsts + 1, len(ranked) - 1)
     has_second = (following > firsts) & (ranked_digests[following] == ranked_digests[firsts])
     return Best(
@@ -128,6 +127,13 @@ def best_of(digests: np.ndarray, tokens: np.ndarray) -> Best:
         np.where(has_second, ranked_counts[following], 0),
         pair_places[ranked][firsts],
     )
+
+
+def starts_of(*columns: np.ndarray) -> np.ndarray:
+    """Where any of the columns has another value than the place before."""
+    new = np.ones(len(columns[0]), bool)
+    new[1:] = np.any([column[1:] != column[:-1] for column in columns], 0)
+    return np.flatnonzero(new)
 
 
 class Phrases:

@@ -1,13 +1,12 @@
+import numpy as np
+
 from specdiff_train.features import with_phrases
-from specdiff_train.phrases import LONGEST, SEPARATOR, PhraseBook, Phrases, texts
+from specdiff_train.phrases import LONGEST, SEPARATOR, PhraseBook, Phrases, counted, hash_with, hashes_with, texts
 from specdiff_train.shards import load_split
 
 
 def learned(*answers):
-    phrases = Phrases()
-    for answer in answers:
-        phrases.learn(answer)
-    return phrases
+    return Phrases(counted(answers, 10**6))
 
 
 def test_what_came_most_follows_word_by_word():
@@ -22,17 +21,44 @@ def test_what_came_once_is_not_known():
 
 
 def test_an_unsure_phrase_gives_way_to_any_match():
-    phrases = learned([1, 2, 3], [1, 2, 3], [1, 2, 4])
+    answers = [[1, 2, 3], [1, 2, 3], [1, 2, 4]]
+    phrases = learned(*answers)
     assert phrases.follow([1, 2], 1, LONGEST, matched=0) == (2, [3])
     assert phrases.follow([1, 2], 1, LONGEST, matched=1) == (0, [])
-    phrases.learn([1, 2, 3])
+    phrases = learned(*answers, [1, 2, 3])
     assert phrases.follow([1, 2], 1, LONGEST, matched=1) == (2, [3])
     assert phrases.follow([1, 2], 1, LONGEST, matched=2) == (0, [])
 
 
-def test_a_third_continuation_wears_the_second_down():
-    phrases = learned(*[[1, 2]] * 4, *[[1, 3]] * 2, *[[1, 4]] * 5)
-    assert phrases.next([1]) == (1, 4, False)
+def test_the_two_most_frequent_continuations_are_counted():
+    counts = counted([*[[1, 2]] * 4, *[[1, 3]] * 2, *[[1, 4]] * 5], 10)
+    assert (counts.tokens.tolist(), counts.counts.tolist(), counts.second_counts.tolist()) == ([4], [5], [4])
+
+
+def test_nothing_goes_across_texts():
+    phrases = learned([1, 2], [3, 4], [1, 2], [3, 4])
+    assert phrases.next([2]) == (0, SEPARATOR, False)
+    assert phrases.next([2, 3]) == (1, 4, True)
+
+
+def test_the_most_useful_contexts_are_kept():
+    answers = [[1, 2]] * 9 + [[3, 4]] * 5 + [[8, 1, 2]] * 6
+    assert len(counted(answers, 10).checks) == 4
+    # After 8 and 1 comes what comes after 1 anyway: that says less than that 4 comes after 3.
+    kept = Phrases(counted(answers, 3))
+    assert kept.next([8, 1]) == (1, 2, True)
+    assert kept.next([3]) == (1, 4, True)
+
+
+def test_hashes_are_the_engines():
+    """checkOf of test/support/phrases.ts, which the engine is tested with, gives the same for [5, 7]."""
+    digest = hash_with(hash_with(0, 7), 5)
+    assert digest >> 32 == CHECK_OF_5_7
+    both = hashes_with(hashes_with(np.zeros(1, np.uint64), np.array([7], np.uint64)), np.array([5], np.uint64))
+    assert int(both[0]) == digest
+
+
+CHECK_OF_5_7 = 3601132569
 
 
 def test_a_shard_never_sees_its_own_answers(config, tmp_path):
@@ -40,7 +66,7 @@ def test_a_shard_never_sees_its_own_answers(config, tmp_path):
     for index in range(2):
         (tmp_path / f"train_0000{index}.jsonl").write_text("".join(rows[index::2]))
     (tmp_path / "test_00000.jsonl").write_text(rows[0])
-    book = PhraseBook(tmp_path, config.phrase_tokens)
+    book = PhraseBook(tmp_path, config.phrase_tokens, config.phrase_entries)
     first, second = load_split(tmp_path, "train")
     assert book.of(first).table == learned(*texts([second], config.phrase_tokens)).table
     assert book.of(second).table == learned(*texts([first], config.phrase_tokens)).table
