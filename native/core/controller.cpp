@@ -37,6 +37,8 @@ constexpr double AGE = 200;
 constexpr double TRIAL_SHARE = 0.015;
 constexpr double TRIAL_GAIN = 0.1;
 constexpr double MOST_SAVED = 6;
+constexpr double STAY_WEIGHT = 0.1;
+constexpr double LONGEST_STAY = 8;
 constexpr int PLAIN_REFRESH = 256;
 constexpr double JOB_WEIGHT = 0.1;
 constexpr double SHORTEST_JOB = 4;
@@ -139,6 +141,16 @@ double Controller::pass_cost(int rows, int context, int last_rows) const {
     return costs_.cost(rows, context) + (rows == last_rows ? 0 : costs_.switching());
 }
 
+/**
+ * The same, for a plan: the new number of rows stays for some passes, and each has its part of the switch. Charged to one
+ * pass, it would keep a losing plan going, and a winning one from being begun, where it costs more than a pass (1.3 on a
+ * GPU that keeps the graph of a repeated shape).
+ */
+double Controller::planned_cost(int rows, const Situation& situation) const {
+    const double switching = rows == situation.last_rows ? 0 : costs_.switching() / std::clamp(stay_, 1.0, LONGEST_STAY);
+    return costs_.cost(rows, situation.context) + switching;
+}
+
 /** A text ends somewhere: what is drafted behind its end is lost, however right it would have been. */
 double Controller::goes_on() const {
     return 1 - 1 / std::max(job_tokens_, SHORTEST_JOB);
@@ -150,7 +162,7 @@ double Controller::Cut::chance(const Slot& slot) const {
 
 int Controller::Cut::length(const std::vector<Slot>& slots) const {
     const double rate = controller_.rate();
-    const double plain = controller_.pass_cost(1, situation_.context, situation_.last_rows);
+    const double plain = controller_.planned_cost(1, situation_);
     double path = 1;
     double gain = 0;
     double best = 0;
@@ -159,7 +171,7 @@ int Controller::Cut::length(const std::vector<Slot>& slots) const {
         path *= chance(slots[static_cast<size_t>(i)]);
         gain += path;
         const double worth =
-            gain - rate * (controller_.pass_cost(i + 2, situation_.context, situation_.last_rows) - plain);
+            gain - rate * (controller_.planned_cost(i + 2, situation_) - plain);
         if (worth > best || (i == 0 && !situation_.plain_allowed)) {
             best = worth;
             length = i + 1;
@@ -190,7 +202,7 @@ Controller::Value Controller::free_value(const Candidate& candidate, const Situa
         path *= cut.chance(slots[static_cast<size_t>(i)]);
         value.tokens += path;
     }
-    value.cost = pass_cost(value.length + 1, situation.context, situation.last_rows);
+    value.cost = planned_cost(value.length + 1, situation);
     value.worth = value.tokens - rate() * value.cost;
     return value;
 }
@@ -252,7 +264,7 @@ Controller::Value Controller::paid_value(const Candidate& candidate, const Situa
 Plan Controller::next(const std::vector<Candidate>& candidates, const Situation& situation) {
     Plan plan;
     if (candidates.empty()) return plan;
-    const double plain = 1 - rate() * pass_cost(1, situation.context, situation.last_rows);
+    const double plain = 1 - rate() * planned_cost(1, situation);
     double best = situation.plain_allowed ? plain : -INFINITY;
     plan.reason = situation.plain_allowed ? Reason::plain : Reason::wanted;
     std::vector<Value> values;
@@ -342,6 +354,11 @@ void Controller::learn_places(const PassMeasure& pass) {
 
 void Controller::observe(const PassMeasure& pass) {
     ++passes_;
+    ++staying_;
+    if (std::max(pass.drafted, pass.nodes) + 1 != pass.last_rows) {
+        stay_ += STAY_WEIGHT * (staying_ - stay_);
+        staying_ = 0;
+    }
     const double slowness = costs_.slowness_ms();
     const int rows = std::max(pass.drafted, pass.nodes) + 1;
     const double cost = pass_cost(rows, pass.context, pass.last_rows);

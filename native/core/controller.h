@@ -193,6 +193,7 @@ class Controller {
     double remaining_passes() const;
     Value free_value(const Candidate& candidate, const Situation& situation) const;
     double pass_cost(int rows, int context, int last_rows) const;
+    double planned_cost(int rows, const Situation& situation) const;
     Value paid_value(const Candidate& candidate, const Situation& situation) const;
     void learn_draft_cost(const PassMeasure& pass, double slowness);
     void learn_places(const PassMeasure& pass);
@@ -214,6 +215,9 @@ class Controller {
     int since_plain_ = 0;
     /** Passes so far. */
     long passes_ = 0;
+    /** How many passes in a row have one number of rows: of late, and now. */
+    double stay_ = 1;
+    int staying_ = 0;
 };
 
 } // namespace specdiff

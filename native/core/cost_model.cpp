@@ -26,7 +26,7 @@ constexpr double BORROWED = 0.1;
 constexpr int FIRST_CONTEXT = 256;
 constexpr double MOST_RATIO = 1e4;
 constexpr double SWITCHING_WEIGHT = 0.05;
-constexpr double MOST_SWITCHING = 1;
+constexpr double MOST_SWITCHING = 4;
 
 struct Block {
     double value;

@@ -289,6 +289,24 @@ describe('the controller', () => {
     expect(speedUp(world, later)).toBeGreaterThan(0.99);
   });
 
+  it('neither stays with a losing plan nor shuns a winning one where a switch costs as much as a pass', () => {
+    // A GPU that keeps the graph of a repeated shape: 1.35 ms a row, another 1.3 after a pass of another size.
+    for (const [chance, least] of [
+      [0.2, 0.97],
+      [0.5, 1.25],
+      [0.8, 2.2],
+    ] as const) {
+      const world: World = {
+        passMs: (rows) => 1.35 + (rows > 1 ? 0.18 : 0) + 0.12 * (rows - 1),
+        drafters: [lookup(chance), block(chance + 0.05, 0.7)],
+        switchMs: 1.3,
+      };
+      const controller = calibrated(world);
+      run(world, 300, { controller });
+      expect(speedUp(world, run(world, 2000, { controller }))).toBeGreaterThan(least);
+    }
+  });
+
   it('learns from plain passes what a switch costs', () => {
     const controller = calibrated({ passMs: cheap, drafters: [] });
     const situation = { plainAllowed: true, greedy: true, context: 300, lastRows: 5 };
