@@ -1,6 +1,6 @@
 """What the figures of measure.py come to: a small JSON and tables for docs/benchmarks.md.
 
-    python3 report.py SUMMARY.json    prints the tables of a run that was written before
+`python3 report.py SUMMARY.json` prints the tables of a run that was written before.
 """
 
 import json
