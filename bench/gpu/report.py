@@ -1,10 +1,14 @@
-"""What the figures of measure.py come to: a small JSON and tables for docs/benchmarks.md."""
+"""What the figures of measure.py come to: a small JSON and tables for docs/benchmarks.md.
+
+`python3 report.py SUMMARY.json` prints the tables of a run that was written before.
+"""
 
 import json
 import math
 import os
 import statistics
 import subprocess
+import sys
 import traceback
 from collections import Counter, defaultdict
 from collections.abc import Callable
@@ -263,7 +267,8 @@ def markdown(summary: dict) -> str:
         if not times:
             continue
         lines.append(f"### Passes: {name} (cost check: {summary['cost_check'].get(name)})")
-        one = times.get(1, {}).get("ms")
+        # Read back from JSON, the numbers of rows are words.
+        one = next((each["ms"] for rows, each in times.items() if int(rows) == 1), None)
         lines += table(
             ["rows", *times],
             [
@@ -282,9 +287,18 @@ def markdown(summary: dict) -> str:
     if summary["paper_grid"]:
         lines.append("### γ × T on GPT-2 XL's shape: a pass to a plain one")
         lines += table(["γ", *(f"T {t}" for t in STEPS)], [[g, *e.values()] for g, e in summary["paper_grid"].items()])
-    for kind, each in summary["networks"].items():
-        lines.append(f"Network {kind} against PyTorch (spread {each['spread']:.2f}): {json.dumps(each['largest'])}")
-    return "\n".join([*lines, "", *summary["problems"]]) + "\n"
+    if summary["networks"]:
+        lines.append("### Networks against PyTorch on a CPU: largest difference of a logit or ln p")
+        windows = list(dict.fromkeys(name for each in summary["networks"].values() for name in each["largest"]))
+        lines += table(
+            ["network", "spread", *windows],
+            [
+                [kind, f"{each['spread']:.2f}"]
+                + [f"{each['largest'][name]:.1e}" if name in each["largest"] else None for name in windows]
+                for kind, each in summary["networks"].items()
+            ],
+        )
+    return "\n".join([*lines, *summary["problems"]]) + "\n"
 
 
 def write_report(results: dict, output: Path) -> None:
@@ -317,3 +331,7 @@ def write_report(results: dict, output: Path) -> None:
     (output / "summary.json").write_text(json.dumps(summary, indent=1) + "\n")
     (output / "summary.md").write_text(text)
     print(text)
+
+
+if __name__ == "__main__":
+    print(markdown(json.loads(Path(sys.argv[1]).read_text())))

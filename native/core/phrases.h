@@ -9,9 +9,9 @@
 namespace specdiff {
 
 /**
- * The target's turns of phrase: what it mostly writes after its last one to LONGEST tokens. Counted in answers of its own,
- * whose most useful counts the drafter's file brings, and in what earlier jobs wrote: an editor often asks at nearly the
- * same place again.
+ * The target's turns of phrase: what it mostly writes after its last one to LONGEST tokens. Counted in answers of its
+ * own, whose most useful counts the drafter's file brings, and in what earlier jobs wrote: an editor often asks at
+ * nearly the same place again.
  *
  * A hash table with the two most frequent continuations of every context; the texts themselves are not kept.
  */
