@@ -28,6 +28,12 @@ std::vector<int32_t> layer_list(const std::string& name, const std::string& text
     return layers;
 }
 
+BackendChoice backend(const std::string& name) {
+    const auto found = backend_choice(name);
+    if (!found) throw Error("--backend must be auto, cpu, cuda, vulkan or metal, not '" + name + "'.");
+    return *found;
+}
+
 } // namespace
 
 Options parse_options(int count, char** values) {
@@ -46,8 +52,8 @@ Options parse_options(int count, char** values) {
             options.model = std::filesystem::u8path(value);
         else if (name == "--cpu-library")
             options.backend.cpu_library = value;
-        else if (name == "--backend" && backend_choice(value))
-            options.backend.choice = *backend_choice(value);
+        else if (name == "--backend")
+            options.backend.choice = backend(value);
         else if (name == "--native")
             options.backend.native_directory = std::filesystem::u8path(value);
         else if (name == "--threads")
@@ -67,10 +73,9 @@ Options parse_options(int count, char** values) {
         else if (name == "--time")
             options.repetitions = whole(name, value, 1);
         else
-            throw Error("Unknown option " + name + " with value " + value +
-                        "; known are --target --model --backend (auto, cpu, cuda, vulkan, metal) --native "
-                        "--cpu-library --threads --sequences --context --cache "
-                        "--layers --top --time.");
+            throw Error("Unknown option " + name +
+                        "; known are --target --model --backend --native --cpu-library --threads --sequences --context "
+                        "--cache --layers --top --time.");
     }
     return options;
 }
