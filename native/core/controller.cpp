@@ -142,12 +142,13 @@ double Controller::pass_cost(int rows, int context, int last_rows) const {
 }
 
 /**
- * The same, for a plan: the new number of rows stays for some passes, and each has its part of the switch. Charged to one
- * pass, it would keep a losing plan going, and a winning one from being begun, where it costs more than a pass (1.3 on a
- * GPU that keeps the graph of a repeated shape).
+ * The same, for a plan: the new number of rows stays for some passes, and each has its part of the switch. Charged to
+ * one pass, it would keep a losing plan going, and a winning one from being begun, where it costs more than a pass (1.3
+ * on a GPU that keeps the graph of a repeated shape).
  */
 double Controller::planned_cost(int rows, const Situation& situation) const {
-    const double switching = rows == situation.last_rows ? 0 : costs_.switching() / std::clamp(stay_, 1.0, LONGEST_STAY);
+    const double switching =
+        rows == situation.last_rows ? 0 : costs_.switching() / std::clamp(stay_, 1.0, LONGEST_STAY);
     return costs_.cost(rows, situation.context) + switching;
 }
 
@@ -170,8 +171,7 @@ int Controller::Cut::length(const std::vector<Slot>& slots) const {
     for (int i = 0; i < static_cast<int>(slots.size()); ++i) {
         path *= chance(slots[static_cast<size_t>(i)]);
         gain += path;
-        const double worth =
-            gain - rate * (controller_.planned_cost(i + 2, situation_) - plain);
+        const double worth = gain - rate * (controller_.planned_cost(i + 2, situation_) - plain);
         if (worth > best || (i == 0 && !situation_.plain_allowed)) {
             best = worth;
             length = i + 1;
