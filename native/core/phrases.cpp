@@ -10,7 +10,7 @@ namespace specdiff {
 namespace {
 
 constexpr size_t FIRST_SLOTS = 1024;
-/** 8 MB; beyond, what came once is forgotten. */
+/** 10 MB; beyond, what came once is forgotten. */
 constexpr size_t MOST_SLOTS = size_t{1} << 19;
 /** What came once says little: τ of lookup with it 2.119, without 2.150 on the validation answers. */
 constexpr int LEAST_COUNT = 2;
@@ -26,7 +26,7 @@ void Phrases::know(const std::vector<Entry>& entries) {
         if (2 * (used_ + 1) > slots_.size()) make_room();
         Slot& slot = slots_[place_of(entry.check)];
         if (slot.count != 0 || entry.count == 0) continue;
-        slot = {entry.check, entry.token, SEPARATOR, entry.count, std::min(entry.second_count, entry.count)};
+        slot = {entry.check, entry.token, SEPARATOR, entry.count, std::min(entry.second_count, entry.count), true};
         ++used_;
     }
 }
@@ -95,7 +95,7 @@ size_t Phrases::place_of(uint32_t check) const {
     return i;
 }
 
-/** More slots; where there are the most already, every count is halved and what came once goes. */
+/** More slots; where there are the most already, every count is halved and what came once goes, but for the file's. */
 void Phrases::make_room() {
     std::vector<Slot> old(slots_.size() < MOST_SLOTS ? 2 * slots_.size() : slots_.size());
     const bool halve = old.size() == slots_.size();
@@ -103,7 +103,7 @@ void Phrases::make_room() {
     used_ = 0;
     for (Slot slot : old) {
         if (halve) {
-            slot.count = static_cast<uint16_t>(slot.count / 2);
+            slot.count = static_cast<uint16_t>(slot.kept ? std::max(slot.count / 2, LEAST_COUNT) : slot.count / 2);
             slot.second_count = static_cast<uint16_t>(slot.second_count / 2);
         }
         if (slot.count == 0) continue;

@@ -57,6 +57,8 @@ class Phrases {
         /** Of `best`; 0 is an empty slot. */
         uint16_t count = 0;
         uint16_t second_count = 0;
+        /** From the file: rare or not, it was found worth keeping, so it is never forgotten. */
+        bool kept = false;
 
         void add(int32_t token, int weight);
     };

@@ -179,10 +179,17 @@ Napi::Value lookup_js(const Napi::CallbackInfo& info) {
     return result;
 }
 
-/** phrase(texts, weight, tokens, longest, count) → {length, phrase, sure, tokens}: lookup in `tokens` and in phrases
- * learned from `texts`, -1 between them. */
+/** phrase(texts, weight, tokens, longest, count, known) → {length, phrase, sure, tokens}: lookup in `tokens` and in
+ * phrases learned from `texts`, -1 between them, on top of `known` ones (check, token, count, second count each). */
 Napi::Value phrase_js(const Napi::CallbackInfo& info) {
     Lookup lookup;
+    const auto known = integers(info[5]);
+    std::vector<Phrases::Entry> entries;
+    for (size_t i = 0; i + 3 < known.size(); i += 4) {
+        entries.push_back({static_cast<uint32_t>(known[i]), known[i + 1], static_cast<uint16_t>(known[i + 2]),
+                           static_cast<uint16_t>(known[i + 3])});
+    }
+    lookup.phrases().know(entries);
     lookup.phrases().learn(integers(info[0]), 0, info[1].As<Napi::Number>().Int32Value());
     lookup.start({}, integers(info[2]), true);
     const auto match = lookup.find(info[3].As<Napi::Number>().Int32Value());

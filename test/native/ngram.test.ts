@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { testAddon } from '../support/native';
+import { checkOf } from '../support/phrases';
 import { seeded } from '../support/random';
 
 const addon = testAddon();
@@ -70,8 +71,16 @@ describe('cyclic prompt lookup', () => {
 
 describe('turns of phrase', () => {
   const CONTEXT = 4;
-  const find = (texts: readonly number[], tokens: readonly number[], count: number, weight = 2, longest = LONGEST) => {
-    const found = addon.phrase(Int32Array.from(texts), weight, Int32Array.from(tokens), longest, count);
+  const find = (
+    texts: readonly number[],
+    tokens: readonly number[],
+    count: number,
+    weight = 2,
+    longest = LONGEST,
+    known: readonly number[] = [],
+  ) => {
+    const given = [Int32Array.from(texts), weight, Int32Array.from(tokens), longest, count] as const;
+    const found = addon.phrase(...given, Int32Array.from(known));
     return { ...found, tokens: [...found.tokens] };
   };
 
@@ -129,6 +138,17 @@ describe('turns of phrase', () => {
       expect(counts.get(found.tokens[0]!)).toBe(most);
       expect(most).toBeGreaterThanOrEqual(2);
     }
+  });
+
+  it('from the drafter’s file are counted with the engine’s own, and never forgotten', () => {
+    const known = [checkOf([5, 7]) | 0, 9, 3, 0];
+    expect(find([], [5, 7], 1, 2, LONGEST, known)).toMatchObject({ length: 2, sure: true, tokens: [9] });
+    const other = [5, 7, 8, -1];
+    expect(find(other, [5, 7], 1, 2, LONGEST, known)).toMatchObject({ length: 2, sure: false, tokens: [9] });
+    expect(find([...other, ...other], [5, 7], 1, 2, LONGEST, known)).toMatchObject({ length: 2, tokens: [8] });
+    const flood = Array.from({ length: 400_000 }, (_, i) => 10 + i);
+    expect(find(flood, [5, 7], 1, 1, LONGEST, known)).toMatchObject({ length: 2, tokens: [9] });
+    expect(find([...[1, 2, 3, -1, 1, 2, 3, -1], ...flood], [1, 2], 1, 1).length).toBe(0);
   });
 
   it('that came once are forgotten first, when there are more than the table holds', () => {

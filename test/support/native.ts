@@ -166,13 +166,17 @@ export interface TestAddon {
   probabilities(logits: Float32Array, history: Int32Array, job: GenerateJob): Float32Array;
   best(logits: Float32Array, history: Int32Array, job: GenerateJob): number;
   lookup(tokens: Int32Array, longest: number, count: number): { readonly length: number; readonly tokens: Int32Array };
-  /** Lookup in `tokens` and in phrases learned from `texts` (-1 between them), each occurrence counted `weight` times. */
+  /**
+   * Lookup in `tokens` and in phrases learned from `texts` (-1 between them), each occurrence counted `weight` times, on
+   * top of `known` ones: check, token, count and second count of each.
+   */
   phrase(
     texts: Int32Array,
     weight: number,
     tokens: Int32Array,
     longest: number,
     count: number,
+    known: Int32Array,
   ): { readonly length: number; readonly phrase: boolean; readonly sure: boolean; readonly tokens: Int32Array };
   /** A looked-up token's chance against a slot's best. */
   copyChance(
