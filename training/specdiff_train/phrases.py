@@ -60,13 +60,8 @@ def counted(texts: Iterable[list[int]], most: int) -> Counts:
     checks, tokens, counts, seconds, worth = (np.concatenate(column) for column in zip(*parts, strict=True))
     kept = np.argsort(-worth, kind="stable")[:most]
     kept = kept[worth[kept] > 0]
-    limit = np.minimum
-    return Counts(
-        checks[kept],
-        tokens[kept].astype(np.int32),
-        limit(counts[kept], MOST_COUNT).astype(np.uint8),
-        limit(seconds[kept], MOST_COUNT).astype(np.uint8),
-    )
+    small = [np.minimum(numbers[kept], MOST_COUNT).astype(np.uint8) for numbers in (counts, seconds)]
+    return Counts(checks[kept], tokens[kept].astype(np.int32), *small)
 
 
 Columns = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]
@@ -210,7 +205,9 @@ class PhraseBook:
 
     def of(self, shard: Shard) -> Phrases:
         """Those that the shard may be drafted with."""
-        if not shard.path.name.startswith("train"):
-            return self.all
-        half, phrases = self.halves
-        return phrases[1 - half[shard.path.name]]
+        # The halves are counted for training alone.
+        if shard.path.name.startswith("train"):
+            half, phrases = self.halves
+            if shard.path.name in half:
+                return phrases[1 - half[shard.path.name]]
+        return self.all
