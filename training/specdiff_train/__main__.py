@@ -10,75 +10,44 @@ import errno
 import sys
 from collections.abc import Callable
 from dataclasses import fields, replace
+from importlib import import_module
 from pathlib import Path
 
 from .config import Config
 from .defaults import DEFAULT_TARGET, for_target
 
 STAGES = ("corpus", "answers", "texts", "train", "evaluate", "export")
-# With a GPU, between corpus and evaluate.
-ON_DEVICE = ("asked", "decode", "cut", "look_up", "fit", "take")
+
+
+# Module and function of each stage.
+FUNCTIONS = {
+    "corpus": ("corpus", "build"),
+    "prompts": ("prompts", "write"),
+    "answers": ("answers", "generate"),
+    "texts": ("texts", "write"),
+    "train": ("train", "train"),
+    "evaluate": ("evaluate", "evaluate"),
+    "export": ("export", "export"),
+    "asked": ("on_device.asked", "ask"),
+    "decode": ("on_device.decode", "decode"),
+    "cut": ("on_device.cut", "cut"),
+    "look_up": ("on_device.look_up", "look_up"),
+    "fit": ("on_device.fit", "fit"),
+    "take": ("on_device.fit", "take"),
+}
 
 
 def stage_function(stage: str) -> Callable[[Config], None]:
     """The function of a stage; imported late, so that `corpus` needs no PyTorch."""
-    if stage == "corpus":
-        from .corpus import build
-
-        return build
-    if stage == "prompts":
-        from .prompts import write
-
-        return write
-    if stage == "answers":
-        from .answers import generate
-
-        return generate
-    if stage == "asked":
-        from .on_device.asked import ask
-
-        return ask
-    if stage == "decode":
-        from .on_device.decode import decode
-
-        return decode
-    if stage == "cut":
-        from .on_device.cut import cut
-
-        return cut
-    if stage == "look_up":
-        from .on_device.look_up import look_up
-
-        return look_up
-    if stage == "fit":
-        from .on_device.fit import fit
-
-        return fit
-    if stage == "take":
-        from .on_device.fit import take
-
-        return take
-    if stage == "texts":
-        from .texts import write as write_texts
-
-        return write_texts
-    if stage == "train":
-        from .train import train
-
-        return train
-    if stage == "evaluate":
-        from .evaluate import evaluate
-
-        return evaluate
-    from .export import export
-
-    return export
+    module, name = FUNCTIONS[stage]
+    function: Callable[[Config], None] = getattr(import_module(f".{module}", __package__), name)
+    return function
 
 
 def parse() -> tuple[str, Config]:
     """Command line to a stage and its configuration."""
     parser = argparse.ArgumentParser(prog="specdiff_train", description=__doc__)
-    parser.add_argument("stage", choices=(*STAGES, "all", "prompts", *ON_DEVICE))
+    parser.add_argument("stage", choices=("all", *FUNCTIONS))
     parser.add_argument("--target", type=Path, default=DEFAULT_TARGET)
     parser.add_argument("--work", type=Path)
     parser.add_argument("--output", type=Path)

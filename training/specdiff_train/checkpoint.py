@@ -41,19 +41,24 @@ def load(path: Path, config: Config) -> dict[str, Any]:
 
 
 def new_drafter(config: Config, target: Target, shards: list[Shard], taps: np.ndarray) -> Drafter:
-    """What training starts from: draft vocabulary from the answers, tap scales from `taps` [R, taps·d], weights from
-    `config.start` or, without one, from the target's last layers."""
-    vocabulary = Vocabulary(config.target)
+    """What training starts from: draft vocabulary from the answers, tap scales from `taps` [R, taps·d]."""
     counts = torch.zeros(target.head.shape[0])
     for shard in shards:
         for sequence in shard.sequences:
             tokens = torch.tensor(sequence.tokens)
             counts += torch.bincount(tokens, minlength=len(counts)) * 0.25
             counts += torch.bincount(tokens[sequence.prompt_tokens :], minlength=len(counts))
-    counts[vocabulary.end] += 1e6  # an answer's end can always be drafted
-    vocab = counts.topk(min(config.draft_vocab, len(counts))).indices.sort().values
     sample = torch.from_numpy(np.array(taps[:: max(1, len(taps) // SCALE_ROWS)], np.float32))
-    scale = sample.view(-1, len(config.taps), target.width).pow(2).mean(-1).sqrt().median(0).values
+    return drafter_from(config, target, counts, sample)
+
+
+def drafter_from(config: Config, target: Target, counts: torch.Tensor, taps: torch.Tensor) -> Drafter:
+    """A drafter that proposes the tokens of the most `counts` [V], with tap scales from `taps` [R, taps·d] and weights
+    from `config.start` or, without one, from the target's last layers."""
+    wanted = counts.clone()
+    wanted[Vocabulary(config.target).end] += 1e6  # an answer's end can always be drafted
+    vocab = wanted.topk(min(config.draft_vocab, len(counts))).indices.sort().values
+    scale = taps.float().view(-1, len(config.taps), target.width).pow(2).mean(-1).sqrt().median(0).values
     drafter = make(config, target, vocab.to(config.device), scale.to(config.device))
     if config.start:
         drafter.load_state_dict(read_weights(config.start, drafter, config.taps), strict=False)

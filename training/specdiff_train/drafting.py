@@ -1,6 +1,6 @@
 """The drafter's drafts after every anchor, and what they can be joined with."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -33,7 +33,8 @@ Drafts = dict[int, Drafted]
 def logits_of(drafter: Drafter, batch: Batch) -> Tensor:
     """Of every slot, in one pass; in one pass a slot where the drafter is autoregressive."""
     if drafter.autoregressive:
-        batch.seeds = torch.full_like(batch.seeds, -1)
+        # A batch of its own: other drafters are asked with the same one.
+        batch = replace(batch, seeds=torch.full_like(batch.seeds, -1))
         for slot in range(drafter.block - 1):
             batch.seeds[:, :, slot] = drafter.vocab[drafter(batch)[:, :, slot].argmax(-1)]
     logits: Tensor = drafter(batch)

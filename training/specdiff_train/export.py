@@ -20,7 +20,7 @@ from .drafter import Drafter
 from .drafting import drafted_shards
 from .features import FeatureStore
 from .gguf_file import TypedTensors, write_file
-from .phrases import PhraseBook
+from .phrases import Counts
 from .shards import load_split
 from .storage import file_sha256, write_atomic
 from .target import Target
@@ -38,14 +38,16 @@ def export(config: Config) -> None:
     target = Target(config.target, config.device)
     drafter = trained_drafter(config, target)
     path = best_path(config) if best_path(config).exists() else checkpoint_path(config)
-    calibration = calibrated_on(config, target, drafter)
-    write_gguf(config, target, drafter, config.output, load(path, config)["recipe"], calibration=calibration)
+    store = FeatureStore(config, target)
+    calibration, phrases = calibrated_on(config, drafter, store), store.book.counts
+    recipe = load(path, config)["recipe"]
+    write_gguf(config, target, drafter, config.output, recipe, calibration=calibration, phrases=phrases)
 
 
-def calibrated_on(config: Config, target: Target, drafter: Drafter) -> Calibration | None:
+def calibrated_on(config: Config, drafter: Drafter, store: FeatureStore) -> Calibration | None:
     """What the drafter's margins are worth on the validation answers, with its error on the test packages' where there
     are any."""
-    store, folder = FeatureStore(config, target), config.work / "answers"
+    folder = config.work / "answers"
     calibration = calibrated(drafter, folder, store)
     shards = load_split(folder, "test")[:1]
     if calibration and shards:
@@ -63,9 +65,10 @@ def write_gguf(
     recipe: dict[str, object],
     quantized: bool = True,
     calibration: Calibration | None = None,
+    phrases: Counts | None = None,
 ) -> None:
     """Write a drafter to a GGUF, atomically; not quantized, its matrices are fp32 (the head is always Q8_0)."""
-    write_atomic(output, lambda part: _write(config, target, drafter, part, recipe, quantized, calibration))
+    write_atomic(output, lambda part: _write(config, target, drafter, part, recipe, quantized, calibration, phrases))
     print(f"export: {output} {output.stat().st_size / 1e6:.1f} MB, sha256 {file_sha256(output)}")
 
 
@@ -77,9 +80,12 @@ def _write(
     recipe: dict[str, object],
     quantized: bool,
     calibration: Calibration | None,
+    phrases: Counts | None,
 ) -> None:
     writer = gguf.GGUFWriter(part, ARCHITECTURE)
     add_metadata(writer, config, target, recipe)
+    if phrases:
+        add_phrases(writer, phrases)
     for name, values in calibration.thousandths().items() if calibration else ():
         writer.add_array(f"specdiff.survival.{name}", values)
     copy_tokenizer(writer, config.target)
@@ -112,16 +118,14 @@ def add_metadata(writer: gguf.GGUFWriter, config: Config, target: Target, recipe
     writer.add_bool(f"{ARCHITECTURE}.has_confidence_head", False)
     writer.add_array(f"{ARCHITECTURE}.target_layers", list(config.taps))
     writer.add_string("specdiff.slot_init", "lookup")
-    add_phrases(writer, config)
     writer.add_string("specdiff.target.sha256", file_sha256(config.target))
     writer.add_string("specdiff.tokenizer.sha256", Vocabulary(config.target).sha256())
     writer.add_string("specdiff.recipe", json.dumps(recipe, sort_keys=True))
     writer.add_string("specdiff.licences", ", ".join(training_licences()))
 
 
-def add_phrases(writer: gguf.GGUFWriter, config: Config) -> None:
+def add_phrases(writer: gguf.GGUFWriter, counts: Counts) -> None:
     """The target's turns of phrase, in eight bytes each where its ids fit two."""
-    counts = PhraseBook(config.work / "answers", config.phrase_tokens, config.phrase_entries).counts
     kinds = {
         "checks": gguf.GGUFValueType.UINT32,
         "tokens": gguf.GGUFValueType.UINT16 if counts.tokens.max(initial=0) < 2**16 else gguf.GGUFValueType.UINT32,

@@ -18,11 +18,11 @@ from .features import Features, FeatureStore
 from .identity import check_target, identity
 from .loss import drafting_loss
 from .pause import wait_while_paused
+from .schedule import FINAL_RATE, set_rate
 from .shards import TRAINED_ON, Shard, load_split
 from .target import Target
 
 LOG_EVERY = 25
-FINAL_RATE = 0.03
 
 
 class Trainer:
@@ -142,21 +142,13 @@ class Trainer:
                 f"train: the loss is {value} at step {self.step}; the last checkpoint is kept. "
                 "Lower --learning-rate and run again."
             )
-        self.set_rate()
+        set_rate(self.optimizer, config.learning_rate, self.step, config.warmup_steps, self.progress(), FINAL_RATE)
         self.optimizer.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(self.drafter.parameters(), 1.0)
         self.optimizer.step()
         self.step += 1
         return value
-
-    def set_rate(self) -> None:
-        """Warm-up, then a cosine over the budget."""
-        config = self.config
-        rate = config.learning_rate * min(1.0, (self.step + 1) / config.warmup_steps)
-        rate *= FINAL_RATE + (1 - FINAL_RATE) * 0.5 * (1 + math.cos(math.pi * min(1.0, self.progress())))
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
 
 
 def train(config: Config) -> None:

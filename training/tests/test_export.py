@@ -17,7 +17,8 @@ from specdiff_train.phrases import PhraseBook
 def test_round_trip(config, target, shards, store):
     features = store.get(shards[0])
     drafter = new_drafter(config, target, shards, features.taps)
-    write_gguf(config, target, drafter, config.output, config.recipe())
+    counts = PhraseBook(config.work / "answers", config.phrase_tokens, config.phrase_entries).counts
+    write_gguf(config, target, drafter, config.output, config.recipe(), phrases=counts)
     reader = gguf.GGUFReader(config.output)
     fields = {name: field.contents() for name, field in reader.fields.items()}
     assert fields["general.architecture"] == "dflash"
@@ -27,7 +28,6 @@ def test_round_trip(config, target, shards, store):
     assert fields["tokenizer.ggml.mask_token_id"] == drafter.mask_id
     assert fields["specdiff.slot_init"] == "lookup"
     assert fields["specdiff.target.sha256"] == hashlib.sha256(config.target.read_bytes()).hexdigest()
-    counts = PhraseBook(config.work / "answers", config.phrase_tokens, config.phrase_entries).counts
     assert len(counts.checks) > 10
     for name, values in vars(counts).items():
         assert fields[f"specdiff.phrases.{name}"] == values.tolist(), name

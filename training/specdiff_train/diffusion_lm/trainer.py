@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..pause import wait_while_paused
+from ..schedule import set_rate
 from ..storage import file_sha256, write_atomic
 from ..vocabulary import Vocabulary
 from .settings import Settings
@@ -173,10 +174,8 @@ class Trainer(ABC):
         loss = self.counted_loss(rng) if self.progress() < settings.counted_share else self.text_loss(rng)
         if self.device.type == "cpu":
             self.checked([loss.detach()], self.step)
-        rate = settings.learning_rate * min(1.0, (self.step + 1) / settings.warmup_steps)
-        rate *= FINAL_RATE + (1 - FINAL_RATE) * 0.5 * (1 + math.cos(math.pi * min(1.0, self.progress())))
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
+        rate, warmup = settings.learning_rate, settings.warmup_steps
+        set_rate(self.optimizer, rate, self.step, warmup, self.progress(), FINAL_RATE)
         self.optimizer.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(self.parameters, 1.0)

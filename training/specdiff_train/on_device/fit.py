@@ -15,20 +15,18 @@ import torch
 from torch import Tensor, nn
 
 from ..batches import Batch
-from ..checkpoint import best_path, drafter_of, make, save
+from ..checkpoint import best_path, drafter_from, drafter_of, save
 from ..config import Config
 from ..drafter import Drafter
 from ..identity import identity
-from ..import_gguf import read_weights
 from ..loss import drafting_loss
+from ..schedule import FINAL_RATE, set_rate
 from ..storage import write_atomic
 from ..target import Target
-from ..vocabulary import Vocabulary
 from .data import Data, batches, load, make_batch
 from .half_target import HalfTarget
 from .weights import fit_folder, read_fitted, write_fitted
 
-FINAL_RATE = 0.03
 LOG_EVERY = 50
 # Answers that are not trained on.
 HELD_OUT = 1024
@@ -112,7 +110,8 @@ class Fitting:
         targets = [value.flatten(0, 1) for value in (labels, soft_index, batch.soft_p)]
         loss = drafting_loss(self.drafter(batch).flatten(0, 1), *targets, config.decay, config.loss)
         self.losses.append(loss.detach())
-        self.set_rate()
+        progress = self.elapsed / config.train_seconds
+        set_rate(self.optimizer, config.learning_rate, self.step, config.warmup_steps, progress, FINAL_RATE)
         self.optimizer.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(self.drafter.parameters(), 1.0)
@@ -122,15 +121,6 @@ class Fitting:
     def in_vocabulary(self, ids: Tensor) -> Tensor:
         """Rows of the draft vocabulary, -1 outside."""
         return torch.where(ids >= 0, self.row_of[ids.clamp(min=0)], -1)
-
-    def set_rate(self) -> None:
-        """Warm-up, then a cosine over the budget."""
-        config = self.config
-        rate = config.learning_rate * min(1.0, (self.step + 1) / config.warmup_steps)
-        progress = min(1.0, self.elapsed / config.train_seconds)
-        rate *= FINAL_RATE + (1 - FINAL_RATE) * 0.5 * (1 + math.cos(math.pi * progress))
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
 
     @torch.no_grad()
     def validate(self) -> None:
@@ -184,25 +174,18 @@ class Fitting:
 
 
 def begun(config: Config, target: Target, data: Data, half: HalfTarget) -> Drafter:
-    """What training starts from: see checkpoint.new_drafter; the vocabulary is the answers' most frequent tokens.
-    `config.start` may be a folder with what another run of `fit` has learned."""
+    """What training starts from; the vocabulary is the answers' most frequent tokens. `config.start` may be a folder
+    with what another run of `fit` has learned."""
+    if config.start and config.start.is_dir():
+        return drafter_of(config, target, read_fitted(config.start, config.device)[0])
     position = torch.arange(data.tokens.shape[1], device=data.tokens.device)
     inside = (position >= data.prompts[:, None]) & (position < data.totals[:, None])
     counts = torch.bincount(data.tokens[inside].long(), minlength=target.head.shape[0]).float()
-    counts[Vocabulary(config.target).end] += 1e6
-    vocab = counts.topk(min(config.draft_vocab, len(counts))).indices.sort().values
-    print(
-        f"fit: the draft vocabulary covers {float(counts[vocab].sum() / counts.sum()):.2%} of the answers", flush=True
-    )
     longest = int(data.totals[:64].max())
     _, taps = half.hidden(data.tokens[:64, :longest].long(), config.taps)
-    real = position[:longest] < data.totals[:64, None]
-    scale = taps[real].float().view(-1, len(config.taps), target.width).pow(2).mean(-1).sqrt().median(0).values
-    drafter = make(config, target, vocab, scale)
-    if config.start and config.start.is_dir():
-        return drafter_of(config, target, read_fitted(config.start, config.device)[0])
-    if config.start:
-        drafter.load_state_dict(read_weights(config.start, drafter, config.taps), strict=False)
+    drafter = drafter_from(config, target, counts, taps[position[:longest] < data.totals[:64, None]])
+    share = float(counts[drafter.vocab].sum() / counts.sum())
+    print(f"fit: the draft vocabulary covers {share:.2%} of the answers", flush=True)
     return drafter
 
 

@@ -25,6 +25,8 @@ def look_up(config: Config) -> None:
     with np.load(cut_path(config)) as kept:
         lengths = {int(name): kept[name] for name in kept.files}
     missing = {index: kept for index, kept in lengths.items() if not looked_up_path(config, index).exists()}
+    if not missing:
+        return  # `fit` asks again
     context = multiprocessing.get_context("fork")
     halves = [{i: n for i, n in lengths.items() if i % 2 == parity} for parity in (0, 1)]
     with context.Pool(2) as pool:
