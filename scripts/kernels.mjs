@@ -31,7 +31,7 @@ const ZEN4 = [...CASCADE_LAKE, 'avx512vbmi', 'avx512_bf16'];
  */
 const GENERATIONS = {
   'linux-x64': [
-    { name: 'sapphirerapids', flags: [...ZEN4, 'amx_tile', 'amx_int8'] },
+    { name: 'sapphirerapids', flags: [...ZEN4, 'amx_tile', 'amx_bf16'] },
     { name: 'zen4', flags: ZEN4 },
     { name: 'cascadelake', flags: CASCADE_LAKE },
     { name: 'alderlake', flags: [...HASWELL, 'avx_vnni'] },

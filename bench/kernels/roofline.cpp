@@ -5,11 +5,13 @@
 //   int8 peak        products of 8 bits a second from registers alone, with the instruction the kernels use
 //   memory, cache    bytes a second read from 256 MB and from 8 MB
 //   a layout and n   products a second of the kernel for n rows on ffn shapes (576 × 1536 and 1536 × 576 of the default
-//                    model), and its share of the peak
+//                    model), and its share of the peak; n > 72 with the kernels for prompts, where there are some, and
+//                    without a share: their products are of 16 bits
 //
 // Times are this thread's processor time, the least of many, so that other programs disturb little.
 #include "cpu_features.h"
 #include "kernel_table.h"
+#include "unroll.h"
 
 #include <immintrin.h>
 
@@ -18,6 +20,7 @@
 #include <cstdlib>
 #include <ctime>
 #include <functional>
+#include <memory>
 #include <random>
 #include <string>
 #include <vector>
@@ -42,7 +45,7 @@ double least_time(int repetitions, const std::function<void()>& work) {
     return least;
 }
 
-/** 8-bit products a second: eight independent chains, the weights' and activations' registers unchanged. */
+/** 8-bit products a second: ten independent chains (AVX2: eight), the weights' and activations' registers unchanged. */
 double int8_peak(int repetitions, bool vnni) {
     constexpr int STEPS = 20000;
     double time = 0;
@@ -54,11 +57,11 @@ double int8_peak(int repetitions, bool vnni) {
             for (auto& s : sum)
                 s = _mm512_setzero_si512();
             const __m512i a = _mm512_set1_epi8(3), b = _mm512_set1_epi8(-2);
-            for (int i = 0; i < STEPS; ++i) {
-                for (auto& s : sum)
-                    s = _mm512_dpbusd_epi32(s, a, b);
-                __asm__ volatile("" : : : "memory");
-            }
+            for (int i = 0; i < STEPS; ++i)
+                unroll<10>([&](auto j) SPECDIFF_INLINE {
+                    sum[j] = _mm512_dpbusd_epi32(sum[j], a, b);
+                    __asm__ volatile("" : "+v"(sum[j]));
+                });
             volatile int keep = 0;
             for (auto& s : sum)
                 keep = keep + _mm512_reduce_add_epi32(s);
@@ -128,6 +131,31 @@ double products_per_second(const MatrixKernels& kernels, int n, int64_t columns,
     return static_cast<double>(columns * rows * n) / time;
 }
 
+/** As above with the kernels for prompts, packing of the activations included. */
+double prompt_products_per_second(const MatrixKernels& kernels, int n, int64_t columns, int64_t rows, int repetitions) {
+    const auto aligned = [](size_t bytes) {
+        return std::unique_ptr<char, decltype(&std::free)>(
+            static_cast<char*>(std::aligned_alloc(64, (bytes + 63) / 64 * 64)), std::free);
+    };
+    const int64_t blocks = columns / BLOCK, panels = rows / PANEL_ROWS;
+    std::mt19937 rng(1);
+    std::vector<char> weights(static_cast<size_t>(panels * blocks) * kernels.panel_block_bytes + 4096);
+    for (auto& byte : weights)
+        byte = static_cast<char>(rng() & 0x3b);
+    std::vector<float> x(static_cast<size_t>(columns * n));
+    for (float& value : x)
+        value = static_cast<float>(rng() % 100) - 50;
+    const auto packed = aligned(kernels.prompt->packed_bytes(n, blocks)), scratch = aligned(kernels.prompt->scratch_bytes);
+    std::vector<float> out(static_cast<size_t>(n * rows));
+    const double time = least_time(repetitions, [&] {
+        for (int64_t row = 0; row < n; ++row)
+            kernels.prompt->pack(&x[static_cast<size_t>(row * columns)], blocks, row, packed.get());
+        kernels.prompt->multiply(weights.data(), panels, blocks, packed.get(), n, out.data(),
+                                 static_cast<size_t>(rows), scratch.get());
+    });
+    return static_cast<double>(columns * rows * n) / time;
+}
+
 } // namespace
 
 int main(int argc, char** argv) {
@@ -137,20 +165,28 @@ int main(int argc, char** argv) {
         std::fprintf(stderr, "There are no kernels for this CPU.\n");
         return 1;
     }
-    const bool vnni = std::string(table->name).find("vnni") != std::string::npos;
+    const std::string name = table->name;
+    const bool vnni = name.find("vnni") != std::string::npos || name == "amx";
     const double peak = int8_peak(repetitions, vnni);
     std::printf("{\"kernels\": \"%s\", \"what\": \"int8 peak\", \"gmacs\": %.1f}\n", table->name, peak / 1e9);
     std::printf("{\"what\": \"memory\", \"gb_per_s\": %.1f}\n", read_rate(repetitions, size_t{256} << 20) / 1e9);
     std::printf("{\"what\": \"cache\", \"gb_per_s\": %.1f}\n", read_rate(repetitions, size_t{8} << 20) / 1e9);
     for (int layout = 0; layout < 6; ++layout) {
+        const auto& kernels = table->matrix[layout];
         for (const int n : {1, 2, 3, 4, 5, 8, 12, 16}) {
-            const auto& kernels = table->matrix[layout];
             const double up = products_per_second(kernels, n, 576, 1536, repetitions),
                          down = products_per_second(kernels, n, 1536, 576, repetitions);
             std::printf("{\"what\": \"%s\", \"n\": %d, \"up_gmacs\": %.1f, \"down_gmacs\": %.1f, \"share\": %.3f, "
                         "\"weights_gb_per_s\": %.1f}\n",
                         LAYOUTS[layout], n, up / 1e9, down / 1e9, 2 / (1 / up + 1 / down) / peak,
                         up / n * static_cast<double>(kernels.panel_block_bytes) / (PANEL_ROWS * BLOCK) / 1e9);
+            std::fflush(stdout);
+        }
+        if (kernels.prompt == nullptr) continue;
+        for (const int n : {80, 256, 512}) {
+            std::printf("{\"what\": \"%s\", \"n\": %d, \"up_gmacs\": %.1f, \"down_gmacs\": %.1f}\n", LAYOUTS[layout], n,
+                        prompt_products_per_second(kernels, n, 576, 1536, repetitions) / 1e9,
+                        prompt_products_per_second(kernels, n, 1536, 576, repetitions) / 1e9);
             std::fflush(stdout);
         }
     }

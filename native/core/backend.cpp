@@ -9,6 +9,8 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
+#include <limits>
 #include <mutex>
 #include <optional>
 #include <utility>
@@ -98,6 +100,16 @@ std::string cpu_label(const fs::path& path) {
     return "specdiff " + variant.substr(ours.size()) + ", " + (name == nullptr ? "no kernels" : kernel_label(name));
 }
 
+std::atomic<int> invariant_rows_of_library = std::numeric_limits<int>::max();
+
+void note_invariant_rows(const fs::path& path) {
+    const DynamicLibrary library(path);
+    using RowsFunction = int (*)();
+    auto* function = reinterpret_cast<RowsFunction>(library.symbol("specdiff_invariant_rows"));
+    const int rows = function != nullptr ? function() : 0;
+    if (rows > 0) invariant_rows_of_library = rows;
+}
+
 /** Loads the CPU library and returns its label. */
 std::string load_cpu(const BackendOptions& options) {
     std::string file = options.cpu_library;
@@ -115,6 +127,7 @@ std::string load_cpu(const BackendOptions& options) {
         throw Error("The CPU backend library " + path.string() + " could not be loaded (" + captured.reason() +
                     "): reinstall the extension or choose another library.");
     }
+    note_invariant_rows(path);
     return cpu_label(path);
 }
 
@@ -252,6 +265,15 @@ BackendReport initialize_backends(const BackendOptions& options) {
     const std::lock_guard<std::mutex> lock(mutex);
     if (!report) report = load_all(options);
     return *report;
+}
+
+int invariant_rows() {
+    return invariant_rows_of_library;
+}
+
+bool gpu_computes() {
+    return ggml_backend_dev_by_type(GGML_BACKEND_DEVICE_TYPE_GPU) != nullptr ||
+           ggml_backend_dev_by_type(GGML_BACKEND_DEVICE_TYPE_IGPU) != nullptr;
 }
 
 } // namespace specdiff

@@ -55,4 +55,13 @@ std::vector<CpuLibrary> list_cpu_libraries(const std::filesystem::path& director
  */
 BackendReport initialize_backends(const BackendOptions& options);
 
+/**
+ * Rows of a pass up to which a row's bits are those it has alone, on a CPU with kernels of ours; larger passes may be
+ * computed by kernels for prompts, whose rounding is another (docs/kernels.md).
+ */
+int invariant_rows();
+
+/** Whether a GPU's backend is loaded, which then computes all of the models' layers. */
+bool gpu_computes();
+
 } // namespace specdiff

@@ -23,7 +23,7 @@ using Floats = std::vector<float>;
 // Multiples of every block and panel size that CPU kernels have.
 constexpr int64_t COLUMNS = 512;
 constexpr int64_t ROWS = 64;
-constexpr std::array<int64_t, 3> BATCHES = {1, 7, 32};
+constexpr std::array<int64_t, 4> BATCHES = {1, 7, 32, 80};
 constexpr std::array<ggml_type, 10> TYPES = {GGML_TYPE_Q4_0, GGML_TYPE_Q4_1, GGML_TYPE_Q5_0, GGML_TYPE_Q5_1,
                                              GGML_TYPE_Q8_0, GGML_TYPE_Q4_K, GGML_TYPE_Q5_K, GGML_TYPE_Q6_K,
                                              GGML_TYPE_F16,  GGML_TYPE_BF16};

@@ -1,5 +1,6 @@
 #include "target.h"
 
+#include "backend.h"
 #include "error.h"
 #include "log.h"
 
@@ -18,12 +19,17 @@ constexpr int TREES_OF_DEAD_CELLS = 8;
 /** A text behind dead cells of at most so many tokens is evaluated anew with the next prompt to be rid of them. */
 constexpr int SHORT_TAIL = 64;
 
+/** On a CPU only so many as keep each row's bits those of a chain. */
+int most_tree_nodes() {
+    return gpu_computes() ? Target::MOST_TREE_NODES : std::min(Target::MOST_TREE_NODES, invariant_rows() - 1);
+}
+
 } // namespace
 
 Target::Target(Model model, ThreadPool& threads, const TargetOptions& options)
     : model_(std::move(model)), threads_(threads), vocabulary_(model_.get()),
       taps_(model_, options.taps, options.taps_way), local_attention_(model_.windows()), context_(nullptr, llama_free),
-      tree_nodes_(model_.can_branch() ? std::clamp(options.tree_nodes, 0, MOST_TREE_NODES) : 0) {
+      tree_nodes_(model_.can_branch() ? std::clamp(options.tree_nodes, 0, most_tree_nodes()) : 0) {
     if (!model_.causal())
         throw Error("The target does not write text from left to right: choose a causal language model.");
     auto params = llama_context_default_params();
@@ -162,17 +168,24 @@ Prefill Target::prefill(const std::vector<int32_t>& tokens, int reuse_limit, con
     }
     // The last token is evaluated again even when it is cached: its row's logits start the generation.
     int reuse = std::min({reusable_prefix(tokens), reuse_limit, length - 1});
-    if (branches_.dead_cells() > 0 && reuse - branches_.rows_before_dead() <= SHORT_TAIL) {
+    int piece = chunk_;
+    // Behind dead cells there are only rows that can be evaluated anew with the same bits: none of a prompt's own
+    // kernels.
+    const bool many = length - reuse > invariant_rows();
+    if (branches_.dead_cells() > 0 && (many || reuse - branches_.rows_before_dead() <= SHORT_TAIL)) {
         reuse = std::min(reuse, branches_.rows_before_dead());
         branches_.free_dead(context_.get());
+        if (!many) piece = std::min(chunk_, invariant_rows());
     }
     if (reuse < cached_tokens() && !truncate(reuse)) reuse = 0;
     on_start(reuse);
 
     Prefill result;
     result.evaluated = length - reuse;
-    for (int position = reuse; position < length; position += chunk_) {
-        const int count = std::min(chunk_, length - position);
+    for (int position = reuse, count = 0; position < length; position += count) {
+        count = std::min(piece, length - position);
+        // The last row as it is when the rest is cached: asked again, a prompt gets the same text.
+        if (position + count == length && count > invariant_rows()) --count;
         const bool last = position + count == length;
         decode(tokens.data() + position, count, position, last ? count - 1 : count);
         cached_.insert(cached_.end(), tokens.begin() + position, tokens.begin() + position + count);
@@ -189,8 +202,9 @@ void Target::make_room() {
     const std::vector<int32_t> tail(cached_.begin() + first, cached_.end());
     branches_.free_dead(context_.get());
     truncate(first);
-    for (size_t done = 0; done < tail.size(); done += static_cast<size_t>(chunk_)) {
-        const int count = std::min(chunk_, static_cast<int>(tail.size() - done));
+    const int piece = std::min(chunk_, invariant_rows());
+    for (size_t done = 0; done < tail.size(); done += static_cast<size_t>(piece)) {
+        const int count = std::min(piece, static_cast<int>(tail.size() - done));
         decode(tail.data() + done, count, cached_tokens(), count);
         const auto start = tail.begin() + static_cast<std::ptrdiff_t>(done);
         cached_.insert(cached_.end(), start, start + count);

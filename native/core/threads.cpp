@@ -1,5 +1,6 @@
 #include "threads.h"
 
+#include "backend.h"
 #include "clock.h"
 #include "error.h"
 
@@ -121,12 +122,6 @@ void* cpu_function(const char* name) {
     return ggml_backend_reg_get_proc_address(ggml_backend_dev_backend_reg(device), name);
 }
 
-/** Then hardly anything of a pass depends on the CPU's threads, and asking how long each has waited takes 2 µs. */
-bool gpu_computes() {
-    return ggml_backend_dev_by_type(GGML_BACKEND_DEVICE_TYPE_GPU) != nullptr ||
-           ggml_backend_dev_by_type(GGML_BACKEND_DEVICE_TYPE_IGPU) != nullptr;
-}
-
 } // namespace
 
 int available_cores() {
@@ -137,6 +132,8 @@ int available_cores() {
     return std::max(cores, 1);
 }
 
+// Where a GPU computes, hardly anything of a pass depends on the CPU's threads, and asking how long each has waited
+// takes 2 µs.
 ThreadPool::ThreadPool(int threads)
     : adaptive_(threads <= 0 && !gpu_computes()), threads_(threads > 0 ? threads : available_cores()),
       governor_(threads_) {

@@ -189,19 +189,22 @@ template <class V> struct AttentionKernel {
         }
     }
 
+    /** The mask of W cells from `cell` on, by cell, rows in the lanes; lanes without a row: anything. */
+    static void mask_of_lanes(const Attention& a, const Tile& tile, int cell, Vec (&mask)[W]) {
+        for (int lane = 0; lane < W; ++lane) {
+            const char* row = mask_row(a, tile.first + std::min(lane, tile.rows - 1));
+            mask[lane] = V::load_half(row + 2 * static_cast<size_t>(cell));
+        }
+        V::transpose(mask);
+    }
+
     /** The mask of a wide tile, transposed to [cell][lane]. */
     static void transpose_mask(const Attention& a, const Tile& tile, int cell, int count, float* to) {
         for (int c = 0; c < count; c += W) {
-            alignas(64) float row[W][W];
-            for (int lane = 0; lane < W; ++lane) {
-                const int row_index = tile.first + std::min(lane, tile.rows - 1); // lanes without a row: anything
-                const char* mask = mask_row(a, row_index) + 2 * static_cast<size_t>(cell + c);
-                V::store(row[lane], V::load_half(mask));
-            }
-            for (int i = 0; i < W; ++i) {
-                for (int lane = 0; lane < W; ++lane)
-                    to[(c + i) * W + lane] = row[lane][i];
-            }
+            Vec mask[W];
+            mask_of_lanes(a, tile, cell + c, mask);
+            for (int i = 0; i < W; ++i)
+                V::store(to + (c + i) * W, mask[i]);
         }
     }
 
@@ -311,11 +314,14 @@ template <class V> struct AttentionKernel {
 
     static void wide_weights(Tile& tile, int cell, int count) {
         float* scores = tile.scores + static_cast<size_t>(cell) * W;
+        const Vec maximum = tile.maximum;
+        Vec sum = tile.sum;
         for (int c = 0; c < count; ++c) {
-            const Vec weight = V::exp(V::sub(V::load(scores + c * W), tile.maximum));
+            const Vec weight = V::exp(V::sub(V::load(scores + c * W), maximum));
             V::store(scores + c * W, weight);
-            tile.sum = V::add(tile.sum, weight);
+            sum = V::add(sum, weight);
         }
+        tile.sum = sum;
     }
 
     static void narrow_weights(const Attention& a, Tile& tile, int cell, int count) {
@@ -337,29 +343,29 @@ template <class V> struct AttentionKernel {
 
     // ---- the whole
 
+    static const float* query_row(const Attention& a, int head, int row) {
+        return reinterpret_cast<const float*>(a.q + static_cast<size_t>(row / a.group) * a.q_row +
+                                              static_cast<size_t>(head * a.group + row % a.group) * a.q_head);
+    }
+
+    static float* output_row(const Attention& a, int head, int row) {
+        const size_t index = static_cast<size_t>(row / a.group) * a.heads + head * a.group + row % a.group;
+        return reinterpret_cast<float*>(a.out + index * a.out_head);
+    }
+
     static void load_queries(const Attention& a, int head, Tile& tile) {
         const Vec scale = V::set(a.scale);
-        for (int r = 0; r < tile.rows; ++r) {
-            const int row = tile.first + r;
-            const auto* q =
-                reinterpret_cast<const float*>(a.q + static_cast<size_t>(row / a.group) * a.q_row +
-                                               static_cast<size_t>(head * a.group + row % a.group) * a.q_head);
-            for (int d = 0; d < a.dim; d += W) {
-                const Vec x = V::mul(V::load(q + d), scale);
-                if (tile.wide) {
-                    alignas(64) float lanes[W];
-                    V::store(lanes, x);
-                    for (int i = 0; i < W; ++i)
-                        tile.query[(d + i) * W + r] = lanes[i];
-                } else {
-                    V::store(tile.query + static_cast<size_t>(r) * a.dim + d, x);
-                }
-            }
-        }
-        if (tile.wide) { // lanes without a row
-            for (int r = tile.rows; r < W; ++r) {
-                for (int d = 0; d < a.dim; ++d)
-                    tile.query[d * W + r] = 0.0f;
+        for (int d = 0; d < a.dim; d += W) {
+            Vec x[W];
+            for (int r = 0; r < W; ++r)
+                x[r] = r < tile.rows ? V::mul(V::load(query_row(a, head, tile.first + r) + d), scale) : V::zero();
+            if (tile.wide) {
+                V::transpose(x);
+                for (int i = 0; i < W; ++i)
+                    V::store(tile.query + (d + i) * W, x[i]);
+            } else {
+                for (int r = 0; r < tile.rows; ++r)
+                    V::store(tile.query + static_cast<size_t>(r) * a.dim + d, x[r]);
             }
         }
         std::fill(tile.output, tile.output + static_cast<size_t>(tile.wide ? W : tile.rows) * a.dim, 0.0f);
@@ -370,20 +376,25 @@ template <class V> struct AttentionKernel {
     }
 
     static void store_outputs(const Attention& a, int head, Tile& tile) {
-        alignas(64) float sums[W];
+        alignas(64) float inverse[W];
         if (tile.wide)
-            V::store(sums, tile.sum);
+            V::store(inverse, tile.sum);
         else
-            std::copy(tile.total, tile.total + W, sums);
-        for (int r = 0; r < tile.rows; ++r) {
-            const int row = tile.first + r;
-            const float inverse = sums[r] == 0.0f ? 0.0f : 1.0f / sums[r];
-            const size_t index = static_cast<size_t>(row / a.group) * a.heads + head * a.group + row % a.group;
-            auto* out = reinterpret_cast<float*>(a.out + index * a.out_head);
-            for (int d = 0; d < a.dim; ++d) {
-                out[d] =
-                    (tile.wide ? tile.output[d * W + r] : tile.output[static_cast<size_t>(r) * a.dim + d]) * inverse;
+            std::copy(tile.total, tile.total + W, inverse);
+        for (float& sum : inverse)
+            sum = sum == 0.0f ? 0.0f : 1.0f / sum;
+        for (int d = 0; d < a.dim; d += W) {
+            Vec x[W];
+            if (tile.wide) {
+                for (int i = 0; i < W; ++i)
+                    x[i] = V::load(tile.output + (d + i) * W);
+                V::transpose(x);
+            } else {
+                for (int r = 0; r < tile.rows; ++r)
+                    x[r] = V::load(tile.output + static_cast<size_t>(r) * a.dim + d);
             }
+            for (int r = 0; r < tile.rows; ++r)
+                V::store(output_row(a, head, tile.first + r) + d, V::mul(x[r], V::broadcast(inverse + r)));
         }
     }
 

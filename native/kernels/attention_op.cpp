@@ -14,7 +14,9 @@ constexpr int LEAST_DIM = 64, MOST_DIM = 256, DIM_STEP = 16, CELL_STEP = 16;
  * Up to this many rows (72 tokens, 8 heads a group) the threads take equal shares at once; above, where causal masks
  * make shares unequal, they take chunks as they get done, which costs a barrier.
  */
-constexpr int64_t SHARED_EVENLY = 72;
+constexpr int64_t SHARED_EVENLY = INVARIANT_ROWS;
+/** Pieces a thread, where threads take them as they get done. */
+constexpr int64_t PIECES = 4;
 
 float parameter(const ggml_tensor* op, int index) {
     float value;
@@ -48,9 +50,26 @@ Attention describe(const ggml_tensor* op) {
     return a;
 }
 
+/** The kernels for prompts where `op` is one that they serve, else null. */
+const PromptAttention* prompt_kernels(const KernelTable& kernels, const ggml_tensor* op) {
+    const auto* prompt = kernels.prompt_attention;
+    const bool serves =
+        prompt != nullptr && op->src[0]->ne[1] > INVARIANT_ROWS && op->src[0]->ne[0] % prompt->dim_step == 0;
+    return serves ? prompt : nullptr;
+}
+
 size_t scratch_bytes(const KernelTable& kernels, const ggml_tensor* op) {
-    const size_t bytes = kernels.attention_scratch(static_cast<int>(op->src[0]->ne[0]), op->src[1]->ne[1]);
+    const auto dim = static_cast<int>(op->src[0]->ne[0]);
+    const auto* prompt = prompt_kernels(kernels, op);
+    const size_t bytes =
+        prompt != nullptr ? prompt->scratch_bytes(dim) : kernels.attention_scratch(dim, op->src[1]->ne[1]);
     return (bytes + 4095) / 4096 * 4096;
+}
+
+/** Rows of a piece: as many as the kernel takes, as few as give every thread some. */
+int64_t prompt_chunk(const PromptAttention& prompt, int64_t rows, int64_t threads) {
+    const int64_t even = (rows / (PIECES * threads) + PANEL_ROWS - 1) / PANEL_ROWS * PANEL_ROWS;
+    return std::clamp<int64_t>(even, PANEL_ROWS, prompt.most_rows);
 }
 
 } // namespace
@@ -80,14 +99,16 @@ void compute_attention(const KernelTable& kernels, const ggml_compute_params* pa
     const int64_t ith = params->ith, nth = params->nth;
     const auto aligned = (reinterpret_cast<uintptr_t>(params->wdata) + 63) / 64 * 64;
     void* scratch = reinterpret_cast<char*>(aligned) + static_cast<size_t>(ith) * scratch_bytes(kernels, op);
-    const int64_t chunk = attention_chunk(a.cells);
     const int64_t rows = static_cast<int64_t>(a.n) * a.group, heads = op->src[1]->ne[2];
+    const auto* prompt = prompt_kernels(kernels, op);
+    const auto attend = prompt != nullptr ? prompt->attend : kernels.attend;
+    const int64_t chunk = prompt != nullptr ? prompt_chunk(*prompt, rows * heads, nth) : attention_chunk(a.cells);
 
     if (a.n <= SHARED_EVENLY) {
         const int64_t end = heads * rows * (ith + 1) / nth;
         for (int64_t i = heads * rows * ith / nth; i < end;) {
             const int64_t first = i % rows, last = std::min({rows, first + chunk, first + end - i});
-            kernels.attend(a, static_cast<int>(i / rows), static_cast<int>(first), static_cast<int>(last), scratch);
+            attend(a, static_cast<int>(i / rows), static_cast<int>(first), static_cast<int>(last), scratch);
             i += last - first;
         }
         return;
@@ -98,7 +119,7 @@ void compute_attention(const KernelTable& kernels, const ggml_compute_params* pa
     for (int64_t i = ith; i < heads * chunks; i = ggml_threadpool_chunk_add(params->threadpool, 1)) {
         // The last tokens see most cells: first, so that no thread ends with a long chunk.
         const int64_t first = (chunks - 1 - i / heads) * chunk, last = std::min(rows, first + chunk);
-        kernels.attend(a, static_cast<int>(i % heads), static_cast<int>(first), static_cast<int>(last), scratch);
+        attend(a, static_cast<int>(i % heads), static_cast<int>(first), static_cast<int>(last), scratch);
     }
 }
 

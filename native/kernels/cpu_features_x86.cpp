@@ -64,10 +64,10 @@ bool runs_avx2() {
 /** Says nothing of virtual machines where tile instructions trap all the same: a probe in a child process finds out. */
 bool runs_amx() {
     const auto extended = cpuid(7), palette = cpuid(0x1D, 1);
-    const bool tile = bit(extended.edx, 24), int8 = bit(extended.edx, 25);
+    const bool tile = bit(extended.edx, 24), products = bit(extended.edx, 22), bf16 = bit(cpuid(7, 1).eax, 5);
     // Palette 1: 8 tiles of 1,024 bytes, 16 rows of 64.
     const bool shape = palette.eax >> 16 == 1024 && palette.ebx == (8u << 16 | 64u) && (palette.ecx & 0xFFFF) == 16;
-    return runs_avx512vnni() && tile && int8 && shape && saves(TILE_STATE) && amx::tiles_permitted();
+    return runs_avx512vnni() && tile && products && bf16 && shape && saves(TILE_STATE) && amx::tiles_permitted();
 }
 #endif
 

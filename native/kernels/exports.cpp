@@ -32,3 +32,10 @@ extern "C" __attribute__((visibility("default"))) const char* specdiff_kernels(v
     const auto* table = specdiff::kernels::kernels();
     return table == nullptr ? nullptr : table->name;
 }
+
+/** Rows up to which a row's bits don't depend on its batch, with the kernels in use; 0: there is no such limit. */
+extern "C" __attribute__((visibility("default"))) int specdiff_invariant_rows(void) {
+    const auto* table = specdiff::kernels::kernels();
+    const bool prompts = table != nullptr && table->prompt_attention != nullptr;
+    return prompts ? static_cast<int>(specdiff::kernels::INVARIANT_ROWS) : 0;
+}

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "panel.h"
+#include "prompt_kernels.h"
 
 namespace specdiff::kernels {
 
@@ -14,6 +15,8 @@ struct MatrixKernels {
     void (*quantize)(const float* x, void* block);
     /** multiply[rows − 1]: out[row · out_stride + 0..15] = panel · tile, for `blocks` blocks. */
     void (*multiply[MAX_TILE])(const void* panel, int64_t blocks, const void* tile, float* out, size_t out_stride);
+    /** For more than INVARIANT_ROWS rows; null: `multiply` serves them too. */
+    const PromptKernels* prompt = nullptr;
 };
 
 enum class CacheType { f16, q8_0 };
@@ -41,6 +44,8 @@ struct KernelTable {
     void (*attend)(const Attention& a, int cache_head, int begin, int end, void* scratch);
     /** Bytes of scratch that attend needs (64-byte aligned). */
     size_t (*attention_scratch)(int dim, int64_t cells);
+    /** For more than INVARIANT_ROWS tokens; null: `attend` serves them too. */
+    const PromptAttention* prompt_attention = nullptr;
 };
 
 } // namespace specdiff::kernels

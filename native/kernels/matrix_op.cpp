@@ -1,5 +1,8 @@
 #include "matrix_op.h"
 
+#include "prompt_matrix_op.h"
+#include "source_row.h"
+
 #include <ggml-cpu-impl.h>
 
 #include <algorithm>
@@ -33,11 +36,6 @@ struct Shape {
         return activations + static_cast<size_t>(tiles.begin(index)) * tile_bytes;
     }
 };
-
-const char* source_row(const ggml_tensor* x, int64_t row) {
-    const int64_t i1 = row % x->ne[1], i2 = row / x->ne[1] % x->ne[2], i3 = row / (x->ne[1] * x->ne[2]);
-    return static_cast<const char*>(x->data) + i1 * x->nb[1] + i2 * x->nb[2] + i3 * x->nb[3];
-}
 
 /** Quantizes blocks [begin, end) of all activations, counted row by row. */
 void quantize(const MatrixKernels& kernels, const Shape& shape, const ggml_tensor* x, char* activations, int64_t begin,
@@ -80,11 +78,13 @@ void multiply(const MatrixKernels& kernels, const Shape& shape, const char* weig
 } // namespace
 
 size_t matrix_work_bytes(const MatrixKernels& kernels, const ggml_tensor* op, int threads) {
+    if (is_prompt(kernels, op)) return prompt_matrix_work_bytes(kernels, op, threads);
     const Shape shape(kernels, op);
     return shape.activation_bytes() * static_cast<size_t>(shape.private_activations() ? threads : 1);
 }
 
 void compute_matrix(const MatrixKernels& kernels, const ggml_compute_params* params, ggml_tensor* op) {
+    if (is_prompt(kernels, op)) return compute_prompt_matrix(kernels, params, op);
     const Shape shape(kernels, op);
     if (shape.rows == 0) return;
     const int64_t ith = params->ith, nth = params->nth;

@@ -3,8 +3,8 @@
 //   batch_invariance LIBRARY MODEL THREADS CONTEXT...
 //
 // For each number of context tokens one line of JSON per batch size: rows that differ from the same row decoded alone.
-// Then the same for a context prefilled in other pieces, and for a tree of three branches against each branch as a
-// chain.
+// Then the same for a context prefilled in other pieces (of more than 72 rows, where a prompt's kernels may begin), and
+// for a tree of three branches against each branch as a chain.
 #include <ggml-backend.h>
 #include <llama.h>
 
@@ -79,11 +79,13 @@ class Model {
         return result;
     }
 
-    void prefill(int tokens, int piece) {
+    /** In equal pieces of at most `most` rows. */
+    void prefill(int tokens, int most) {
         llama_memory_clear(memory(), true);
-        for (int done = 0; done < tokens; done += piece) {
+        const int pieces = (tokens + most - 1) / most;
+        for (int piece = 0; piece < pieces; ++piece) {
             std::vector<Row> rows;
-            for (int i = done; i < std::min(tokens, done + piece); ++i)
+            for (int i = tokens * piece / pieces; i < tokens * (piece + 1) / pieces; ++i)
                 rows.push_back(row(i));
             decode(rows);
         }

@@ -12,6 +12,7 @@
 
 #include <dlfcn.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <cstdio>
@@ -48,6 +49,16 @@ struct Context {
 
 bool same_bits(const float* a, const float* b, size_t count) {
     return std::memcmp(a, b, count * sizeof(float)) == 0;
+}
+
+/** Rows up to which a row has the bits that it has alone (INVARIANT_ROWS); a prompt's have those of any prompt. */
+constexpr size_t MOST_ROWS = 72;
+
+size_t different_rows(const Floats& a, const Floats& b, size_t width) {
+    size_t different = 0;
+    for (size_t i = 0; i + width <= std::min(a.size(), b.size()); i += width)
+        different += same_bits(&a[i], &b[i], width) ? 0 : 1;
+    return different;
 }
 
 // ---- matrices
@@ -154,36 +165,38 @@ void check_matrix(Machine& machine, ggml_type type, bool quick) {
         const Floats x = normal(rng, 512 * columns);
         const auto reference = matrix.reference(x);
         machine.threads(1);
-        std::vector<Floats> alone;
-        for (size_t t = 0; t < 73; ++t)
-            alone.push_back(matrix.times(Floats(&x[t * columns], &x[t * columns] + columns)));
+        const auto first_rows = [&](size_t n) {
+            return Floats(x.begin(), x.begin() + static_cast<std::ptrdiff_t>(n * columns));
+        };
+        Floats alone;
+        for (size_t t = 0; t <= MOST_ROWS; ++t) {
+            const Floats y = matrix.times(Floats(&x[t * columns], &x[t * columns] + columns));
+            alone.insert(alone.end(), y.begin(), y.end());
+        }
+        const Floats prompt = matrix.times(first_rows(MOST_ROWS + 1));
+        const auto expected = [&](size_t n) -> const Floats& { return n > MOST_ROWS ? prompt : alone; };
         for (size_t n = 1; n <= 512; n = n < 73 ? n + 1 : n == 73 ? 255 : n + 257) {
             if (!shape.every_count && n > 2 && n != 17 && n != 512) continue;
             if (quick && !telling(n)) continue;
             machine.threads(static_cast<int>(n % 3) + 1);
-            const Floats input(x.begin(), x.begin() + static_cast<std::ptrdiff_t>(n * columns));
-            const Floats y = matrix.times(input);
-            size_t different = 0;
-            for (size_t t = 0; t < std::min<size_t>(n, 73); ++t) {
-                different += same_bits(&y[t * rows], alone[t].data(), rows) ? 0 : 1;
-            }
+            const Floats y = matrix.times(first_rows(n));
             const auto error = Matrix::error(reference, y);
             std::printf("{\"rows\": %zu, \"columns\": %zu, \"n\": %zu, \"error\": %.3e, \"typeError\": %.3e, "
-                        "\"differentRows\": %zu}\n",
-                        rows, columns, n, error.ours, error.of_type, different);
+                        "\"differentRows\": %zu, \"unlikeAlone\": %zu}\n",
+                        rows, columns, n, error.ours, error.of_type, different_rows(y, expected(n), rows),
+                        different_rows(y, alone, rows));
         }
         // One bad activation: its row shows it, the others stay as they were.
         for (const float bad : {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity(),
                                 -std::numeric_limits<float>::infinity()}) {
-            for (const size_t n : {1, 5, 33}) {
-                Floats input(x.begin(), x.begin() + static_cast<std::ptrdiff_t>(n * columns));
+            for (const size_t n : {1, 5, 33, 80}) {
+                Floats input = first_rows(n);
                 const size_t row = n / 2;
                 input[row * columns + columns / 2] = bad;
                 const Floats y = matrix.times(input);
-                size_t different = 0;
-                for (size_t t = 0; t < n; ++t) {
-                    if (t != row) different += same_bits(&y[t * rows], alone[t].data(), rows) ? 0 : 1;
-                }
+                Floats others = y;
+                std::copy_n(&expected(n)[row * rows], rows, &others[row * rows]);
+                const size_t different = different_rows(others, expected(n), rows);
                 std::printf("{\"rows\": %zu, \"columns\": %zu, \"n\": %zu, \"bad\": \"%f\", \"shown\": %s, "
                             "\"differentRows\": %zu}\n",
                             rows, columns, n, bad, all_nan(&y[row * rows], rows) ? "true" : "false", different);
@@ -307,7 +320,7 @@ void check_attention(Machine& machine, ggml_type type, bool quick) {
             const size_t width = static_cast<size_t>(heads.group) * heads.cache_heads * heads.dim;
             for (const int n : {1, 2, 3, 4, 5, 8, 16, 17, 33, 72, 73, 200}) {
                 if (n > cells || (n > 73 && heads.dim != 64)) continue;
-                if (quick && (cells > 272 || n == 3 || n == 33 || n == 73)) continue;
+                if (quick && (cells > 272 || n == 3 || n == 33)) continue;
                 // Random trees: a row sees all cells before the batch's own and some of those, always itself.
                 Floats mask(static_cast<size_t>(n) * cells, -INFINITY);
                 for (int t = 0; t < n; ++t) {
@@ -337,19 +350,35 @@ void check_attention(Machine& machine, ggml_type type, bool quick) {
                 }
                 const Floats spread = wide.attend(machine, q, &wide_mask);
                 machine.threads(2);
-                int different = 0;
-                for (int t = 0; t < n; ++t) {
-                    const Floats row(&q[t * width], &q[t * width] + width);
-                    const Floats row_mask(&mask[static_cast<size_t>(t) * cells],
-                                          &mask[static_cast<size_t>(t) * cells] + cells);
-                    const Floats alone = cache.attend(machine, row, &row_mask);
-                    different += same_bits(&out[t * width], alone.data(), width) ? 0 : 1;
-                }
+                // The same rows in other batches: each alone, or a prompt's in two shorter prompts.
+                const auto in_batches = [&](int size) {
+                    Floats rows(out.size());
+                    for (int done = 0; done < n;) {
+                        const int first = std::min(done, n - size);
+                        const Floats part(&q[first * width], &q[first * width] + size * width);
+                        const Floats part_mask(&mask[static_cast<size_t>(first) * cells],
+                                               &mask[static_cast<size_t>(first) * cells] +
+                                                   static_cast<size_t>(size) * cells);
+                        const Floats result = cache.attend(machine, part, &part_mask);
+                        std::copy(result.begin(), result.end(), &rows[first * width]);
+                        done = first + size;
+                    }
+                    return rows;
+                };
+                const Floats alone = in_batches(1);
+                const int prompt = std::max(static_cast<int>(MOST_ROWS) + 1, n / 2);
+                const size_t different = different_rows(
+                    out, n > static_cast<int>(MOST_ROWS) ? in_batches(prompt) : alone, width);
+                double spread_error = 0;
+                for (size_t i = 0; i < out.size(); ++i)
+                    spread_error = std::max(spread_error, std::fabs(static_cast<double>(out[i]) - spread[i]));
                 std::printf(
                     "{\"dim\": %d, \"group\": %d, \"cells\": %d, \"n\": %d, \"error\": %.3e, \"openError\": %.3e, "
-                    "\"differentRows\": %d, \"sameSpread\": %s}\n",
+                    "\"differentRows\": %zu, \"unlikeAlone\": %zu, \"sameSpread\": %s, \"spreadError\": %.3e}\n",
                     heads.dim, heads.group, cells, n, cache.error(q, &mask, out), cache.error(q, nullptr, open),
-                    different, same_bits(out.data(), spread.data(), out.size()) ? "true" : "false");
+                    different, different_rows(out, alone, width),
+                    same_bits(out.data(), spread.data(), out.size()) ? "true" : "false",
+                    std::isfinite(spread_error) ? spread_error : 1e30);
             }
         }
     }

@@ -2,7 +2,8 @@
 //
 //   perplexity LIBRARY MODEL THREADS TEXT TOKENS
 //
-// The first TOKENS tokens of the file TEXT, in pieces of 500 without a common context; prints one line of JSON.
+// The first TOKENS tokens of the file TEXT, in pieces of 500 without a common context; prints one line of JSON, with
+// −log p of every token that was judged, so that two libraries can be compared token by token.
 #include <ggml-backend.h>
 #include <llama.h>
 
@@ -12,6 +13,7 @@
 #include <cstdlib>
 #include <fstream>
 #include <iterator>
+#include <numeric>
 #include <string>
 #include <vector>
 
@@ -68,8 +70,7 @@ int main(int argc, char** argv) {
     const int size = llama_vocab_n_tokens(vocabulary);
     const auto tokens = tokens_of(vocabulary, argv[4], std::strtoul(argv[5], nullptr, 10));
 
-    double total = 0;
-    size_t judged = 0;
+    std::vector<double> surprises;
     for (size_t begin = 0; begin < tokens.size(); begin += PIECE) {
         const int count = static_cast<int>(std::min<size_t>(PIECE, tokens.size() - begin));
         llama_memory_clear(llama_get_memory(context), true);
@@ -83,12 +84,16 @@ int main(int argc, char** argv) {
             batch.logits[i] = 1;
         }
         if (llama_decode(context, batch) != 0) fail("llama_decode failed");
-        for (int i = 0; i + 1 < count; ++i, ++judged)
-            total += surprise(llama_get_logits_ith(context, i), size, tokens[begin + i + 1]);
+        for (int i = 0; i + 1 < count; ++i)
+            surprises.push_back(surprise(llama_get_logits_ith(context, i), size, tokens[begin + i + 1]));
         llama_batch_free(batch);
     }
-    std::printf("{\"tokens\": %zu, \"judged\": %zu, \"perplexity\": %.6f}\n", tokens.size(), judged,
-                std::exp(total / static_cast<double>(judged)));
+    const double total = std::accumulate(surprises.begin(), surprises.end(), 0.0);
+    std::printf("{\"tokens\": %zu, \"perplexity\": %.6f, \"surprises\": [", tokens.size(),
+                std::exp(total / static_cast<double>(surprises.size())));
+    for (size_t i = 0; i < surprises.size(); ++i)
+        std::printf("%s%.6f", i == 0 ? "" : ", ", surprises[i]);
+    std::printf("]}\n");
     llama_free(context);
     llama_model_free(model);
     return 0;

@@ -64,6 +64,25 @@ struct Vector8 {
         return add(_mm256_shuffle_ps(b[0], b[1], 0x88), _mm256_shuffle_ps(b[0], b[1], 0xDD));
     }
 
+    /** Rows for columns. */
+    static inline __attribute__((always_inline)) void transpose(Vec (&x)[8]) {
+        Vec a[8], b[8];
+        for (int i = 0; i < 4; ++i) {
+            a[2 * i] = _mm256_unpacklo_ps(x[2 * i], x[2 * i + 1]);
+            a[2 * i + 1] = _mm256_unpackhi_ps(x[2 * i], x[2 * i + 1]);
+        }
+        for (int i = 0; i < 2; ++i) {
+            b[4 * i] = _mm256_shuffle_ps(a[4 * i], a[4 * i + 2], 0x44);
+            b[4 * i + 1] = _mm256_shuffle_ps(a[4 * i], a[4 * i + 2], 0xEE);
+            b[4 * i + 2] = _mm256_shuffle_ps(a[4 * i + 1], a[4 * i + 3], 0x44);
+            b[4 * i + 3] = _mm256_shuffle_ps(a[4 * i + 1], a[4 * i + 3], 0xEE);
+        }
+        for (int j = 0; j < 4; ++j) {
+            x[j] = _mm256_permute2f128_ps(b[j], b[4 + j], 0x20);
+            x[4 + j] = _mm256_permute2f128_ps(b[j], b[4 + j], 0x31);
+        }
+    }
+
     /** e^x within 1 ulp or two for x ≤ 0; exactly 0 below −87 (where results stop being normal) and for −∞; NaN stays.
      */
     static Vec exp(Vec x) {

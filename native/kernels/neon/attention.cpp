@@ -4,6 +4,8 @@
 
 #include <arm_neon.h>
 
+#include <utility>
+
 #include "../attention_kernel.h"
 
 namespace specdiff::kernels::neon {
@@ -71,10 +73,32 @@ struct Vector8 {
         return {sums_of_four(x), sums_of_four(x + 4)};
     }
 
+    /** Rows for columns. */
+    static inline __attribute__((always_inline)) void transpose(Vec (&x)[8]) {
+        for (int i = 0; i < 8; i += 4) {
+            const float32x4x4_t low = four_by_four(x + i, &Vec::low), high = four_by_four(x + i, &Vec::high);
+            for (int j = 0; j < 4; ++j) {
+                x[i + j].low = low.val[j];
+                x[i + j].high = high.val[j];
+            }
+        }
+        for (int j = 0; j < 4; ++j)
+            std::swap(x[j].high, x[4 + j].low);
+    }
+
     /** e^x within 1 ulp or two for x ≤ 0; exactly 0 below −110 and for −∞; NaN stays NaN. */
     static Vec exp(Vec x) { return {exp(x.low), exp(x.high)}; }
 
   private:
+    static float32x4x4_t four_by_four(const Vec* x, float32x4_t Vec::* half) {
+        const float32x4x2_t a = vtrnq_f32(x[0].*half, x[1].*half), b = vtrnq_f32(x[2].*half, x[3].*half);
+        const auto lower = [](float32x4_t c, float32x4_t d) { return vcombine_f32(vget_low_f32(c), vget_low_f32(d)); };
+        const auto upper = [](float32x4_t c, float32x4_t d) {
+            return vcombine_f32(vget_high_f32(c), vget_high_f32(d));
+        };
+        return {{lower(a.val[0], b.val[0]), lower(a.val[1], b.val[1]), upper(a.val[0], b.val[0]),
+                 upper(a.val[1], b.val[1])}};
+    }
     static inline __attribute__((always_inline)) float32x4_t sums_of_four(const Vec* x) {
         const float32x4_t a = vaddq_f32(x[0].low, x[0].high), b = vaddq_f32(x[1].low, x[1].high);
         const float32x4_t c = vaddq_f32(x[2].low, x[2].high), d = vaddq_f32(x[3].low, x[3].high);

@@ -1,5 +1,5 @@
 // The AVX-512 instructions that the kernels use, lane by lane from Intel's description of each. Default rounding (to
-// nearest, ties to even), no flushing of denormal numbers.
+// nearest, ties to even), no flushing of denormal numbers but where it is part of the instruction.
 #pragma once
 
 #include "instruction.h"
@@ -19,7 +19,7 @@ template <class T, size_t BYTES = 64> struct Lanes {
     static constexpr int COUNT = BYTES / sizeof(T);
 
     Lanes() = default;
-    template <class V> explicit Lanes(V v) {
+    template <class V> explicit Lanes(const V& v) {
         static_assert(sizeof(V) == BYTES, "a whole register");
         std::memcpy(at, &v, BYTES);
     }
@@ -35,6 +35,7 @@ template <class T, size_t BYTES = 64> struct Lanes {
 using F32 = Lanes<float>;
 using I32 = Lanes<int32_t>;
 using U32 = Lanes<uint32_t>;
+using U64 = Lanes<uint64_t>;
 using U16 = Lanes<uint16_t>;
 using I8 = Lanes<int8_t>;
 using U8 = Lanes<uint8_t>;
@@ -50,6 +51,13 @@ inline float bits_to_float(uint32_t bits) {
     float x;
     std::memcpy(&x, &bits, sizeof(x));
     return x;
+}
+
+/** Of a NaN. */
+inline bool is_quiet(float x) {
+    uint32_t bits;
+    std::memcpy(&bits, &x, sizeof(bits));
+    return (bits & 0x400000) != 0;
 }
 
 inline float half_to_float(uint16_t half) {
@@ -80,9 +88,19 @@ EMULATED __m512i set1_epi32(int x) {
     EMULATES("vpbroadcastd");
     return each<I32>([x](int) { return x; }).as<__m512i>();
 }
+EMULATED __m512i set1_epi16(short x) {
+    EMULATES("vpbroadcastw");
+    return each<U16>([x](int) { return static_cast<uint16_t>(x); }).as<__m512i>();
+}
 EMULATED __m512i set1_epi8(char x) {
     EMULATES("vpbroadcastb");
     return each<I8>([x](int) { return static_cast<int8_t>(x); }).as<__m512i>();
+}
+/** From the last lane to the first. */
+template <class... T> EMULATED __m512i set_epi16(T... x) {
+    static_assert(sizeof...(x) == U16::COUNT, "all lanes");
+    const int lanes[] = {x...};
+    return each<U16>([&](int i) { return static_cast<uint16_t>(lanes[U16::COUNT - 1 - i]); }).template as<__m512i>();
 }
 template <class V> inline V load(const void* from) {
     V v;
@@ -94,6 +112,11 @@ inline void must_be_aligned(const void* address) {
 }
 EMULATED __m512 loadu_ps(const void* from) {
     EMULATES("vmovups");
+    return load<__m512>(from);
+}
+EMULATED __m512 load_ps(const void* from) {
+    EMULATES("vmovaps");
+    must_be_aligned(from);
     return load<__m512>(from);
 }
 EMULATED __m512i loadu_si512(const void* from) {
@@ -109,6 +132,11 @@ EMULATED void storeu_ps(void* to, __m512 x) {
     EMULATES("vmovups");
     std::memcpy(to, &x, sizeof(x));
 }
+EMULATED void store_ps(void* to, __m512 x) {
+    EMULATES("vmovaps");
+    must_be_aligned(to);
+    std::memcpy(to, &x, sizeof(x));
+}
 EMULATED void store_si512(void* to, __m512i x) {
     EMULATES("vmovdqa32");
     must_be_aligned(to);
@@ -117,10 +145,26 @@ EMULATED void store_si512(void* to, __m512i x) {
 EMULATED __m512i castps_si512(__m512 x) {
     return load<__m512i>(&x);
 }
+EMULATED __m512 castsi512_ps(__m512i x) {
+    return load<__m512>(&x);
+}
+EMULATED __m256i castsi512_si256(__m512i x) {
+    return load<__m256i>(&x);
+}
+EMULATED __m256i extracti64x4_epi64(__m512i a, int half) {
+    EMULATES("vextracti64x4");
+    const U64 x(a);
+    return each<Lanes<uint64_t, 32>>([&](int i) { return x[(half & 1) * 4 + i]; }).as<__m256i>();
+}
 EMULATED __m512 mask_mov_ps(__m512 otherwise, __mmask16 mask, __m512 then) {
     EMULATES("vmovaps {k}");
     const F32 a(otherwise), b(then);
     return each<F32>([&](int i) { return (mask >> i & 1) != 0 ? b[i] : a[i]; }).as<__m512>();
+}
+EMULATED __m512 maskz_mov_ps(__mmask16 mask, __m512 then) {
+    EMULATES("vmovaps {k}{z}");
+    const F32 x(then);
+    return each<F32>([&](int i) { return (mask >> i & 1) != 0 ? x[i] : 0.0f; }).as<__m512>();
 }
 EMULATED __m512 shuffle_ps(__m512 a, __m512 b, int imm) {
     EMULATES("vshufps");
@@ -131,14 +175,54 @@ EMULATED __m512 shuffle_ps(__m512 a, __m512 b, int imm) {
            })
         .as<__m512>();
 }
-EMULATED __m512 shuffle_f32x4(__m512 a, __m512 b, int imm) {
-    EMULATES("vshuff32x4");
-    const F32 x(a), y(b);
-    return each<F32>([&](int i) {
+/** Two times 128 bits of a, two times of b; which: two bits of the immediate each. */
+template <class V> inline V quarters(V a, V b, int imm) {
+    const U32 x(a), y(b);
+    return each<U32>([&](int i) {
                const int lane = (imm >> i / 4 * 2 & 3) * 4 + i % 4;
                return i < 8 ? x[lane] : y[lane];
            })
-        .as<__m512>();
+        .template as<V>();
+}
+EMULATED __m512 shuffle_f32x4(__m512 a, __m512 b, int imm) {
+    EMULATES("vshuff32x4");
+    return quarters(a, b, imm);
+}
+EMULATED __m512i shuffle_i32x4(__m512i a, __m512i b, int imm) {
+    EMULATES("vshufi32x4");
+    return quarters(a, b, imm);
+}
+/** Lanes of both in turn, those of the lower (PART 0) or upper half of each 128 bits. */
+template <class R, int PART, class V> inline V unpack(V a, V b) {
+    const R x(a), y(b);
+    constexpr int quarter = R::COUNT / 4;
+    return each<R>([&](int i) {
+               const int lane = i / quarter * quarter + PART * quarter / 2 + i % quarter / 2;
+               return i % 2 == 0 ? x[lane] : y[lane];
+           })
+        .template as<V>();
+}
+EMULATED __m512 unpacklo_ps(__m512 a, __m512 b) {
+    EMULATES("vunpcklps");
+    return unpack<F32, 0>(a, b);
+}
+EMULATED __m512 unpackhi_ps(__m512 a, __m512 b) {
+    EMULATES("vunpckhps");
+    return unpack<F32, 1>(a, b);
+}
+EMULATED __m512i unpacklo_epi64(__m512i a, __m512i b) {
+    EMULATES("vpunpcklqdq");
+    return unpack<U64, 0>(a, b);
+}
+EMULATED __m512i unpackhi_epi64(__m512i a, __m512i b) {
+    EMULATES("vpunpckhqdq");
+    return unpack<U64, 1>(a, b);
+}
+/** Lane i: lane places[i] of x. */
+EMULATED __m512i permutexvar_epi16(__m512i places, __m512i x) {
+    EMULATES("vpermw");
+    const U16 p(places), from(x);
+    return each<U16>([&](int i) { return from[p[i] % 32]; }).as<__m512i>();
 }
 
 // ---- floats
@@ -157,6 +241,11 @@ EMULATED __m512 mul_ps(__m512 a, __m512 b) {
     EMULATES("vmulps");
     const F32 x(a), y(b);
     return each<F32>([&](int i) { return x[i] * y[i]; }).as<__m512>();
+}
+EMULATED __m512 maskz_div_ps(__mmask16 mask, __m512 a, __m512 b) {
+    EMULATES("vdivps {k}{z}");
+    const F32 x(a), y(b);
+    return each<F32>([&](int i) { return (mask >> i & 1) != 0 ? x[i] / y[i] : 0.0f; }).as<__m512>();
 }
 EMULATED __m512 fmadd_ps(__m512 a, __m512 b, __m512 c) {
     EMULATES("vfmadd231ps");
@@ -207,10 +296,29 @@ EMULATED __mmask16 cmp_ps_mask(__m512 a, __m512 b, int predicate) {
         case _CMP_UNORD_Q:
             result = unordered;
             break;
+        case _CMP_NLT_UQ:
+            result = unordered || x[i] >= y[i];
+            break;
         default:
             __builtin_trap();
         }
         mask |= static_cast<unsigned>(result) << i;
+    }
+    return static_cast<__mmask16>(mask);
+}
+/** Immediate: the classes that count. */
+EMULATED __mmask16 fpclass_ps_mask(__m512 a, int imm) {
+    EMULATES("vfpclassps");
+    constexpr int QUIET_NAN = 0x01, INFINITE = 0x08, MINUS_INFINITE = 0x10, SIGNALLING_NAN = 0x80;
+    if ((imm & ~(QUIET_NAN | INFINITE | MINUS_INFINITE | SIGNALLING_NAN)) != 0) __builtin_trap(); // all that is used
+    const U32 x(a);
+    unsigned mask = 0;
+    for (int i = 0; i < 16; ++i) {
+        if ((x[i] & 0x7F800000) != 0x7F800000) continue;
+        const int nan = (x[i] & 0x400000) != 0 ? QUIET_NAN : SIGNALLING_NAN,
+                  infinite = x[i] >> 31 != 0 ? MINUS_INFINITE : INFINITE,
+                  kind = (x[i] & 0x7FFFFF) != 0 ? nan : infinite;
+        mask |= static_cast<unsigned>((imm & kind) != 0) << i;
     }
     return static_cast<__mmask16>(mask);
 }
@@ -222,21 +330,26 @@ EMULATED __m512 roundscale_ps(__m512 a, int imm) {
     return each<F32>([&](int i) { return std::nearbyint(x[i]); }).as<__m512>();
 }
 /** a · 2^floor(b), rounded once. */
+inline float scaled(float a, float b) {
+    const float limit = b > 0 ? std::numeric_limits<float>::infinity() : 0.0f; // for infinite b
+    if (std::isnan(a)) return std::isinf(b) && is_quiet(a) ? limit : a + a;
+    if (std::isnan(b)) return b + b;
+    if (std::isinf(b)) {
+        const bool undefined = b > 0 ? a == 0.0f : std::isinf(a);
+        return undefined ? bits_to_float(0xFFC00000) : std::copysign(limit, a);
+    }
+    const float power = std::floor(b);
+    return std::ldexp(a, static_cast<int>(power > 4096 ? 4096 : power < -4096 ? -4096 : power));
+}
 EMULATED __m512 scalef_ps(__m512 a, __m512 b) {
     EMULATES("vscalefps");
     const F32 x(a), y(b);
-    return each<F32>([&](int i) {
-               if (std::isnan(x[i])) return x[i] + x[i];
-               if (std::isnan(y[i])) return y[i] + y[i];
-               if (std::isinf(y[i])) {
-                   const bool undefined = y[i] > 0 ? x[i] == 0.0f : std::isinf(x[i]);
-                   if (undefined) return bits_to_float(0xFFC00000);
-                   return std::copysign(y[i] > 0 ? std::numeric_limits<float>::infinity() : 0.0f, x[i]);
-               }
-               const float power = std::floor(y[i]);
-               return std::ldexp(x[i], static_cast<int>(power > 4096 ? 4096 : power < -4096 ? -4096 : power));
-           })
-        .as<__m512>();
+    return each<F32>([&](int i) { return scaled(x[i], y[i]); }).as<__m512>();
+}
+EMULATED __m512 maskz_scalef_ps(__mmask16 mask, __m512 a, __m512 b) {
+    EMULATES("vscalefps {k}{z}");
+    const F32 x(a), y(b);
+    return each<F32>([&](int i) { return (mask >> i & 1) != 0 ? scaled(x[i], y[i]) : 0.0f; }).as<__m512>();
 }
 
 // ---- conversions
@@ -245,6 +358,19 @@ EMULATED __m512 cvtph_ps(__m256i a) {
     EMULATES("vcvtph2ps");
     const Lanes<uint16_t, 32> x(a);
     return each<F32>([&](int i) { return half_to_float(x[i]); }).as<__m512>();
+}
+/** To nearest, whatever MXCSR says; denormal numbers become zero. */
+inline uint16_t float_to_bf16(uint32_t bits) {
+    const uint32_t magnitude = bits & 0x7FFFFFFF;
+    if (magnitude > 0x7F800000) return static_cast<uint16_t>(bits >> 16 | 0x40); // a NaN comes out quiet
+    if (magnitude < 0x00800000) return static_cast<uint16_t>(bits >> 16 & 0x8000);
+    return static_cast<uint16_t>((bits + 0x7FFF + (bits >> 16 & 1)) >> 16); // infinity stays
+}
+/** Of b in the lower half, of a in the upper. */
+EMULATED __m512bh cvtne2ps_pbh(__m512 a, __m512 b) {
+    EMULATES("vcvtne2ps2bf16");
+    const U32 high(a), low(b);
+    return each<U16>([&](int i) { return float_to_bf16(i < 16 ? low[i] : high[i - 16]); }).as<__m512bh>();
 }
 EMULATED __m512 cvtepi32_ps(__m512i a) {
     EMULATES("vcvtdq2ps");
@@ -266,6 +392,11 @@ EMULATED __m512i cvtepi8_epi32(__m128i a) {
     EMULATES("vpmovsxbd");
     const Lanes<int8_t, 16> x(a);
     return each<I32>([&](int i) { return static_cast<int32_t>(x[i]); }).as<__m512i>();
+}
+EMULATED __m512i cvtepu16_epi32(__m256i a) {
+    EMULATES("vpmovzxwd");
+    const Lanes<uint16_t, 32> x(a);
+    return each<U32>([&](int i) { return static_cast<uint32_t>(x[i]); }).as<__m512i>();
 }
 /** Truncates. */
 EMULATED __m128i cvtepi32_epi8(__m512i a) {
@@ -317,15 +448,20 @@ EMULATED __m512i srli_epi16(__m512i a, unsigned count) {
     const U16 x(a);
     return each<U16>([&](int i) { return static_cast<uint16_t>(count > 15 ? 0 : x[i] >> count); }).as<__m512i>();
 }
+EMULATED __m512i slli_epi32(__m512i a, unsigned count) {
+    EMULATES("vpslld");
+    const U32 x(a);
+    return each<U32>([&](int i) { return count > 31 ? 0 : x[i] << count; }).as<__m512i>();
+}
+EMULATED __m512i srli_epi32(__m512i a, unsigned count) {
+    EMULATES("vpsrld");
+    const U32 x(a);
+    return each<U32>([&](int i) { return count > 31 ? 0 : x[i] >> count; }).as<__m512i>();
+}
 EMULATED __m512i add_epi32(__m512i a, __m512i b) {
     EMULATES("vpaddd");
     const U32 x(a), y(b);
     return each<U32>([&](int i) { return x[i] + y[i]; }).as<__m512i>();
-}
-EMULATED __m512i sub_epi8(__m512i a, __m512i b) {
-    EMULATES("vpsubb");
-    const U8 x(a), y(b);
-    return each<U8>([&](int i) { return static_cast<uint8_t>(x[i] - y[i]); }).as<__m512i>();
 }
 EMULATED __m512i max_epi32(__m512i a, __m512i b) {
     EMULATES("vpmaxsd");
@@ -363,53 +499,79 @@ EMULATED __m512i dpbusd_epi32(__m512i sum, __m512i a, __m512i b) {
 
 #undef _mm512_cmp_ps_mask
 #undef _mm512_cvtph_ps
+#undef _mm512_extracti64x4_epi64
+#undef _mm512_fpclass_ps_mask
+#undef _mm512_maskz_scalef_ps
 #undef _mm512_roundscale_ps
 #undef _mm512_shuffle_f32x4
+#undef _mm512_shuffle_i32x4
 #undef _mm512_shuffle_ps
 #undef _mm512_slli_epi16
+#undef _mm512_slli_epi32
 #undef _mm512_srli_epi16
+#undef _mm512_srli_epi32
 #undef _mm512_ternarylogic_epi32
 #define _mm512_add_epi32 ::emulated::add_epi32
 #define _mm512_add_ps ::emulated::add_ps
 #define _mm512_and_si512 ::emulated::and_si512
 #define _mm512_castps_si512 ::emulated::castps_si512
+#define _mm512_castsi512_ps ::emulated::castsi512_ps
+#define _mm512_castsi512_si256 ::emulated::castsi512_si256
 #define _mm512_cmp_ps_mask ::emulated::cmp_ps_mask
 #define _mm512_cvtepi32_epi8 ::emulated::cvtepi32_epi8
 #define _mm512_cvtepi32_ps ::emulated::cvtepi32_ps
 #define _mm512_cvtepi8_epi32 ::emulated::cvtepi8_epi32
+#define _mm512_cvtepu16_epi32 ::emulated::cvtepu16_epi32
+#define _mm512_cvtne2ps_pbh ::emulated::cvtne2ps_pbh
 #define _mm512_cvtph_ps ::emulated::cvtph_ps
 #define _mm512_cvtps_epi32 ::emulated::cvtps_epi32
 #define _mm512_dpbusd_epi32 ::emulated::dpbusd_epi32
+#define _mm512_extracti64x4_epi64 ::emulated::extracti64x4_epi64
 #define _mm512_fmadd_ps ::emulated::fmadd_ps
 #define _mm512_fnmadd_ps ::emulated::fnmadd_ps
+#define _mm512_fpclass_ps_mask ::emulated::fpclass_ps_mask
+#define _mm512_load_ps ::emulated::load_ps
 #define _mm512_load_si512 ::emulated::load_si512
 #define _mm512_loadu_ps ::emulated::loadu_ps
 #define _mm512_loadu_si512 ::emulated::loadu_si512
 #define _mm512_mask3_fmadd_ps ::emulated::mask3_fmadd_ps
 #define _mm512_mask_mov_ps ::emulated::mask_mov_ps
+#define _mm512_maskz_div_ps ::emulated::maskz_div_ps
+#define _mm512_maskz_mov_ps ::emulated::maskz_mov_ps
+#define _mm512_maskz_scalef_ps ::emulated::maskz_scalef_ps
 #define _mm512_max_epi32 ::emulated::max_epi32
 #define _mm512_max_ps ::emulated::max_ps
 #define _mm512_mul_ps ::emulated::mul_ps
+#define _mm512_permutexvar_epi16 ::emulated::permutexvar_epi16
 #define _mm512_reduce_add_epi32 ::emulated::reduce_add_epi32
 #define _mm512_reduce_max_epi32 ::emulated::reduce_max_epi32
 #define _mm512_reduce_max_ps ::emulated::reduce_max_ps
 #define _mm512_roundscale_ps ::emulated::roundscale_ps
 #define _mm512_scalef_ps ::emulated::scalef_ps
+#define _mm512_set1_epi16 ::emulated::set1_epi16
 #define _mm512_set1_epi32 ::emulated::set1_epi32
 #define _mm512_set1_epi8 ::emulated::set1_epi8
 #define _mm512_set1_ps ::emulated::set1_ps
+#define _mm512_set_epi16 ::emulated::set_epi16
 #define _mm512_setzero_ps ::emulated::setzero_ps
 #define _mm512_setzero_si512 ::emulated::setzero_si512
 #define _mm512_shuffle_f32x4 ::emulated::shuffle_f32x4
+#define _mm512_shuffle_i32x4 ::emulated::shuffle_i32x4
 #define _mm512_shuffle_ps ::emulated::shuffle_ps
 #define _mm512_slli_epi16 ::emulated::slli_epi16
+#define _mm512_slli_epi32 ::emulated::slli_epi32
 #define _mm512_srli_epi16 ::emulated::srli_epi16
+#define _mm512_srli_epi32 ::emulated::srli_epi32
+#define _mm512_store_ps ::emulated::store_ps
 #define _mm512_store_si512 ::emulated::store_si512
 #define _mm512_storeu_ps ::emulated::storeu_ps
-#define _mm512_sub_epi8 ::emulated::sub_epi8
 #define _mm512_sub_ps ::emulated::sub_ps
 #define _mm512_ternarylogic_epi32 ::emulated::ternarylogic_epi32
 #define _mm512_test_epi32_mask ::emulated::test_epi32_mask
+#define _mm512_unpackhi_epi64 ::emulated::unpackhi_epi64
+#define _mm512_unpackhi_ps ::emulated::unpackhi_ps
+#define _mm512_unpacklo_epi64 ::emulated::unpacklo_epi64
+#define _mm512_unpacklo_ps ::emulated::unpacklo_ps
 #define _mm512_xor_si512 ::emulated::xor_si512
 
 #ifndef __F16C__

@@ -3,6 +3,7 @@
 #include "../machine.h"
 #include "instruction.h"
 
+#include "amx/permission.h"
 #include "amx/table.h"
 #include "attention_op.h"
 #include "avx2/table.h"
@@ -164,5 +165,6 @@ class TableMachine : public Machine {
 } // namespace
 
 std::unique_ptr<Machine> open_machine(const char* name) {
+    amx::tiles_permitted(); // only the CPU's own tiles need it
     return std::make_unique<TableMachine>(name);
 }

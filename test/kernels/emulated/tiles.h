@@ -2,7 +2,10 @@
 // raise an exception; here the program says which and stops.
 #pragma once
 
+#include "avx512.h"
 #include "instruction.h"
+
+#include <immintrin.h>
 
 #include <cstdint>
 #include <cstdio>
@@ -89,9 +92,31 @@ inline void tile_stored(int tile, void* base, int64_t stride) {
         std::memcpy(static_cast<char*>(base) + row * stride, tiles.data[tile][row], tiles.config.row_bytes[tile]);
 }
 
-/** sums += a · b: signed bytes, four to a word; row k of b holds words k of all columns. */
-inline void tile_dpbssd(int sums, int a, int b) {
-    EMULATES("tdpbssd");
+/** Within it, denormal numbers are zero: operands, and results that would be denormal after rounding. */
+class FlushingDenormals {
+  public:
+    FlushingDenormals() : before_(_mm_getcsr()) { set(before_ | _MM_FLUSH_ZERO_ON | _MM_DENORMALS_ZERO_ON); }
+    ~FlushingDenormals() { set(before_); }
+    FlushingDenormals(const FlushingDenormals&) = delete;
+    FlushingDenormals& operator=(const FlushingDenormals&) = delete;
+
+  private:
+    /** No sum of what lies in memory moves across. */
+    static void set(unsigned control) {
+        __asm__ volatile("" ::: "memory");
+        _mm_setcsr(control);
+        __asm__ volatile("" ::: "memory");
+    }
+    unsigned before_;
+};
+
+/**
+ * sums += a · b: bf16, two to a word; row k of b holds words k of all columns. Two sums for each column, of the words'
+ * lower and of their upper halves, rounded after each product and added at the end: compared with an Emerald Rapids bit
+ * for bit, with denormal numbers, infinities and smaller tiles; which of several NaNs comes out isn't emulated.
+ */
+EMULATED void tile_dpbf16ps(int sums, int a, int b) {
+    EMULATES("tdpbf16ps");
     auto& tiles = Tiles::of_thread();
     for (const int tile : {sums, a, b})
         tiles.usable(tile);
@@ -100,19 +125,21 @@ inline void tile_dpbssd(int sums, int a, int b) {
     Tiles::require(c.row_bytes[sums] == c.row_bytes[b] && c.rows[sums] == c.rows[a] &&
                        c.row_bytes[a] == 4 * c.rows[b] && c.row_bytes[sums] % 4 == 0,
                    "#UD, shapes don't fit");
+    const FlushingDenormals flushing;
+    constexpr auto low = [](uint32_t word) { return bits_to_float(word << 16); };
+    constexpr auto high = [](uint32_t word) { return bits_to_float(word & 0xFFFF0000); };
     for (int row = 0; row < c.rows[sums]; ++row) {
-        for (int column = 0; column < c.row_bytes[sums] / 4; ++column) {
-            uint32_t sum;
-            std::memcpy(&sum, &tiles.data[sums][row][4 * column], sizeof(sum));
-            for (int k = 0; k < c.rows[b]; ++k) {
-                for (int i = 0; i < 4; ++i) {
-                    const int x = static_cast<int8_t>(tiles.data[a][row][4 * k + i]),
-                              y = static_cast<int8_t>(tiles.data[b][k][4 * column + i]);
-                    sum += static_cast<uint32_t>(x * y);
-                }
-            }
-            std::memcpy(&tiles.data[sums][row][4 * column], &sum, sizeof(sum));
+        // All 16 columns; those that the tile lacks hold zero.
+        const U32 x(tiles.data[a][row]);
+        F32 even = each<F32>([](int) { return 0.0f; }), odd = even;
+        for (int k = 0; k < c.rows[b]; ++k) {
+            const U32 y(tiles.data[b][k]);
+            even = each<F32>([&](int i) { return __builtin_fmaf(low(x[k]), low(y[i]), even[i]); });
+            odd = each<F32>([&](int i) { return __builtin_fmaf(high(x[k]), high(y[i]), odd[i]); });
         }
+        const F32 before(tiles.data[sums][row]);
+        const F32 after = each<F32>([&](int i) { return before[i] + (even[i] + odd[i]); });
+        std::memcpy(tiles.data[sums][row], after.at, c.row_bytes[sums]);
     }
 }
 
@@ -121,10 +148,10 @@ inline void tile_dpbssd(int sums, int a, int b) {
 #undef _tile_loadd
 #undef _tile_stored
 #undef _tile_zero
-#undef _tile_dpbssd
+#undef _tile_dpbf16ps
 #define _tile_loadconfig ::emulated::tile_loadconfig
 #define _tile_storeconfig ::emulated::tile_storeconfig
 #define _tile_loadd ::emulated::tile_loadd
 #define _tile_stored ::emulated::tile_stored
 #define _tile_zero ::emulated::tile_zero
-#define _tile_dpbssd ::emulated::tile_dpbssd
+#define _tile_dpbf16ps ::emulated::tile_dpbf16ps
