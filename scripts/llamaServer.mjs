@@ -6,6 +6,7 @@ import { rmSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { machineVariant } from './kernels.mjs';
 import { llamaRelease } from './llama.mjs';
 import { isMain, run, runMain } from './process.mjs';
 import { onlyWhenChanged } from './stamp.mjs';
@@ -23,6 +24,11 @@ const SETTINGS = {
   LLAMA_USE_PREBUILT_UI: 'OFF',
   LLAMA_OPENSSL: 'OFF',
 };
+/**
+ * For a CPU with AMX: GCC 12 takes llama.cpp's tile configuration for 8 bytes and drops the stores to the other 56, and the
+ * server ends with SIGILL. Npm's libraries were built by another compiler.
+ */
+const KEEP_STORES = { CMAKE_CXX_FLAGS: '-fno-tree-dse -fno-dse' };
 
 /**
  * @param {string} root the clone
@@ -34,7 +40,10 @@ export async function buildLlamaServer(root) {
   const source = path.join(peers, 'llama.cpp');
   const build = path.join(peers, 'llama-server');
   const program = path.join(build, 'bin', process.platform === 'win32' ? 'llama-server.exe' : 'llama-server');
-  const settings = Object.entries(SETTINGS).map(([name, value]) => `-D${name}=${value}`);
+  const amx = machineVariant() === 'sapphirerapids';
+  const settings = Object.entries({ ...SETTINGS, ...(amx ? KEEP_STORES : {}) }).map(
+    ([name, value]) => `-D${name}=${value}`,
+  );
   // Compiling for many minutes is to disturb nobody.
   os.setPriority(os.constants.priority.PRIORITY_BELOW_NORMAL);
   await onlyWhenChanged(path.join(peers, 'source.stamp'), llamaRelease(root), [source], () => checkOut(root, source));

@@ -145,13 +145,14 @@ double prompt_products_per_second(const MatrixKernels& kernels, int n, int64_t c
     std::vector<float> x(static_cast<size_t>(columns * n));
     for (float& value : x)
         value = static_cast<float>(rng() % 100) - 50;
-    const auto packed = aligned(kernels.prompt->packed_bytes(n, blocks)), scratch = aligned(kernels.prompt->scratch_bytes);
+    const auto packed = aligned(kernels.prompt->packed_bytes(n, blocks)),
+               scratch = aligned(kernels.prompt->scratch_bytes);
     std::vector<float> out(static_cast<size_t>(n * rows));
     const double time = least_time(repetitions, [&] {
         for (int64_t row = 0; row < n; ++row)
             kernels.prompt->pack(&x[static_cast<size_t>(row * columns)], blocks, row, packed.get());
-        kernels.prompt->multiply(weights.data(), panels, blocks, packed.get(), n, out.data(),
-                                 static_cast<size_t>(rows), scratch.get());
+        kernels.prompt->multiply(weights.data(), panels, blocks, packed.get(), n, out.data(), static_cast<size_t>(rows),
+                                 scratch.get());
     });
     return static_cast<double>(columns * rows * n) / time;
 }

@@ -29,6 +29,8 @@ constexpr double PRIOR_PENDING_ROW = 0.02;
 constexpr int FEW_ROWS = 9;
 constexpr double DRAFT_COST_WEIGHT = 0.1;
 constexpr double OUTLIER = 2.0;
+/** A pass counts at most as this many times dearer or cheaper than its parts are taken to be. */
+constexpr double COST_OUTLIER = 1.5;
 /** Spread of a pass's tokens, for how much better than its mean an arm may be. */
 constexpr double SPREAD = 1.5;
 /** After so many passes without a try, what is known of an arm counts half. */
@@ -263,6 +265,7 @@ Controller::Value Controller::paid_value(const Candidate& candidate, const Situa
 
 Plan Controller::next(const std::vector<Candidate>& candidates, const Situation& situation) {
     Plan plan;
+    trial_cost_ = 0;
     if (candidates.empty()) return plan;
     const double plain = 1 - rate() * planned_cost(1, situation);
     double best = situation.plain_allowed ? plain : -INFINITY;
@@ -302,6 +305,7 @@ Plan Controller::next(const std::vector<Candidate>& candidates, const Situation&
         take(i, Reason::trial);
     }
     ledger_ -= its_loss;
+    if (plan.reason == Reason::trial) trial_cost_ = plan.expected_cost;
     if (plan.reason == Reason::best && ++since_plain_ >= PLAIN_REFRESH) {
         plan = {};
         plan.reason = Reason::refresh;
@@ -340,6 +344,16 @@ void Controller::learn_draft_cost(const PassMeasure& pass, double slowness) {
     }
 }
 
+/**
+ * What a drafted pass took, in one-row passes: measured where there are some to compare with. Its parts say too little
+ * by a tenth where the drafter's work has driven the target's out of the caches.
+ */
+double Controller::measured_cost(const PassMeasure& pass, double expected) const {
+    const double plain = costs_.plain_nearby_ms();
+    if (plain <= 0 || pass.outlook.pending_rows > FEW_ROWS) return expected;
+    return std::clamp((pass.draft_ms + pass.target_ms) / plain, expected / COST_OUTLIER, expected * COST_OUTLIER);
+}
+
 /** Each place up to the first rejected one was put to the test, and so was what could have stood there. */
 void Controller::learn_places(const PassMeasure& pass) {
     const int tested = std::min({pass.accepted + 1, pass.drafted, static_cast<int>(pass.judged.size())});
@@ -376,7 +390,9 @@ void Controller::observe(const PassMeasure& pass) {
             double& reach = reach_[pass.drafter];
             reach = std::max<double>(pass.drafted, REACH_MEMORY * reach);
         }
-        total += draft.each * (pass.sequential ? pass.drafted : 1);
+        total = measured_cost(pass, total + draft.each * (pass.sequential ? pass.drafted : 1));
+        // What a trial took above its estimate is lost too.
+        if (trial_cost_ > 0) ledger_ -= total - trial_cost_;
         for (const int value : {ANY, pass.outlook.value})
             arms_[{pass.drafter, pass.steps, value, pass.greedy}].add(tokens, total, passes_);
         if (pass.outlook.pending_rows > 1) total += draft.row * pass.outlook.pending_rows;

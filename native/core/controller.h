@@ -195,6 +195,7 @@ class Controller {
     double pass_cost(int rows, int context, int last_rows) const;
     double planned_cost(int rows, const Situation& situation) const;
     Value paid_value(const Candidate& candidate, const Situation& situation) const;
+    double measured_cost(const PassMeasure& pass, double expected) const;
     void learn_draft_cost(const PassMeasure& pass, double slowness);
     void learn_places(const PassMeasure& pass);
 
@@ -211,6 +212,8 @@ class Controller {
     /** One-row passes that may still be lost on trials. */
     double ledger_ = 0;
     double job_tokens_ = 24;
+    /** What the trial that is under way should cost; 0 where none is. */
+    double trial_cost_ = 0;
     int emitted_ = 0;
     int since_plain_ = 0;
     /** Passes so far. */

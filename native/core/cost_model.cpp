@@ -4,6 +4,7 @@
 #include <cmath>
 #include <istream>
 #include <ostream>
+#include <utility>
 #include <vector>
 
 namespace specdiff {
@@ -15,6 +16,10 @@ constexpr double PRIOR_ROW_COST = 0.1;
 /** Weight of the newest time in the slowness, and in a ratio that was measured often. */
 constexpr double SLOWNESS_WEIGHT = 0.2;
 constexpr double RATIO_WEIGHT = 0.02;
+/** Passes of one row count more: of the slowness, and in a ratio to them of a pass that is at most so many away. */
+constexpr double PLAIN_WEIGHT = 0.5;
+constexpr int NEAR = 8;
+constexpr double NEAR_RATIO_WEIGHT = 0.05;
 /** One time counts at most as this many times slower or quicker than expected. */
 constexpr double SLOWNESS_OUTLIER = 3.0;
 constexpr double RATIO_OUTLIER = 1.5;
@@ -49,28 +54,48 @@ void CostModel::add(int rows, int context, double ms, bool switched) {
     rows = std::clamp(rows, 1, MAX_ROWS);
     const double expected = cost(rows, context);
     const double before = slowness_ms_;
-    const double extra = switched ? switching_ : 0;
-    const double seen = ms / (expected + extra);
+    const Pass pass{rows, bucket(context), ms, switched ? switching_ : 0};
+    const double seen = ms / (expected + pass.extra);
     if (before <= 0) {
         slowness_ms_ = seen;
         slowness_weight_ = 1;
     } else {
         slowness_weight_ = std::min(slowness_weight_ + 1, 1 / SLOWNESS_WEIGHT);
-        const double bounded = std::clamp(seen, before / SLOWNESS_OUTLIER, before * SLOWNESS_OUTLIER);
-        slowness_ms_ += (bounded - before) / slowness_weight_;
+        const double weight = std::max(1 / slowness_weight_, rows == 1 && !switched ? PLAIN_WEIGHT : 0);
+        slowness_ms_ += weight * (std::clamp(seen, before / SLOWNESS_OUTLIER, before * SLOWNESS_OUTLIER) - before);
     }
-    if (before <= 0) return;
-    if (rows == 1) { // one row is the unit: what is above it is the switch
-        if (switched) calibrate_switch(before * (switching_ + SWITCHING_WEIGHT * (ms / before - 1 - switching_)));
+    const Pass last = std::exchange(last_, pass);
+    if (rows > 1) {
+        ++since_plain_;
+        const double plain = plain_nearby_ms();
+        if (before > 0) learn(pass, plain > 0 ? plain : before);
         return;
     }
-    auto& ratio = ratios_[static_cast<size_t>(bucket(context))][static_cast<size_t>(rows)];
-    double value = ms / before - extra;
+    const double own = ms / (1 + pass.extra);
+    const double known = plain_nearby_ms();
+    plain_ms_ = known > 0 ? known + PLAIN_WEIGHT * (std::min(own, known * SLOWNESS_OUTLIER) - known) : own;
+    since_plain_ = 0;
+    if (last.rows > 1) learn(last, plain_ms_);
+    // One row is the unit: what is above it is the switch.
+    if (before > 0 && switched)
+        calibrate_switch(before * (switching_ + SWITCHING_WEIGHT * (ms / before - 1 - switching_)));
+}
+
+double CostModel::plain_nearby_ms() const {
+    return since_plain_ <= NEAR ? plain_ms_ : 0;
+}
+
+/** From a pass of several rows, and what one of one row takes at that time. */
+void CostModel::learn(const Pass& pass, double plain_ms) {
+    auto& ratio = ratios_[static_cast<size_t>(pass.bucket)][static_cast<size_t>(pass.rows)];
+    const double expected = curve(pass.bucket)[static_cast<size_t>(pass.rows)];
     // Against what was expected: the first measurement of a size may come in a busy moment.
-    value = std::clamp(value, expected / RATIO_OUTLIER, expected * RATIO_OUTLIER);
+    const double value =
+        std::clamp(pass.ms / plain_ms - pass.extra, expected / RATIO_OUTLIER, expected * RATIO_OUTLIER);
     if (ratio.weight <= 0) ratio = {expected, 1};
     ratio.weight = std::min(ratio.weight + 1, HEAVIEST);
-    ratio.value += std::max(1 / ratio.weight, RATIO_WEIGHT) * (value - ratio.value);
+    const double least = since_plain_ <= NEAR ? NEAR_RATIO_WEIGHT : RATIO_WEIGHT;
+    ratio.value += std::max(1 / ratio.weight, least) * (value - ratio.value);
     changed();
 }
 

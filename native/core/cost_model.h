@@ -10,7 +10,10 @@ namespace specdiff {
  *
  * A measured time is (slowness now) · c(n): slowness is the time of a one-row pass at this moment and follows the
  * machine quickly (other processes, clock rates); the ratios belong to model and device and move slowly. So a busy
- * neighbour slows every arm alike and changes no decision, and one late pass changes next to nothing.
+ * neighbour slows every arm alike and changes no decision, and one late pass changes next to nothing. Of the two only
+ * the product is measured: while no pass has one row, ratios that began too small would stay so and the slowness too
+ * great (drafts looked cheap by 15 %, and at temperature 1 were kept though they lost as much). So a ratio is learned
+ * from passes of one row next to it, wherever there are some.
  */
 class CostModel {
   public:
@@ -33,6 +36,8 @@ class CostModel {
     double switching() const { return switching_; }
     /** Time of a one-row pass now; 0 while nothing was measured. */
     double slowness_ms() const { return slowness_ms_; }
+    /** Time of one row in the passes just before; 0 where the last such pass is too far away to compare with. */
+    double plain_nearby_ms() const;
     /** Passes of that many rows measured or read. */
     bool knows(int rows) const;
 
@@ -49,7 +54,16 @@ class CostModel {
     };
     using Curve = std::array<double, MAX_ROWS + 1>;
 
+    /** A pass as it was measured; `extra`: what it is taken to have waited for a new graph, in one-row passes. */
+    struct Pass {
+        int rows = 0;
+        int bucket = 0;
+        double ms = 0;
+        double extra = 0;
+    };
+
     static int bucket(int context);
+    void learn(const Pass& pass, double plain_ms);
     void changed();
     const Curve& curve(int bucket) const;
 
@@ -61,6 +75,10 @@ class CostModel {
     double switching_ = 0;
     double slowness_ms_ = 0;
     double slowness_weight_ = 0;
+    /** Time of the last passes of one row, and how many other passes came since. */
+    double plain_ms_ = 0;
+    int since_plain_ = 0;
+    Pass last_;
 };
 
 } // namespace specdiff

@@ -1,6 +1,7 @@
 #include "sampler.h"
 
 #include "error.h"
+#include "exponentials.h"
 
 #include <algorithm>
 #include <array>
@@ -64,19 +65,22 @@ void Sampler::keep_top_k() {
 /** Holtzman et al. 2020 (arXiv 1904.09751): the fewest tokens whose probabilities sum to at least top_p. */
 void Sampler::keep_top_p() {
     if (options_.top_p >= 1) return;
-    std::sort(kept_.begin(), kept_.end(), [this](int32_t a, int32_t b) {
-        const float la = logits_[static_cast<size_t>(a)];
-        const float lb = logits_[static_cast<size_t>(b)];
-        return la != lb ? la > lb : a < b;
-    });
-    const double greatest = logits_[static_cast<size_t>(kept_.front())];
+    const auto logit = [this](int32_t token) { return logits_[static_cast<size_t>(token)]; };
+    const double greatest =
+        logit(*std::max_element(kept_.begin(), kept_.end(), [&](int32_t a, int32_t b) { return logit(a) < logit(b); }));
     double total = 0;
     for (const auto token : kept_)
-        total += std::exp(logits_[static_cast<size_t>(token)] - greatest);
+        total += std::exp(logit(token) - greatest);
+    // Tokens so unlikely that all of them together are not needed: few are left to sort.
+    const double least = greatest + std::log((1 - options_.top_p) * total / static_cast<double>(kept_.size()));
+    kept_.erase(std::remove_if(kept_.begin(), kept_.end(), [&](int32_t token) { return logit(token) < least; }),
+                kept_.end());
+    std::sort(kept_.begin(), kept_.end(),
+              [&](int32_t a, int32_t b) { return logit(a) != logit(b) ? logit(a) > logit(b) : a < b; });
     double sum = 0;
     size_t count = 0;
     while (count < kept_.size() && sum < options_.top_p * total) {
-        sum += std::exp(logits_[static_cast<size_t>(kept_[count])] - greatest);
+        sum += std::exp(logit(kept_[count]) - greatest);
         ++count;
     }
     kept_.resize(std::max<size_t>(count, 1));
@@ -119,21 +123,15 @@ void Sampler::probabilities(const float* logits, const std::vector<int32_t>& his
 
 void softmax(const float* logits, int size, double temperature, std::vector<float>& p) {
     p.resize(static_cast<size_t>(size));
-    const float greatest = *std::max_element(logits, logits + size);
-    const auto scale = static_cast<float>(1 / temperature);
-    double total = 0;
-    for (int i = 0; i < size; ++i) {
-        const float value = logits[i] == REMOVED ? 0.0F : std::exp((logits[i] - greatest) * scale);
-        p[static_cast<size_t>(i)] = value;
-        total += value;
-    }
+    const float greatest = logits[argmax(logits, size)];
+    const double total = exponentials(logits, size, greatest, static_cast<float>(1 / temperature), p.data());
     const auto factor = static_cast<float>(1 / total);
     for (auto& value : p)
         value *= factor;
 }
 
 int32_t argmax(const float* values, int size) {
-    return static_cast<int32_t>(std::max_element(values, values + size) - values);
+    return top_two(values, size).best;
 }
 
 TopTwo top_two(const float* values, int size) {
@@ -171,7 +169,7 @@ TopTwo top_two(const float* values, int size) {
     }
     TopTwo result;
     const int best_end = std::min(best_start + BLOCK, size);
-    result.best = best_start + argmax(values + best_start, best_end - best_start);
+    result.best = static_cast<int32_t>(std::max_element(values + best_start, values + best_end) - values);
     for (int i = best_start; i < best_end; ++i) {
         if (i != result.best) second = std::max(second, values[i]);
     }

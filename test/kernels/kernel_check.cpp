@@ -367,8 +367,8 @@ void check_attention(Machine& machine, ggml_type type, bool quick) {
                 };
                 const Floats alone = in_batches(1);
                 const int prompt = std::max(static_cast<int>(MOST_ROWS) + 1, n / 2);
-                const size_t different = different_rows(
-                    out, n > static_cast<int>(MOST_ROWS) ? in_batches(prompt) : alone, width);
+                const size_t different =
+                    different_rows(out, n > static_cast<int>(MOST_ROWS) ? in_batches(prompt) : alone, width);
                 double spread_error = 0;
                 for (size_t i = 0; i < out.size(); ++i)
                     spread_error = std::max(spread_error, std::fabs(static_cast<double>(out[i]) - spread[i]));

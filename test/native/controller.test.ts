@@ -21,6 +21,8 @@ interface World {
   readonly jobTokens?: number;
   /** What a pass of another number of rows than the last one takes besides. */
   readonly switchMs?: number;
+  /** What the target's pass takes more where a draft that took time came before it: its data has left the caches. */
+  readonly afterDraftMs?: number;
 }
 
 interface Ran {
@@ -59,7 +61,7 @@ function run(
   { plainAllowed = true, controller = calibrated(world), seed = 3, greedy = true } = {},
 ): Ran {
   const next = seeded(seed);
-  const { drafters, jobTokens = 64, switchMs = 0 } = world;
+  const { drafters, jobTokens = 64, switchMs = 0, afterDraftMs = 0 } = world;
   let lastRows = 1;
   let ms = 0;
   let tokens = 0;
@@ -89,8 +91,11 @@ function run(
             plainAllowed: plainAllowed && plan.reason !== 'trial',
           });
     const accepted = Math.min(right[plan.candidate] ?? 0, drafted);
-    const targetMs = world.passMs(drafted + 1, pass) + (drafted + 1 === lastRows ? 0 : switchMs);
     const draftMs = chosen?.draftMs ?? 0;
+    const targetMs =
+      world.passMs(drafted + 1, pass) +
+      (drafted + 1 === lastRows ? 0 : switchMs) +
+      (draftMs > 0 && drafted > 0 ? afterDraftMs : 0);
     const emitted = Int32Array.from({ length: accepted + 1 }, (_, at) => tokens + at);
     controller.observe({
       ...{ ...PLAIN, ...chosen, drafter: chosen?.drafter ?? '' },
@@ -117,6 +122,7 @@ const speedUp = (world: World, ran: Ran) => (ran.tokens * world.passMs(1, 0)) / 
 
 const dear = (rows: number) => 8 + 4.5 * (rows - 1); // stock kernels
 const cheap = (rows: number) => 8 + 0.4 * (rows - 1); // batch kernels
+const steep = (rows: number) => 8 + 2 * (rows - 1); // a small model on a quick CPU
 const stepped = (rows: number) => 8 + 3 * Math.floor((rows - 1) / 4); // four rows cost as much as one of them
 const common = { outlook: 0, sequential: false, pendingRows: 0, steps: 0 };
 const lookup = (chance: number, maxLength = 15): SimulatedDrafter => ({
@@ -159,6 +165,16 @@ describe('the controller', () => {
         }
       }
     }
+  });
+
+  it('sees that a drafter makes the target slower, which none of its parts shows', () => {
+    const drafters = [block(0.55, 1.2)];
+    // With its parts' times alone it would be as fast as plain decoding or faster, with what comes on top slower.
+    const quick = speedUp({ passMs: steep, drafters }, run({ passMs: steep, drafters }, 3000));
+    const world = { passMs: steep, drafters, afterDraftMs: 2.5 };
+    const slow = speedUp(world, run(world, 3000));
+    expect(quick).toBeGreaterThan(1.02);
+    expect(slow).toBeGreaterThan(0.99);
   });
 
   it('learns what lookup is worth without drafting', () => {

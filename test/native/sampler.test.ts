@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { SamplingSettings } from '../../protocol/settings';
 import { jobOf, testAddon } from '../support/native';
+import { seeded } from '../support/random';
 
 const addon = testAddon();
 const logits = Float32Array.from([2, 1, 0, -1, -2, 1.5]);
@@ -29,6 +30,49 @@ describe('the definition of p', () => {
     expectClose(p({}), softmax([...logits]));
     expectClose(p({ temperature: 0.5 }), softmax([...logits], 0.5));
     expectClose(p({ temperature: 2 }), softmax([...logits], 2));
+  });
+
+  it('is near double precision over a whole vocabulary, and nothing where a logit is far below the best', () => {
+    const next = seeded(7);
+    const values = Float32Array.from({ length: 49_152 }, () => -100 * next() ** 2);
+    values[4711] = -Infinity;
+    values[12] = 3;
+    const wanted = softmax([...values]);
+    const actual = p({}, [], values);
+    const off = actual.map((value, i) => Math.abs(value / wanted[i]! - 1)).filter((_, i) => values[i]! > 3 - 86);
+    expect(off.length).toBeGreaterThan(40_000);
+    // A logit's distance from the best, in single precision, leaves 4·10^-6.
+    expect(Math.max(...off)).toBeLessThan(1e-5);
+    expect(actual[4711]).toBe(0);
+    expect(actual.filter((_, i) => values[i]! < 3 - 88).every((value) => value === 0)).toBe(true);
+    expect(best({ temperature: 0 }, [], values)).toBe(12);
+    // The last of a vocabulary that no block divides, and the first of equals.
+    expect(
+      best(
+        { temperature: 0 },
+        [],
+        Float32Array.from({ length: 131 }, (_, i) => (i === 130 ? 1 : 0)),
+      ),
+    ).toBe(130);
+    expect(
+      best(
+        { temperature: 0 },
+        [],
+        Float32Array.from({ length: 200 }, (_, i) => (i % 100 === 70 ? 1 : 0)),
+      ),
+    ).toBe(70);
+  });
+
+  it('keeps the same tokens for top-p whatever is left out of the sorting', () => {
+    const next = seeded(8);
+    const values = Float32Array.from({ length: 2000 }, () => 12 * next());
+    const all = softmax([...values]);
+    const order = [...all.keys()].sort((a, b) => all[b]! - all[a]! || a - b);
+    for (const topP of [0.1, 0.5, 0.9, 0.999]) {
+      let sum = 0;
+      const few = order.filter((token) => sum < topP && (sum += all[token]!) > 0);
+      expect(kept(p({ topP }, [], values))).toEqual(few.sort((a, b) => a - b));
+    }
   });
 
   it('keeps the k best, renormalised', () => {
