@@ -268,7 +268,7 @@ BackendReport initialize_backends(const BackendOptions& options) {
 }
 
 int invariant_rows() {
-    return invariant_rows_of_library;
+    return gpu_computes() ? std::numeric_limits<int>::max() : invariant_rows_of_library.load();
 }
 
 bool gpu_computes() {

@@ -56,8 +56,9 @@ std::vector<CpuLibrary> list_cpu_libraries(const std::filesystem::path& director
 BackendReport initialize_backends(const BackendOptions& options);
 
 /**
- * Rows of a pass up to which a row's bits are those it has alone, on a CPU with kernels of ours; larger passes may be
- * computed by kernels for prompts, whose rounding is another (docs/kernels.md).
+ * Rows of a pass up to which a row's bits are those it has alone, on a CPU with kernels of ours; larger passes are
+ * computed by kernels for prompts, whose rounding is another (docs/kernels.md). The greatest number where there are no
+ * such kernels or a GPU computes.
  */
 int invariant_rows();
 

@@ -85,6 +85,7 @@ void Controller::Experience::add(double more_tokens, double more_cost, long pass
 
 void Controller::begin_job() {
     hindsight_.clear();
+    costs_.begin_text();
     emitted_ = 0;
 }
 
@@ -257,7 +258,8 @@ Controller::Value Controller::paid_value(const Candidate& candidate, const Situa
     // What was long ago may have changed.
     value.weight = guess.weight / (1 + static_cast<double>(passes_ - guess.seen) / AGE);
     const double pending = draft.row * (candidate.outlook.pending_rows > 1 ? candidate.outlook.pending_rows : 0);
-    value.cost = guess.cost / guess.weight + pending / remaining_passes();
+    value.reading = pending / remaining_passes();
+    value.cost = guess.cost / guess.weight + value.reading;
     value.worth = value.tokens - rate() * value.cost;
     value.risk = rate() * pending * (1 - 1 / remaining_passes());
     return value;
@@ -305,7 +307,8 @@ Plan Controller::next(const std::vector<Candidate>& candidates, const Situation&
         take(i, Reason::trial);
     }
     ledger_ -= its_loss;
-    if (plan.reason == Reason::trial) trial_cost_ = plan.expected_cost;
+    if (plan.reason == Reason::trial)
+        trial_cost_ = plan.expected_cost - values[static_cast<size_t>(plan.candidate)].reading;
     if (plan.reason == Reason::best && ++since_plain_ >= PLAIN_REFRESH) {
         plan = {};
         plan.reason = Reason::refresh;

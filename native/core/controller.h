@@ -178,6 +178,8 @@ class Controller {
         double worth = 0;
         /** What the estimate rests on. */
         double weight = 0;
+        /** Of the cost: its part of the rows to catch up on. */
+        double reading = 0;
         /** One-row passes lost if it goes no better than expected and never comes again. */
         double risk = 0;
     };

@@ -81,6 +81,11 @@ void CostModel::add(int rows, int context, double ms, bool switched) {
         calibrate_switch(before * (switching_ + SWITCHING_WEIGHT * (ms / before - 1 - switching_)));
 }
 
+void CostModel::begin_text() {
+    since_plain_ = NEAR + 1;
+    last_ = {};
+}
+
 double CostModel::plain_nearby_ms() const {
     return since_plain_ <= NEAR ? plain_ms_ : 0;
 }

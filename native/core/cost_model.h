@@ -36,6 +36,8 @@ class CostModel {
     double switching() const { return switching_; }
     /** Time of a one-row pass now; 0 while nothing was measured. */
     double slowness_ms() const { return slowness_ms_; }
+    /** Another text, of another length: passes of one row before it are not near. */
+    void begin_text();
     /** Time of one row in the passes just before; 0 where the last such pass is too far away to compare with. */
     double plain_nearby_ms() const;
     /** Passes of that many rows measured or read. */

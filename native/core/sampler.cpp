@@ -146,9 +146,8 @@ TopTwo top_two(const float* values, int size) {
         float block = -INFINITY;
         if (end - start == BLOCK) {
             std::array<float, LANES> lanes{};
-            for (int lane = 0; lane < LANES; ++lane)
-                lanes[static_cast<size_t>(lane)] = values[start + lane];
-            for (int i = start + LANES; i < end; i += LANES) {
+            lanes.fill(-INFINITY); // so that a NaN is never the greatest
+            for (int i = start; i < end; i += LANES) {
                 for (int lane = 0; lane < LANES; ++lane) {
                     const float value = values[i + lane];
                     float& kept = lanes[static_cast<size_t>(lane)];
@@ -169,7 +168,8 @@ TopTwo top_two(const float* values, int size) {
     }
     TopTwo result;
     const int best_end = std::min(best_start + BLOCK, size);
-    result.best = static_cast<int32_t>(std::max_element(values + best_start, values + best_end) - values);
+    const float* const found = std::find(values + best_start, values + best_end, best);
+    result.best = found == values + best_end ? best_start : static_cast<int32_t>(found - values);
     for (int i = best_start; i < best_end; ++i) {
         if (i != result.best) second = std::max(second, values[i]);
     }

@@ -19,9 +19,9 @@ constexpr int TREES_OF_DEAD_CELLS = 8;
 /** A text behind dead cells of at most so many tokens is evaluated anew with the next prompt to be rid of them. */
 constexpr int SHORT_TAIL = 64;
 
-/** On a CPU only so many as keep each row's bits those of a chain. */
+/** Only so many as keep each row's bits those of a chain. */
 int most_tree_nodes() {
-    return gpu_computes() ? Target::MOST_TREE_NODES : std::min(Target::MOST_TREE_NODES, invariant_rows() - 1);
+    return std::min(Target::MOST_TREE_NODES, invariant_rows() - 1);
 }
 
 } // namespace
@@ -84,6 +84,7 @@ bool Target::truncate(int length) {
         return false;
     }
     if (static_cast<size_t>(length) < cached_.size()) cached_.resize(static_cast<size_t>(length));
+    origins_.cut(length);
     return true;
 }
 
@@ -91,6 +92,7 @@ void Target::forget() {
     llama_memory_clear(llama_get_memory(context_.get()), true);
     branches_.reset();
     cached_.clear();
+    origins_.cut(0);
     pending_.clear();
 }
 
@@ -167,28 +169,30 @@ Prefill Target::prefill(const std::vector<int32_t>& tokens, int reuse_limit, con
         }
     }
     // The last token is evaluated again even when it is cached: its row's logits start the generation.
-    int reuse = std::min({reusable_prefix(tokens), reuse_limit, length - 1});
-    int piece = chunk_;
-    // Behind dead cells there are only rows that can be evaluated anew with the same bits: none of a prompt's own
-    // kernels.
+    const int cached_until = std::min(reusable_prefix(tokens), length - 1);
+    int reuse = std::min(cached_until, reuse_limit);
+    // Behind dead cells there are only rows of small batches, never a long prompt's: make_room evaluates them so.
     const bool many = length - reuse > invariant_rows();
     if (branches_.dead_cells() > 0 && (many || reuse - branches_.rows_before_dead() <= SHORT_TAIL)) {
         reuse = std::min(reuse, branches_.rows_before_dead());
         branches_.free_dead(context_.get());
-        if (!many) piece = std::min(chunk_, invariant_rows());
     }
+    reuse = origins_.begin(reuse, cached_until);
+    const RowOrigins before = origins_;
     if (reuse < cached_tokens() && !truncate(reuse)) reuse = 0;
     on_start(reuse);
 
     Prefill result;
     result.evaluated = length - reuse;
     for (int position = reuse, count = 0; position < length; position += count) {
-        count = std::min(piece, length - position);
+        const bool again = position < cached_until;
+        count = again ? before.batch(position, cached_until, chunk_) : std::min(chunk_, length - position);
         // The last row as it is when the rest is cached: asked again, a prompt gets the same text.
         if (position + count == length && count > invariant_rows()) --count;
         const bool last = position + count == length;
         decode(tokens.data() + position, count, position, last ? count - 1 : count);
         cached_.insert(cached_.end(), tokens.begin() + position, tokens.begin() + position + count);
+        origins_.add(count, count > invariant_rows());
         if (!taps_.layers().empty()) on_rows(taps_of(position, count));
         if (last) result.logits = llama_get_logits_ith(context_.get(), -1);
     }
@@ -208,6 +212,7 @@ void Target::make_room() {
         decode(tail.data() + done, count, cached_tokens(), count);
         const auto start = tail.begin() + static_cast<std::ptrdiff_t>(done);
         cached_.insert(cached_.end(), start, start + count);
+        origins_.add(count, false);
     }
 }
 
@@ -258,6 +263,7 @@ TapRows Target::gathered_taps(const std::vector<int>& path) {
 TapRows Target::commit(const std::vector<int>& path) {
     auto taps = gathered_taps(path);
     cached_.push_back(pending_.front());
+    origins_.add(1 + static_cast<int>(path.size()), false);
     for (const int node : path)
         cached_.push_back(pending_[static_cast<size_t>(node) + 1]);
     const bool complete = path.size() + 1 == pending_.size();

@@ -4,6 +4,7 @@
 #include "layer_inputs.h"
 #include "local_attention.h"
 #include "model.h"
+#include "row_origins.h"
 #include "threads.h"
 #include "tree.h"
 
@@ -59,7 +60,7 @@ class Target {
   public:
     /** Most rows of a chain's pass, root included. */
     static constexpr int MAX_ROWS = 65;
-    /** Most nodes of a tree: llama.cpp knows 256 sequences. */
+    /** Most nodes of a tree: llama.cpp knows 256 sequences. On a CPU with kernels for prompts 71: invariant_rows(). */
     static constexpr int MOST_TREE_NODES = 254;
 
     /** @throws Error where memory is short. */
@@ -132,6 +133,7 @@ class Target {
     Branches branches_;
     /** Tokens whose rows are in the cache and committed. */
     std::vector<int32_t> cached_;
+    RowOrigins origins_;
     /** Tokens of the last verify(), not committed yet, root first. */
     std::vector<int32_t> pending_;
     /** Their tree, where it is no chain. */

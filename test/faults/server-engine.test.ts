@@ -66,7 +66,9 @@ describe.skipIf(engineMissing() !== null)(named('a server whose engine ends unex
     expect((await client.complete({ ...PLACE, requestId: 2 })).outcome).toBe('done');
     const { backend } = client.states.at(-1)!.loaded!;
     expect(backend.name).not.toBe(first);
-    if (first.includes('specdiff')) expect(backend.notes.join()).toMatch(/CPU kernels: not used, \S+ failed/);
+    // Where there is another library of ours for this CPU (zen4 beside AMX's), that is next.
+    if (first.includes('specdiff') && !backend.name.includes('specdiff'))
+      expect(backend.notes.join()).toMatch(/CPU kernels: not used, \S+ failed/);
     const stored = JSON.parse(await readFile(join(storage, 'cpu-libraries.json'), 'utf8')) as {
       verdicts: Record<string, string>;
     };

@@ -313,14 +313,14 @@ class Cache {
 
 void check_attention(Machine& machine, ggml_type type, bool quick) {
     std::mt19937 rng(2);
-    const Heads all_heads[] = {{64, 3, 3}, {64, 1, 2}, {96, 4, 1}, {128, 6, 2}, {256, 8, 1}};
+    const Heads all_heads[] = {{64, 3, 3}, {64, 1, 2}, {80, 2, 2}, {96, 4, 1}, {128, 6, 2}, {256, 8, 1}};
     for (const auto& heads : all_heads) {
         for (const int cells : {16, 272, 1024}) {
             const Cache cache(type, heads, cells, rng);
             const size_t width = static_cast<size_t>(heads.group) * heads.cache_heads * heads.dim;
-            for (const int n : {1, 2, 3, 4, 5, 8, 16, 17, 33, 72, 73, 200}) {
-                if (n > cells || (n > 73 && heads.dim != 64)) continue;
-                if (quick && (cells > 272 || n == 3 || n == 33)) continue;
+            for (const int n : {1, 2, 3, 4, 5, 8, 16, 17, 33, 72, 73, 90, 200}) {
+                if (n > cells || (n > 90 && heads.dim != 64)) continue;
+                if (quick && (cells > 272 || n == 3 || n == 33 || n == 73)) continue;
                 // Random trees: a row sees all cells before the batch's own and some of those, always itself.
                 Floats mask(static_cast<size_t>(n) * cells, -INFINITY);
                 for (int t = 0; t < n; ++t) {

@@ -18,7 +18,7 @@ let addon: NativeAddon;
 
 const load = (drafterPath: string) =>
   addon.load({ targetPath, drafterPath, threads: 1, contextTokens: TINY_CONTEXT, treeNodes: 0, learned: null });
-const uniform = seeded(9);
+let uniform = seeded(9);
 const letters = (length: number) =>
   Array.from({ length }, () => 4 + Math.floor(uniform() * (TINY_VOCABULARY.length - 4)));
 const denoising = (steps: number, rest: Partial<DenoisingSettings> = {}): DenoisingSettings => ({
@@ -35,6 +35,9 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 describe.each(KINDS)('%s', (kind) => {
   it('writes the plain text in greedy jobs, however it denoises', async () => {
+    // The tiny target's fp32 products are llama.cpp's own, whose rows may depend on the batch where two tokens are nearly
+    // tied (docs/exactness.md): the same prompts for both kinds, and none of them has such a tie.
+    uniform = seeded(9);
     const engine = await load(writeTinyDdit(folder, `greedy-${kind}`, { seed: 3, architecture: kind }));
     expect(engine.drafterNote).toBeNull();
     expect(engine.drafter).toMatchObject({ kind, name: `tiny ${kind}`, maxDraftLength: 64 });

@@ -72,7 +72,8 @@ describe.skipIf(missing !== null).each([
         if (whole.join(' ') !== wanted) differing.push(`${heldOut[index]!.id}, whole prefill`);
         if (cached.join(' ') !== wanted) differing.push(`${heldOut[index]!.id}, cached prefix`);
       }
-      expect(drafted).toBeGreaterThan(0);
+      // On so few tokens `auto` may find no draft worth its time.
+      if (drafter !== 'auto' || count > 3) expect(drafted).toBeGreaterThan(0);
       expect(differing).toEqual([]);
     });
   },

@@ -60,4 +60,22 @@ describe.skipIf(missing !== null)(`trees with our kernels${missing === null ? ''
     }
     expect(branched).toBeGreaterThan(20);
   });
+
+  // So many new tokens that a CPU's kernels for prompts take them, and dead cells before them.
+  it('a long prompt after a text with trees is answered as after a plain one', { timeout: TIMEOUT_MS }, async () => {
+    const plain = await nativeAddon().load(load);
+    let dead = 0;
+    const [first, second] = promptsOf(engine, someHeldOut(2), 150) as [number[], number[]];
+    const ask = async (on: NativeEngine, prompt: number[], treeNodes: number) => {
+      const { tokens, passes } = await generate(on, jobOf(prompt, { maxTokens: 48, drafter: 'ngram', treeNodes }));
+      dead += passes.reduce((sum, { nodes, accepted }) => sum + nodes - accepted, 0);
+      return tokens;
+    };
+    const answer = await ask(plain, first, 0);
+    expect(await ask(engine, first, NODES)).toEqual(answer);
+    expect(dead).toBeGreaterThan(0);
+    const next = [...first, ...answer, ...second];
+    expect(await ask(engine, next, NODES)).toEqual(await ask(plain, next, 0));
+    plain.dispose();
+  });
 });

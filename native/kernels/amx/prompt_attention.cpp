@@ -40,7 +40,7 @@ constexpr float LOG2_E = 1.44269504f;
 using Words = __m512i;
 constexpr size_t TILE_WORDS = TILE_BYTES / sizeof(uint32_t);
 
-/** A call's memory, as Layout places it. */
+/** A call's memory. */
 struct Scratch {
     float* cells;                // [CELLS][dim], keys or values as floats
     uint32_t *keys, *values;     // tiles: [cells / 16][depth][high, low]; [dims / 16][cells / 32]

@@ -47,6 +47,7 @@ SPECDIFF_INLINE inline void stores_done(const void* data) {
 inline void shape_tiles() {
     static constexpr TileConfig wanted = full_tiles();
     TileConfig present;
+    stores_done(&present); // what it is made with must not come after
     _tile_storeconfig(&present);
     __asm__ volatile("" : "+m"(present)); // all of it was written, not only what the intrinsic says
     const __m512i difference = _mm512_xor_si512(_mm512_load_si512(&present), _mm512_load_si512(&wanted));
