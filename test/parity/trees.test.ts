@@ -76,6 +76,6 @@ describe.skipIf(missing !== null)(`trees with our kernels${missing === null ? ''
     expect(dead).toBeGreaterThan(0);
     const next = [...first, ...answer, ...second];
     expect(await ask(engine, next, NODES)).toEqual(await ask(plain, next, 0));
-    plain.dispose();
+    await plain.dispose();
   });
 });
