@@ -315,6 +315,7 @@ void check_attention(Machine& machine, ggml_type type, bool quick) {
     std::mt19937 rng(2);
     const Heads all_heads[] = {{64, 3, 3}, {64, 1, 2}, {80, 2, 2}, {96, 4, 1}, {128, 6, 2}, {256, 8, 1}};
     for (const auto& heads : all_heads) {
+        if (heads.dim % ggml_blck_size(type) != 0) continue;
         for (const int cells : {16, 272, 1024}) {
             const Cache cache(type, heads, cells, rng);
             const size_t width = static_cast<size_t>(heads.group) * heads.cache_heads * heads.dim;
