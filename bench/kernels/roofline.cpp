@@ -105,12 +105,18 @@ double read_rate(int repetitions, size_t bytes) {
 constexpr const char* LAYOUTS[] = {"u4 (Q4_0)",           "u4_min (Q4_1, Q4_K)", "u5 (Q5_0)",
                                    "u5_min (Q5_1, Q5_K)", "u6 (Q6_K)",           "u8 (Q8_0)"};
 
+/** Panels of so many blocks altogether, and room behind them for what is fetched ahead. */
+std::vector<char> random_weights(const MatrixKernels& kernels, int64_t blocks, std::mt19937& rng) {
+    std::vector<char> weights(static_cast<size_t>(blocks) * kernels.panel_block_bytes + 4096);
+    for (auto& byte : weights)
+        byte = static_cast<char>(rng() & 0x3b); // scales stay small and finite
+    return weights;
+}
+
 double products_per_second(const MatrixKernels& kernels, int n, int64_t columns, int64_t rows, int repetitions) {
     const int64_t blocks = columns / BLOCK, panels = rows / PANEL_ROWS;
     std::mt19937 rng(1);
-    std::vector<char> weights(static_cast<size_t>(panels * blocks) * kernels.panel_block_bytes + 4096);
-    for (auto& byte : weights)
-        byte = static_cast<char>(rng() & 0x3b); // scales stay small and finite
+    const auto weights = random_weights(kernels, panels * blocks, rng);
     std::vector<char> tile(static_cast<size_t>(blocks * n) * kernels.activation_block_bytes);
     std::vector<float> x(BLOCK);
     for (int64_t i = 0; i < blocks * n; ++i) {
@@ -137,9 +143,7 @@ double prompt_products_per_second(const MatrixKernels& kernels, int n, int64_t c
     };
     const int64_t blocks = columns / BLOCK, panels = rows / PANEL_ROWS;
     std::mt19937 rng(1);
-    std::vector<char> weights(static_cast<size_t>(panels * blocks) * kernels.panel_block_bytes + 4096);
-    for (auto& byte : weights)
-        byte = static_cast<char>(rng() & 0x3b);
+    const auto weights = random_weights(kernels, panels * blocks, rng);
     std::vector<float> x(static_cast<size_t>(columns * n));
     for (float& value : x)
         value = static_cast<float>(rng() % 100) - 50;

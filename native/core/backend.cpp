@@ -87,10 +87,9 @@ std::string kernel_label(const std::string& name) {
 }
 
 /** "specdiff haswell, AVX2", "llama.cpp haswell": the library and whose kernels compute. */
-std::string cpu_label(const fs::path& path) {
+std::string cpu_label(const DynamicLibrary& library, const fs::path& path) {
     const std::string variant = cpu_variant(path.filename().string());
     const std::string ours = "specdiff-";
-    const DynamicLibrary library(path);
     using KernelsFunction = const char* (*)();
     auto* function = reinterpret_cast<KernelsFunction>(library.symbol("specdiff_kernels"));
     if (function == nullptr || variant.compare(0, ours.size(), ours) != 0) {
@@ -102,8 +101,7 @@ std::string cpu_label(const fs::path& path) {
 
 std::atomic<int> invariant_rows_of_library = std::numeric_limits<int>::max();
 
-void note_invariant_rows(const fs::path& path) {
-    const DynamicLibrary library(path);
+void note_invariant_rows(const DynamicLibrary& library) {
     using RowsFunction = int (*)();
     auto* function = reinterpret_cast<RowsFunction>(library.symbol("specdiff_invariant_rows"));
     const int rows = function != nullptr ? function() : 0;
@@ -127,8 +125,9 @@ std::string load_cpu(const BackendOptions& options) {
         throw Error("The CPU backend library " + path.string() + " could not be loaded (" + captured.reason() +
                     "): reinstall the extension or choose another library.");
     }
-    note_invariant_rows(path);
-    return cpu_label(path);
+    const DynamicLibrary library(path);
+    note_invariant_rows(library);
+    return cpu_label(library, path);
 }
 
 /** Loads one GPU backend; the reason where that is not possible. */

@@ -50,15 +50,18 @@ void Sampler::penalize(const float* logits, const std::vector<int32_t>& history)
         penalized_[static_cast<size_t>(history[i])] = 0;
 }
 
+/** By the logit, then by the lower number. */
+bool Sampler::likelier(int32_t a, int32_t b) const {
+    const float la = logits_[static_cast<size_t>(a)];
+    const float lb = logits_[static_cast<size_t>(b)];
+    return la != lb ? la > lb : a < b;
+}
+
 void Sampler::keep_top_k() {
     const auto count = static_cast<size_t>(options_.top_k);
     if (count == 0 || count >= kept_.size()) return;
     std::nth_element(kept_.begin(), kept_.begin() + static_cast<std::ptrdiff_t>(count) - 1, kept_.end(),
-                     [this](int32_t a, int32_t b) {
-                         const float la = logits_[static_cast<size_t>(a)];
-                         const float lb = logits_[static_cast<size_t>(b)];
-                         return la != lb ? la > lb : a < b;
-                     });
+                     [this](int32_t a, int32_t b) { return likelier(a, b); });
     kept_.resize(count);
 }
 
@@ -75,8 +78,7 @@ void Sampler::keep_top_p() {
     const double least = greatest + std::log((1 - options_.top_p) * total / static_cast<double>(kept_.size()));
     kept_.erase(std::remove_if(kept_.begin(), kept_.end(), [&](int32_t token) { return logit(token) < least; }),
                 kept_.end());
-    std::sort(kept_.begin(), kept_.end(),
-              [&](int32_t a, int32_t b) { return logit(a) != logit(b) ? logit(a) > logit(b) : a < b; });
+    std::sort(kept_.begin(), kept_.end(), [this](int32_t a, int32_t b) { return likelier(a, b); });
     double sum = 0;
     size_t count = 0;
     while (count < kept_.size() && sum < options_.top_p * total) {

@@ -44,6 +44,7 @@ class Sampler {
 
   private:
     void penalize(const float* logits, const std::vector<int32_t>& history);
+    bool likelier(int32_t a, int32_t b) const;
     void keep_top_k();
     void keep_top_p();
     void keep_min_p();

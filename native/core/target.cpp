@@ -154,6 +154,12 @@ TapRows Target::taps_of(int position, int count) const {
     return rows;
 }
 
+/** Rows of these tokens are cached and committed. */
+void Target::add_cached(const int32_t* tokens, int count, bool prompt) {
+    cached_.insert(cached_.end(), tokens, tokens + count);
+    origins_.add(count, prompt);
+}
+
 Prefill Target::prefill(const std::vector<int32_t>& tokens, int reuse_limit, const std::function<void(int)>& on_start,
                         const std::function<void(const TapRows&)>& on_rows) {
     if (tokens.empty()) throw Error("The prompt is empty: give at least one token.");
@@ -191,8 +197,7 @@ Prefill Target::prefill(const std::vector<int32_t>& tokens, int reuse_limit, con
         if (position + count == length && count > invariant_rows()) --count;
         const bool last = position + count == length;
         decode(tokens.data() + position, count, position, last ? count - 1 : count);
-        cached_.insert(cached_.end(), tokens.begin() + position, tokens.begin() + position + count);
-        origins_.add(count, count > invariant_rows());
+        add_cached(tokens.data() + position, count, count > invariant_rows());
         if (!taps_.layers().empty()) on_rows(taps_of(position, count));
         if (last) result.logits = llama_get_logits_ith(context_.get(), -1);
     }
@@ -210,9 +215,7 @@ void Target::make_room() {
     for (size_t done = 0; done < tail.size(); done += static_cast<size_t>(piece)) {
         const int count = std::min(piece, static_cast<int>(tail.size() - done));
         decode(tail.data() + done, count, cached_tokens(), count);
-        const auto start = tail.begin() + static_cast<std::ptrdiff_t>(done);
-        cached_.insert(cached_.end(), start, start + count);
-        origins_.add(count, false);
+        add_cached(tail.data() + done, count, false);
     }
 }
 
@@ -262,10 +265,9 @@ TapRows Target::gathered_taps(const std::vector<int>& path) {
 
 TapRows Target::commit(const std::vector<int>& path) {
     auto taps = gathered_taps(path);
-    cached_.push_back(pending_.front());
-    origins_.add(1 + static_cast<int>(path.size()), false);
+    add_cached(pending_.data(), 1, false);
     for (const int node : path)
-        cached_.push_back(pending_[static_cast<size_t>(node) + 1]);
+        add_cached(&pending_[static_cast<size_t>(node) + 1], 1, false);
     const bool complete = path.size() + 1 == pending_.size();
     if (!pending_tree_.empty()) {
         branches_.commit(context_.get(), pending_tree_, path);

@@ -110,6 +110,7 @@ class Target {
     void forget();
 
   private:
+    void add_cached(const int32_t* tokens, int count, bool prompt);
     void decode(const int32_t* tokens, int count, int position, int first_output);
     void decode_tree(int position);
     void run_batch(int position);

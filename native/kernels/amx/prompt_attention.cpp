@@ -46,7 +46,6 @@ struct Scratch {
     uint32_t *keys, *values;     // tiles: [cells / 16][depth][high, low]; [dims / 16][cells / 32]
     uint32_t *queries, *weights; // tiles: [row tile][depth][high, low]; [cells / 32]
     float *scores, *output;      // [CELLS][lane]; [row tile][dim][lane]
-    float *maximum, *sum;        // [row tile][lane]
 
     Scratch(int dim, void* memory) {
         auto* at = static_cast<char*>(memory);
@@ -55,16 +54,13 @@ struct Scratch {
             at += count * sizeof(*part);
         };
         const auto width = static_cast<size_t>(dim);
-        constexpr size_t tiles = MOST_ROWS / LANES;
         take(cells, CELLS * width);
         take(keys, CELLS * width);
         take(values, CELLS * width / 2);
         take(queries, MOST_ROWS * width);
         take(weights, CELLS * LANES / 2);
         take(scores, size_t{CELLS} * LANES);
-        take(output, tiles * LANES * width);
-        take(maximum, tiles * LANES);
-        take(sum, tiles * LANES);
+        take(output, MOST_ROWS * width);
         end = at;
     }
     char* end;
@@ -74,12 +70,12 @@ size_t scratch_bytes(int dim) {
     return static_cast<size_t>(Scratch(dim, nullptr).end - static_cast<char*>(nullptr));
 }
 
-/** 16 × 16 words, rows for columns. */
-SPECDIFF_INLINE inline void transpose(Words (&x)[LANES]) {
+/** 16 × 16 words as a tile, rows for columns. */
+SPECDIFF_INLINE inline void store_transposed(const Words (&x)[LANES], uint32_t* to) {
     __m512 rows[LANES];
     unroll<LANES>([&](auto i) SPECDIFF_INLINE { rows[i] = _mm512_castsi512_ps(x[i]); });
     V::transpose(rows);
-    unroll<LANES>([&](auto i) SPECDIFF_INLINE { x[i] = _mm512_castps_si512(rows[i]); });
+    unroll<LANES>([&](auto i) SPECDIFF_INLINE { _mm512_store_si512(to + i * LANES, _mm512_castps_si512(rows[i])); });
 }
 
 /** 32 numbers as words of neighbours: x = high + low but for 2^-16 of x. */
@@ -122,12 +118,8 @@ void load_queries(const Attention& a, int head, int first, int rows, uint32_t* t
             high[lane] = words.high;
             low[lane] = words.low;
         }
-        transpose(high);
-        transpose(low);
-        for (int i = 0; i < LANES; ++i) {
-            _mm512_store_si512(to + i * LANES, high[i]);
-            _mm512_store_si512(to + TILE_WORDS + i * LANES, low[i]);
-        }
+        store_transposed(high, to);
+        store_transposed(low, to + TILE_WORDS);
     }
 }
 
@@ -159,9 +151,7 @@ void lay_out_values(const float* cells, int count, int dim, uint32_t* to) {
             };
             for (int i = 0; i < LANES; ++i)
                 words[i] = pairs(value(c + 2 * i), value(c + 2 * i + 1));
-            transpose(words);
-            for (int i = 0; i < LANES; ++i)
-                _mm512_store_si512(to + i * LANES, words[i]);
+            store_transposed(words, to);
         }
     }
 }
@@ -235,19 +225,19 @@ void apply_mask(const Attention& a, const Kernel::Tile& tile, int cell, int coun
 
 /** Scores to weights 2^(score − maximum) as words of two cells; what was added up so far shrinks where the maximum
  * grew. */
-void weigh(const float* scores, int count, int dim, uint32_t* weights, float* maximum, float* sum, float* output) {
-    const __m512 before = _mm512_load_ps(maximum);
+void weigh(const float* scores, int count, int dim, uint32_t* weights, Kernel::Tile& tile) {
+    const __m512 before = tile.maximum;
     __m512 tops[4] = {before, before, before, before};
     for (int c = 0; c < count; c += 4)
         unroll<4>([&](auto i) SPECDIFF_INLINE { tops[i] = V::max(_mm512_load_ps(scores + (c + i) * LANES), tops[i]); });
     const __m512 top = V::max(V::max(tops[0], tops[1]), V::max(tops[2], tops[3]));
-    __m512 total = _mm512_load_ps(sum);
+    __m512 total = tile.sum;
     if (_mm512_cmp_ps_mask(top, before, _CMP_NEQ_UQ) != 0) {
         const __m512 factor = exp2(V::sub(before, top));
         total = V::mul(total, factor);
         for (int d = 0; d < dim; ++d)
-            _mm512_store_ps(output + d * LANES, V::mul(_mm512_load_ps(output + d * LANES), factor));
-        _mm512_store_ps(maximum, top);
+            _mm512_store_ps(tile.output + d * LANES, V::mul(_mm512_load_ps(tile.output + d * LANES), factor));
+        tile.maximum = top;
     }
     for (int c = 0; c < CELLS; c += 2) {
         Words words = _mm512_setzero_si512();
@@ -259,7 +249,7 @@ void weigh(const float* scores, int count, int dim, uint32_t* weights, float* ma
         }
         _mm512_store_si512(weights + c / 2 * LANES, words);
     }
-    _mm512_store_ps(sum, total);
+    tile.sum = total;
 }
 
 /** Adds by hand what lay_out_values left out: visible values that aren't finite must be seen in their rows. */
@@ -276,20 +266,6 @@ void add_not_finite(const float* cells, int count, int dim, const uint32_t* weig
     }
 }
 
-void store_outputs(const Attention& a, int head, const Kernel::Tile& tile, const float* output, const float* sum) {
-    const __m512 total = _mm512_load_ps(sum);
-    const auto some = _mm512_cmp_ps_mask(total, _mm512_setzero_ps(), _CMP_NEQ_UQ);
-    const __m512 inverse = _mm512_maskz_div_ps(some, _mm512_set1_ps(1.0f), total);
-    for (int d = 0; d < a.dim; d += LANES) {
-        __m512 rows[LANES];
-        for (int i = 0; i < LANES; ++i)
-            rows[i] = _mm512_mul_ps(_mm512_load_ps(output + (d + i) * LANES), inverse);
-        V::transpose(rows);
-        for (int lane = 0; lane < tile.rows; ++lane)
-            _mm512_storeu_ps(Kernel::output_row(a, head, tile.first + lane) + d, rows[lane]);
-    }
-}
-
 void attend(const Attention& a, int head, int begin, int end, void* memory) {
     const Scratch scratch(a.dim, memory);
     const int depth = a.dim / TILE_DEPTH;
@@ -299,20 +275,24 @@ void attend(const Attention& a, int head, int begin, int end, void* memory) {
     Kernel::Tile tiles[MOST_ROWS / LANES];
     int count = 0;
     for (int row = begin; row < end; row += LANES, ++count) {
-        tiles[count].first = row;
-        tiles[count].rows = std::min(LANES, end - row);
-        load_queries(a, head, row, tiles[count].rows, scratch.queries + count * query_words);
+        Kernel::Tile& tile = tiles[count];
+        tile.first = row;
+        tile.rows = std::min(LANES, end - row);
+        tile.wide = true;
+        tile.output = scratch.output + count * outputs;
+        tile.maximum = V::set(NOTHING);
+        tile.sum = V::zero();
+        load_queries(a, head, row, tile.rows, scratch.queries + count * query_words);
     }
     std::fill(scratch.output, scratch.output + count * outputs, 0.0f);
-    std::fill(scratch.maximum, scratch.maximum + count * LANES, NOTHING);
-    std::fill(scratch.sum, scratch.sum + count * LANES, 0.0f);
 
     const char *k = a.k + static_cast<size_t>(head) * a.k_head, *v = a.v + static_cast<size_t>(head) * a.v_head;
     for (int cell = 0; cell < a.cells; cell += CELLS) {
         const int here = std::min(CELLS, a.cells - cell);
         bool loaded = false, finite = true;
         for (int t = 0; t < count; ++t) {
-            const auto view = Kernel::visibility(a, tiles[t], cell, here);
+            Kernel::Tile& tile = tiles[t];
+            const auto view = Kernel::visibility(a, tile, cell, here);
             if (view == Kernel::none) continue;
             if (!loaded) {
                 Kernel::load_block<false>(a, k + static_cast<size_t>(cell) * a.k_cell, a.k_cell, here, scratch.cells);
@@ -323,17 +303,15 @@ void attend(const Attention& a, int head, int begin, int end, void* memory) {
                 stores_done(scratch.keys);
                 loaded = true;
             }
-            float* output = scratch.output + t * outputs;
             multiply_scores(scratch.keys, scratch.queries + t * query_words, depth, scratch.scores);
-            if (view == Kernel::mixed) apply_mask(a, tiles[t], cell, here, scratch.scores);
-            weigh(scratch.scores, here, a.dim, scratch.weights, scratch.maximum + t * LANES, scratch.sum + t * LANES,
-                  output);
-            add_values(scratch.values, scratch.weights, a.dim, output);
-            if (!finite) add_not_finite(scratch.cells, here, a.dim, scratch.weights, output);
+            if (view == Kernel::mixed) apply_mask(a, tile, cell, here, scratch.scores);
+            weigh(scratch.scores, here, a.dim, scratch.weights, tile);
+            add_values(scratch.values, scratch.weights, a.dim, tile.output);
+            if (!finite) add_not_finite(scratch.cells, here, a.dim, scratch.weights, tile.output);
         }
     }
     for (int t = 0; t < count; ++t)
-        store_outputs(a, head, tiles[t], scratch.output + t * outputs, scratch.sum + t * LANES);
+        Kernel::store_outputs(a, head, tiles[t]);
 }
 
 } // namespace

@@ -13,7 +13,7 @@ namespace specdiff::kernels::amx {
 namespace {
 
 constexpr int TILE_ROWS = 16;
-/** Pairs of bf16 in a tile's row: what one product sums over. */
+/** Numbers of bf16 in a tile's row: what one product sums over. */
 constexpr int TILE_DEPTH = 32;
 constexpr int TILE_BYTES = 1024;
 

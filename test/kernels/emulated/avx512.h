@@ -242,11 +242,6 @@ EMULATED __m512 mul_ps(__m512 a, __m512 b) {
     const F32 x(a), y(b);
     return each<F32>([&](int i) { return x[i] * y[i]; }).as<__m512>();
 }
-EMULATED __m512 maskz_div_ps(__mmask16 mask, __m512 a, __m512 b) {
-    EMULATES("vdivps {k}{z}");
-    const F32 x(a), y(b);
-    return each<F32>([&](int i) { return (mask >> i & 1) != 0 ? x[i] / y[i] : 0.0f; }).as<__m512>();
-}
 EMULATED __m512 fmadd_ps(__m512 a, __m512 b, __m512 c) {
     EMULATES("vfmadd231ps");
     const F32 x(a), y(b), z(c);
@@ -536,7 +531,6 @@ EMULATED __m512i dpbusd_epi32(__m512i sum, __m512i a, __m512i b) {
 #define _mm512_loadu_si512 ::emulated::loadu_si512
 #define _mm512_mask3_fmadd_ps ::emulated::mask3_fmadd_ps
 #define _mm512_mask_mov_ps ::emulated::mask_mov_ps
-#define _mm512_maskz_div_ps ::emulated::maskz_div_ps
 #define _mm512_maskz_mov_ps ::emulated::maskz_mov_ps
 #define _mm512_maskz_scalef_ps ::emulated::maskz_scalef_ps
 #define _mm512_max_epi32 ::emulated::max_epi32
