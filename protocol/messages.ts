@@ -40,6 +40,8 @@ export interface VerificationStats {
   readonly accepted: number;
   /** Drafted tokens that were verified: more than `drafted` for a tree. */
   readonly nodes: number;
+  /** Rows of the target's pass: the last token's and each node's, and others where it was filled up for the sake of a GPU. */
+  readonly rows: number;
   readonly emitted: number;
   readonly draftMs: number;
   /** 0 for a generation's first pass, whose row came with the prefill (see passes.ts). */

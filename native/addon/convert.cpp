@@ -315,6 +315,7 @@ Napi::Object to_js(Napi::Env env, const Pass& pass) {
     object.Set("drafted", pass.drafted);
     object.Set("accepted", pass.accepted);
     object.Set("nodes", pass.nodes);
+    object.Set("rows", pass.rows);
     object.Set("emitted", static_cast<double>(count));
     object.Set("draftMs", pass.draft_ms);
     object.Set("verifyMs", pass.verify_ms);

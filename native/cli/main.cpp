@@ -118,8 +118,8 @@ specdiff::JobResult generate(specdiff::Engine& engine, const specdiff::Job& job,
         totals.verify_ms += pass.verify_ms;
         totals.plans +=
             (totals.plans.empty() ? "" : ",") + std::string("{\"drafter\":") + quoted(pass.drafter) +
-            ",\"drafted\":" + std::to_string(pass.drafted) + ",\"accepted\":" + std::to_string(pass.accepted) +
-            ",\"reason\":" + quoted(specdiff::name_of(pass.reason)) +
+            ",\"drafted\":" + std::to_string(pass.drafted) + ",\"rows\":" + std::to_string(pass.rows) +
+            ",\"accepted\":" + std::to_string(pass.accepted) + ",\"reason\":" + quoted(specdiff::name_of(pass.reason)) +
             ",\"expectedTokens\":" + std::to_string(pass.expected_tokens) +
             ",\"draftMs\":" + std::to_string(pass.draft_ms) + ",\"verifyMs\":" + std::to_string(pass.verify_ms) +
             ",\"denoisingSteps\":" + listed(pass.denoising_steps) + "}";

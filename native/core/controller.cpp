@@ -6,6 +6,7 @@
 #include <initializer_list>
 #include <locale>
 #include <sstream>
+#include <utility>
 
 namespace specdiff {
 
@@ -13,7 +14,7 @@ namespace {
 
 /** What an old pass still weighs in g, and in what an arm brought, when a new one comes. */
 constexpr double RATE_MEMORY = 0.98;
-constexpr double ARM_MEMORY = 0.985;
+constexpr double ARM_MEMORY = 0.99;
 /** Passes that g starts from at plain decoding's speed. */
 constexpr double RATE_PRIOR = 20;
 /** Before a drafter was tried: tokens a pass, rows of the target, and passes that this guess counts as. */
@@ -28,6 +29,7 @@ constexpr double PRIOR_PENDING_ROW = 0.02;
 /** Drafts that catch up on at most so many rows tell what a draft takes; others what a row takes. */
 constexpr int FEW_ROWS = 9;
 constexpr double DRAFT_COST_WEIGHT = 0.1;
+constexpr double MORE_WEIGHT = 1.0 / 64;
 constexpr double OUTLIER = 2.0;
 /** A pass counts at most as this many times dearer or cheaper than its parts are taken to be. */
 constexpr double COST_OUTLIER = 1.5;
@@ -38,10 +40,25 @@ constexpr double AGE = 200;
 /** What may be lost on trials: this part of the time and of what drafting gains (or loses), saved up to so much. */
 constexpr double TRIAL_SHARE = 0.015;
 constexpr double TRIAL_GAIN = 0.1;
-constexpr double MOST_SAVED = 6;
-constexpr double STAY_WEIGHT = 0.1;
-constexpr double LONGEST_STAY = 8;
-constexpr int PLAIN_REFRESH = 256;
+constexpr double MOST_SAVED = 16;
+constexpr double RUN_WEIGHT = 0.2;
+constexpr double LONGEST_RUN = 64;
+/**
+ * Passes are filled up where another number of rows costs at least so many one-row passes (0.2 to 0.4 on CPUs),
+ * and until that has cost as much as changing there and back; less where that was in vain before, down to this.
+ */
+constexpr double DEAR_SWITCH = 1.5;
+constexpr double MOST_PATIENCE = 2;
+constexpr double LEAST_PATIENCE = 0.1;
+/**
+ * * Passes without settled plain ones between them: at most, and at first, until what they take is known beside it; but
+ * so many for each one-row pass that a change of rows takes.
+ */
+constexpr double PLAIN_REFRESH = 256;
+constexpr double FIRST_REFRESH = 8;
+constexpr double REFRESH_GROWTH = 4;
+constexpr double REFRESH_CHANGE = 100;
+constexpr int REFRESH_PASSES = CostModel::SETTLED + 2;
 constexpr double JOB_WEIGHT = 0.1;
 constexpr double SHORTEST_JOB = 4;
 constexpr int MOST_ARMS = 4096;
@@ -54,7 +71,7 @@ constexpr int FIRST_SLOTS = 16;
 constexpr int LEAST_SLOTS = 4;
 constexpr double SLOT_ROOM = 1.5;
 constexpr double REACH_MEMORY = 0.9;
-const std::string STATE_HEADER = "specdiff-controller-3";
+const std::string STATE_HEADER = "specdiff-controller-4";
 
 } // namespace
 
@@ -87,6 +104,10 @@ void Controller::begin_job() {
     hindsight_.clear();
     costs_.begin_text();
     emitted_ = 0;
+    book_run(true);
+    run_ = {};
+    moment_ = {};
+    refreshing_ = 0;
 }
 
 void Controller::end_job(int tokens) {
@@ -139,20 +160,45 @@ int Controller::slots(const std::string& drafter, int most) const {
     return std::min(std::clamp(static_cast<int>(wanted), LEAST_SLOTS, FIRST_SLOTS), most);
 }
 
-/** A target pass, in one-row passes. */
-double Controller::pass_cost(int rows, int context, int last_rows) const {
-    return costs_.cost(rows, context) + (rows == last_rows ? 0 : costs_.switching());
+/**
+ * Ski rental: filling up goes on until it has lost what going to one row and back would have taken, so it loses at most
+ * twice what the best choice in hindsight would have; and where drafts did not come back in time, it gives up sooner.
+ * llama.cpp's CUDA backend keeps the graph of a repeated shape; without it a pass of a 135M model takes two to three
+ * times as long (H200).
+ */
+int Controller::filled(int rows, const Situation& situation) const {
+    const int last = situation.last_rows;
+    const double change = change_cost();
+    if (rows >= last || last > CostModel::MAX_ROWS || change < DEAR_SWITCH) return rows;
+    const bool tried = run_.forced && run_.passes == 1 && run_.rows > 1;
+    if (tried || run_.loss > patience_ * change) return rows;
+    return costs_.cost(last, situation.context) <= costs_.cost(rows, situation.context) + change ? last : rows;
+}
+
+double Controller::change_cost() const {
+    return costs_.switching() + costs_.settling();
+}
+
+/** How many passes in a row have so many rows. */
+double Controller::run_of(int rows) const {
+    return std::clamp(rows > 1 ? drafted_run_ : plain_run_, 1.0, LONGEST_RUN);
+}
+
+/** Who leaves plain decoding comes back to it, at the end of a run of drafts, each of which has its part of that. */
+double Controller::return_cost(const Situation& situation) const {
+    return situation.last_rows > 1 ? 0 : change_cost() / run_of(2);
 }
 
 /**
- * The same, for a plan: the new number of rows stays for some passes, and each has its part of the switch. Charged to
- * one pass, it would keep a losing plan going, and a winning one from being begun, where it costs more than a pass (1.3
+ * The same, for a plan: the new number of rows stays for some passes, and each has its part of the change. Charged to
+ * one pass, it would keep a losing plan going, and a winning one from being begun, where it costs more than a pass (six
  * on a GPU that keeps the graph of a repeated shape).
  */
 double Controller::planned_cost(int rows, const Situation& situation) const {
-    const double switching =
-        rows == situation.last_rows ? 0 : costs_.switching() / std::clamp(stay_, 1.0, LONGEST_STAY);
-    return costs_.cost(rows, situation.context) + switching;
+    const int all = filled(rows, situation);
+    double cost = costs_.cost(all, situation.context);
+    if (all != situation.last_rows) cost += change_cost() / run_of(all);
+    return all > 1 ? cost + return_cost(situation) : cost;
 }
 
 /** A text ends somewhere: what is drafted behind its end is lost, however right it would have been. */
@@ -185,8 +231,8 @@ int Controller::Cut::length(const std::vector<Slot>& slots) const {
 
 bool Controller::Cut::worth(double path, int drafted, int steps) const {
     if (drafted == 0 && !situation_.plain_allowed) return true;
-    const auto& costs = controller_.costs_;
-    const double row = costs.cost(drafted + 2, situation_.context) - costs.cost(drafted + 1, situation_.context);
+    const double row =
+        controller_.planned_cost(drafted + 2, situation_) - controller_.planned_cost(drafted + 1, situation_);
     return path > controller_.rate() * (row + steps * controller_.draft_cost({drafter_, 0}).each);
 }
 
@@ -259,15 +305,26 @@ Controller::Value Controller::paid_value(const Candidate& candidate, const Situa
     value.weight = guess.weight / (1 + static_cast<double>(passes_ - guess.seen) / AGE);
     const double pending = draft.row * (candidate.outlook.pending_rows > 1 ? candidate.outlook.pending_rows : 0);
     value.reading = pending / remaining_passes();
-    value.cost = guess.cost / guess.weight + value.reading;
+    value.cost = guess.cost / guess.weight + value.reading + 2 * return_cost(situation);
     value.worth = value.tokens - rate() * value.cost;
     value.risk = rate() * pending * (1 - 1 / remaining_passes());
     return value;
 }
 
+/** How many best drafts may follow each other without a plain pass. */
+double Controller::refresh_after(const Candidate& candidate) const {
+    double after = PLAIN_REFRESH;
+    if (!candidate.free) {
+        const auto known = drafts_.find({candidate.drafter, candidate.steps});
+        const double weight = known == drafts_.end() ? 0 : known->second.more_weight;
+        after = std::clamp(REFRESH_GROWTH * weight, FIRST_REFRESH, PLAIN_REFRESH);
+    }
+    return std::max(after, REFRESH_CHANGE * change_cost());
+}
+
 Plan Controller::next(const std::vector<Candidate>& candidates, const Situation& situation) {
     Plan plan;
-    trial_cost_ = 0;
+    moment_ = {situation.plain_allowed, false, 0};
     if (candidates.empty()) return plan;
     const double plain = 1 - rate() * planned_cost(1, situation);
     double best = situation.plain_allowed ? plain : -INFINITY;
@@ -295,25 +352,33 @@ Plan Controller::next(const std::vector<Candidate>& candidates, const Situation&
     }
 
     const int planned = plan.candidate;
+    // Behind a trial the plan is what it was before, and the number of rows has changed twice.
+    const bool leaves = planned == Plan::PLAIN && situation.last_rows <= 1;
+    const double changes = leaves ? 2 * rate() * (change_cost() - return_cost(situation)) : 0;
     double most_hope = best;
     double its_loss = 0;
     for (size_t i = 0; i < candidates.size(); ++i) {
         const Value& value = values[i];
         if (candidates[i].free || value.length < 1 || static_cast<int>(i) == planned) continue;
-        const double loss = best - value.worth + value.risk;
+        const double loss = best - value.worth + value.risk + changes;
         if (hope_of(value) <= most_hope || loss > ledger_) continue;
         most_hope = hope_of(value);
         its_loss = loss;
         take(i, Reason::trial);
     }
     ledger_ -= its_loss;
-    if (plan.reason == Reason::trial)
-        trial_cost_ = plan.expected_cost - values[static_cast<size_t>(plan.candidate)].reading;
-    if (plan.reason == Reason::best && ++since_plain_ >= PLAIN_REFRESH) {
+    if (plan.reason == Reason::trial) {
+        moment_.trial_cost = plan.expected_cost - values[static_cast<size_t>(plan.candidate)].reading;
+        moment_.trial_cost -= 2 * return_cost(situation);
+    }
+    if (plan.reason == Reason::best && since_plain_ >= refresh_after(candidates[static_cast<size_t>(plan.candidate)]))
+        refreshing_ = REFRESH_PASSES;
+    if (refreshing_ > 0) {
+        --refreshing_;
         plan = {};
         plan.reason = Reason::refresh;
     }
-    if (plan.candidate == Plan::PLAIN) since_plain_ = 0;
+    moment_.forced = plan.reason == Reason::trial || plan.reason == Reason::refresh;
     return plan;
 }
 
@@ -349,12 +414,18 @@ void Controller::learn_draft_cost(const PassMeasure& pass, double slowness) {
 
 /**
  * What a drafted pass took, in one-row passes: measured where there are some to compare with. Its parts say too little
- * by a tenth where the drafter's work has driven the target's out of the caches.
+ * by a tenth where the drafter's work has driven the target's out of the caches, so where there are none (a drafter
+ * that the user chose drafts always) what they lack is added as it was measured.
  */
-double Controller::measured_cost(const PassMeasure& pass, double expected) const {
+double Controller::whole_cost(const PassMeasure& pass, double parts) {
+    DraftCost& draft = drafts_[{pass.drafter, pass.steps}];
     const double plain = costs_.plain_nearby_ms();
-    if (plain <= 0 || pass.outlook.pending_rows > FEW_ROWS) return expected;
-    return std::clamp((pass.draft_ms + pass.target_ms) / plain, expected / COST_OUTLIER, expected * COST_OUTLIER);
+    if (plain <= 0 || pass.outlook.pending_rows > FEW_ROWS) return parts + draft.more;
+    const double measured =
+        std::clamp((pass.draft_ms + pass.target_ms) / plain, parts / COST_OUTLIER, parts * COST_OUTLIER);
+    draft.more_weight = std::min(draft.more_weight + 1, 1 / MORE_WEIGHT);
+    draft.more += (measured - parts - draft.more) / draft.more_weight;
+    return measured;
 }
 
 /** Each place up to the first rejected one was put to the test, and so was what could have stood there. */
@@ -369,22 +440,54 @@ void Controller::learn_places(const PassMeasure& pass) {
     }
 }
 
+/** What runs last of late; one that a trial or a refresh made, or the user, tells nothing of those that pay. */
+void Controller::book_run(bool cut_off) {
+    const int forced = run_.rows > 1 ? 1 : REFRESH_PASSES;
+    if (run_.passes == 0 || run_.wanted || (run_.forced && run_.passes <= forced)) return;
+    double& length = run_.rows > 1 ? drafted_run_ : plain_run_;
+    const double passes = std::max(run_.rows > 1 ? run_.drafted : run_.passes, 1);
+    // Where the text ended, it might have gone on.
+    if (cut_off && passes < length) return;
+    // Of factors, since a long run weighs no more than several short ones.
+    length *= std::pow(passes / length, RUN_WEIGHT);
+}
+
+void Controller::follow_run(const PassMeasure& pass, const Moment& moment, bool switched) {
+    if (switched) {
+        book_run(false);
+        if (run_.loss > patience_ * change_cost()) patience_ = std::max(patience_ / 2, LEAST_PATIENCE);
+    }
+    if (switched || run_.passes == 0) {
+        run_ = {};
+        run_.rows = pass.rows;
+        run_.forced = moment.forced;
+        // Where the prompt's last pass had as many rows, this is the second one of its kind.
+        run_.passes = switched ? 0 : 1;
+    }
+    run_.wanted = !moment.chosen;
+    ++run_.passes;
+    if (pass.drafted > 0) ++run_.drafted;
+}
+
 void Controller::observe(const PassMeasure& pass) {
     ++passes_;
-    ++staying_;
-    if (std::max(pass.drafted, pass.nodes) + 1 != pass.last_rows) {
-        stay_ += STAY_WEIGHT * (staying_ - stay_);
-        staying_ = 0;
-    }
+    const Moment moment = std::exchange(moment_, {});
+    const bool switched = pass.rows != pass.last_rows;
+    const bool settling = !switched && run_.passes == 1;
+    const double change = switched ? costs_.switching() : settling ? costs_.settling() : 0;
     const double slowness = costs_.slowness_ms();
-    const int rows = std::max(pass.drafted, pass.nodes) + 1;
-    const double cost = pass_cost(rows, pass.context, pass.last_rows);
-    costs_.add(rows, pass.context, pass.target_ms, rows != pass.last_rows);
+    double total = costs_.cost(pass.rows, pass.context) + change;
+    // What the graph of a text's first pass was before is unknown where its prompt's last pass had as many rows.
+    if (switched || run_.passes > 0 || slowness <= 0)
+        costs_.add(pass.rows, pass.context, pass.target_ms, switched ? 0 : run_.passes);
+    follow_run(pass, moment, switched);
+    since_plain_ = run_.rows == 1 && run_.passes > CostModel::SETTLED ? 0 : since_plain_ + 1;
     for (const auto token : pass.emitted)
         hindsight_.emitted(token, pass.greedy, survival_);
     emitted_ += static_cast<int>(pass.emitted.size());
     const double tokens = pass.accepted + 1;
-    double total = cost;
+    // Plans are charged for these by themselves.
+    const double once = settling || pass.last_rows <= 1 ? change : 0;
     if (!pass.drafter.empty() && !pass.free) {
         learn_draft_cost(pass, slowness);
         learn_places(pass);
@@ -393,16 +496,22 @@ void Controller::observe(const PassMeasure& pass) {
             double& reach = reach_[pass.drafter];
             reach = std::max<double>(pass.drafted, REACH_MEMORY * reach);
         }
-        total = measured_cost(pass, total + draft.each * (pass.sequential ? pass.drafted : 1));
+        total = whole_cost(pass, total + draft.each * (pass.sequential ? pass.drafted : 1));
         // What a trial took above its estimate is lost too.
-        if (trial_cost_ > 0) ledger_ -= total - trial_cost_;
+        if (moment.trial_cost > 0) ledger_ -= total - once - moment.trial_cost;
         for (const int value : {ANY, pass.outlook.value})
-            arms_[{pass.drafter, pass.steps, value, pass.greedy}].add(tokens, total, passes_);
+            arms_[{pass.drafter, pass.steps, value, pass.greedy}].add(tokens, total - once, passes_);
         if (pass.outlook.pending_rows > 1) total += draft.row * pass.outlook.pending_rows;
+    }
+    if (!switched) {
+        const double loss = run_.loss + total - change - 1 - (tokens - 1) / rate();
+        if (run_.loss > 0 && loss <= 0) patience_ = std::min(2 * patience_, MOST_PATIENCE);
+        run_.loss = std::max(loss, 0.0);
     }
     recent_tokens_ = recent_tokens_ * RATE_MEMORY + tokens;
     recent_cost_ = recent_cost_ * RATE_MEMORY + total;
-    ledger_ += TRIAL_SHARE * total + TRIAL_GAIN * (tokens - total);
+    // Passes that the user wanted so save up nothing to be lost later.
+    if (moment.chosen) ledger_ += TRIAL_SHARE * total + TRIAL_GAIN * (tokens - total);
     ledger_ = std::clamp(ledger_, -MOST_SAVED, MOST_SAVED);
 }
 
@@ -414,8 +523,8 @@ std::string Controller::state() const {
     survival_.write(out);
     out << drafts_.size() << '\n';
     for (const auto& [way, cost] : drafts_) {
-        out << way.first << ' ' << way.second << ' ' << cost.each << ' ' << cost.row << ' ' << cost.each_weight << ' '
-            << cost.row_weight << '\n';
+        out << way.first << ' ' << way.second << ' ' << cost.each << ' ' << cost.row << ' ' << cost.more << ' '
+            << cost.each_weight << ' ' << cost.row_weight << ' ' << cost.more_weight << '\n';
     }
     out << arms_.size() << '\n';
     for (const auto& [key, arm] : arms_) {
@@ -445,8 +554,10 @@ bool Controller::restore(const std::string& state) {
         std::string name;
         int steps = 0;
         DraftCost cost;
-        if (!(in >> name >> steps >> cost.each >> cost.row >> cost.each_weight >> cost.row_weight)) return false;
-        if (!positive({cost.each, cost.row, cost.each_weight, cost.row_weight})) return false;
+        if (!(in >> name >> steps >> cost.each >> cost.row >> cost.more)) return false;
+        if (!(in >> cost.each_weight >> cost.row_weight >> cost.more_weight)) return false;
+        if (!positive({cost.each, cost.row, cost.each_weight, cost.row_weight, cost.more_weight})) return false;
+        if (!std::isfinite(cost.more)) return false;
         if (steps < 0) return false;
         read.drafts_[{name, steps}] = cost;
     }

@@ -85,6 +85,8 @@ struct PassMeasure {
     int last_rows = 0;
     int drafted = 0;
     int accepted = 0;
+    /** Rows of the target's pass: the root's, those of what was drafted, and what filled it up. */
+    int rows = 1;
     /** Of a tree, where `drafted` is its longest path; 0 for a chain. */
     int nodes = 0;
     double draft_ms = 0;
@@ -123,6 +125,11 @@ class Controller {
     static std::vector<int> step_choices(int slots);
     /** How many slots a drafter that denoises should denoise now, at most `most`. */
     int slots(const std::string& drafter, int most) const;
+    /**
+     * How many rows a chain's pass of `rows` should have: as many as the last one where that costs less than another
+     * shape's graph. What fills it up is thrown away.
+     */
+    int filled(int rows, const Situation& situation) const;
     /** What a free drafter would draft now, chosen or not. */
     void foresee(const Candidate& candidate, std::vector<int32_t> tokens);
     void observe(const PassMeasure& pass);
@@ -154,13 +161,17 @@ class Controller {
     bool restore(const std::string& state);
 
   private:
-    /** A drafter's time, in one-row passes: of a draft (a sequential drafter: of a token), and of a row to catch up on.
+    /**
+     * A drafter's time, in one-row passes: of a draft (a sequential drafter: of a token), of a row to catch up on, and
+     * what a drafted pass takes longer than its parts, measured by themselves.
      */
     struct DraftCost {
         double each = 0;
         double row = 0;
+        double more = 0;
         double each_weight = 0;
         double row_weight = 0;
+        double more_weight = 0;
     };
     /** What passes of a drafter brought and took, rows to catch up on left out. */
     struct Experience {
@@ -183,6 +194,26 @@ class Controller {
         /** One-row passes lost if it goes no better than expected and never comes again. */
         double risk = 0;
     };
+    /** Of the pass that is planned and not over. */
+    struct Moment {
+        /** By what pays, not by the user. */
+        bool chosen = false;
+        /** A trial or a refresh. */
+        bool forced = false;
+        /** What a trial should cost, changes of rows left out; 0 where it is none. */
+        double trial_cost = 0;
+    };
+    /** Passes of one text in a row that have the same number of rows. */
+    struct Run {
+        int rows = 0;
+        int passes = 0;
+        int drafted = 0;
+        /** It began with a forced pass; the user wanted it. */
+        bool forced = false;
+        bool wanted = false;
+        /** One-row passes lost on it against plain decoding. */
+        double loss = 0;
+    };
     /** A drafter and its T. */
     using Way = std::pair<std::string, int>;
     /** A way, the outlook's class, greedy. */
@@ -194,10 +225,15 @@ class Controller {
     Experience first_guess(const Candidate& candidate, const Situation& situation) const;
     double remaining_passes() const;
     Value free_value(const Candidate& candidate, const Situation& situation) const;
-    double pass_cost(int rows, int context, int last_rows) const;
+    double change_cost() const;
+    double run_of(int rows) const;
+    double return_cost(const Situation& situation) const;
     double planned_cost(int rows, const Situation& situation) const;
     Value paid_value(const Candidate& candidate, const Situation& situation) const;
-    double measured_cost(const PassMeasure& pass, double expected) const;
+    double refresh_after(const Candidate& candidate) const;
+    double whole_cost(const PassMeasure& pass, double parts);
+    void book_run(bool cut_off);
+    void follow_run(const PassMeasure& pass, const Moment& moment, bool switched);
     void learn_draft_cost(const PassMeasure& pass, double slowness);
     void learn_places(const PassMeasure& pass);
 
@@ -214,15 +250,19 @@ class Controller {
     /** One-row passes that may still be lost on trials. */
     double ledger_ = 0;
     double job_tokens_ = 24;
-    /** What the trial that is under way should cost; 0 where none is. */
-    double trial_cost_ = 0;
+    Moment moment_;
     int emitted_ = 0;
     int since_plain_ = 0;
+    /** Plain passes that a refresh still takes. */
+    int refreshing_ = 0;
     /** Passes so far. */
     long passes_ = 0;
-    /** How many passes in a row have one number of rows: of late, and now. */
-    double stay_ = 1;
-    int staying_ = 0;
+    Run run_;
+    /** Passes in a row that have one row, and drafted ones in a row of passes of another number: of late. */
+    double plain_run_ = 32;
+    double drafted_run_ = 32;
+    /** How many changes of rows filling up may lose. */
+    double patience_ = 2;
 };
 
 } // namespace specdiff

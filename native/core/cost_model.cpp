@@ -15,11 +15,11 @@ namespace {
 constexpr double PRIOR_ROW_COST = 0.1;
 /** Weight of the newest time in the slowness, and in a ratio that was measured often. */
 constexpr double SLOWNESS_WEIGHT = 0.2;
-constexpr double RATIO_WEIGHT = 0.02;
-/** Passes of one row count more: of the slowness, and in a ratio to them of a pass that is at most so many away. */
+constexpr double RATIO_WEIGHT = 0.05;
+/** Settled passes of one row count more in the slowness, and ratios are learned from those at most so many passes away.
+ */
 constexpr double PLAIN_WEIGHT = 0.5;
-constexpr int NEAR = 8;
-constexpr double NEAR_RATIO_WEIGHT = 0.05;
+constexpr int NEAR = 64;
 /** One time counts at most as this many times slower or quicker than expected. */
 constexpr double SLOWNESS_OUTLIER = 3.0;
 constexpr double RATIO_OUTLIER = 1.5;
@@ -31,7 +31,7 @@ constexpr double BORROWED = 0.1;
 constexpr int FIRST_CONTEXT = 256;
 constexpr double MOST_RATIO = 1e4;
 constexpr double SWITCHING_WEIGHT = 0.05;
-constexpr double MOST_SWITCHING = 4;
+constexpr double MOST_SWITCHING = 10;
 
 struct Block {
     double value;
@@ -49,41 +49,43 @@ int CostModel::bucket(int context) {
     return result;
 }
 
-void CostModel::add(int rows, int context, double ms, bool switched) {
+void CostModel::add(int rows, int context, double ms, int repeated) {
     if (!(ms > 0)) return;
     rows = std::clamp(rows, 1, MAX_ROWS);
     const double expected = cost(rows, context);
     const double before = slowness_ms_;
-    const Pass pass{rows, bucket(context), ms, switched ? switching_ : 0};
+    const Pass pass{rows, bucket(context), ms, repeated == 0 ? switching_ : repeated == 1 ? settling_ : 0};
+    const bool settled = rows == 1 && repeated >= SETTLED;
     const double seen = ms / (expected + pass.extra);
     if (before <= 0) {
         slowness_ms_ = seen;
         slowness_weight_ = 1;
     } else {
         slowness_weight_ = std::min(slowness_weight_ + 1, 1 / SLOWNESS_WEIGHT);
-        const double weight = std::max(1 / slowness_weight_, rows == 1 && !switched ? PLAIN_WEIGHT : 0);
+        const double weight = std::max(1 / slowness_weight_, settled ? PLAIN_WEIGHT : 0);
         slowness_ms_ += weight * (std::clamp(seen, before / SLOWNESS_OUTLIER, before * SLOWNESS_OUTLIER) - before);
     }
-    const Pass last = std::exchange(last_, pass);
-    if (rows > 1) {
-        ++since_plain_;
-        const double plain = plain_nearby_ms();
-        if (before > 0) learn(pass, plain > 0 ? plain : before);
+    const double known = plain_nearby_ms();
+    if (settled) {
+        plain_ms_ = known > 0 ? known + PLAIN_WEIGHT * (std::min(ms, known * SLOWNESS_OUTLIER) - known) : ms;
+        since_plain_ = 0;
         return;
     }
-    const double own = ms / (1 + pass.extra);
-    const double known = plain_nearby_ms();
-    plain_ms_ = known > 0 ? known + PLAIN_WEIGHT * (std::min(own, known * SLOWNESS_OUTLIER) - known) : own;
-    since_plain_ = 0;
-    if (last.rows > 1) learn(last, plain_ms_);
-    // One row is the unit: what is above it is the switch.
-    if (before > 0 && switched)
-        calibrate_switch(before * (switching_ + SWITCHING_WEIGHT * (ms / before - 1 - switching_)));
+    ++since_plain_;
+    const double one = known > 0 ? known : before;
+    if (one <= 0) return;
+    if (rows > 1) {
+        if (known > 0) learn(pass, known);
+    } else if (repeated < SETTLED - 1) {
+        // One row is the unit: what is above it is the change.
+        double& above = repeated == 0 ? switching_ : settling_;
+        const double value = std::min(ms / one, (1 + above) * SLOWNESS_OUTLIER) - 1;
+        above = std::clamp(above + SWITCHING_WEIGHT * (value - above), 0.0, MOST_SWITCHING);
+    }
 }
 
 void CostModel::begin_text() {
     since_plain_ = NEAR + 1;
-    last_ = {};
 }
 
 double CostModel::plain_nearby_ms() const {
@@ -99,8 +101,7 @@ void CostModel::learn(const Pass& pass, double plain_ms) {
         std::clamp(pass.ms / plain_ms - pass.extra, expected / RATIO_OUTLIER, expected * RATIO_OUTLIER);
     if (ratio.weight <= 0) ratio = {expected, 1};
     ratio.weight = std::min(ratio.weight + 1, HEAVIEST);
-    const double least = since_plain_ <= NEAR ? NEAR_RATIO_WEIGHT : RATIO_WEIGHT;
-    ratio.value += std::max(1 / ratio.weight, least) * (value - ratio.value);
+    ratio.value += std::max(1 / ratio.weight, RATIO_WEIGHT) * (value - ratio.value);
     changed();
 }
 
@@ -117,8 +118,10 @@ void CostModel::calibrate(int rows, double ms) {
     changed();
 }
 
-void CostModel::calibrate_switch(double ms) {
-    if (slowness_ms_ > 0) switching_ = std::clamp(ms / slowness_ms_, 0.0, MOST_SWITCHING);
+void CostModel::calibrate_switch(double ms, double later_ms) {
+    if (slowness_ms_ <= 0) return;
+    switching_ = std::clamp(ms / slowness_ms_, 0.0, MOST_SWITCHING);
+    settling_ = std::clamp(later_ms / slowness_ms_, 0.0, MOST_SWITCHING);
 }
 
 void CostModel::changed() {
@@ -191,7 +194,7 @@ void CostModel::write(std::ostream& out) const {
         for (const auto& ratio : sizes)
             count += ratio.weight > 0 ? 1 : 0;
     }
-    out << slowness_ms_ << ' ' << switching_ << ' ' << count;
+    out << slowness_ms_ << ' ' << switching_ << ' ' << settling_ << ' ' << count;
     for (int context = 0; context < BUCKETS; ++context) {
         for (int rows = 2; rows <= MAX_ROWS; ++rows) {
             const Ratio& ratio = ratios_[static_cast<size_t>(context)][static_cast<size_t>(rows)];
@@ -204,8 +207,11 @@ void CostModel::write(std::ostream& out) const {
 bool CostModel::read(std::istream& in) {
     CostModel result;
     int count = 0;
-    if (!(in >> result.slowness_ms_ >> result.switching_ >> count) || count < 0) return false;
-    if (!(result.slowness_ms_ >= 0) || !(result.switching_ >= 0 && result.switching_ <= MOST_SWITCHING)) return false;
+    if (!(in >> result.slowness_ms_ >> result.switching_ >> result.settling_ >> count) || count < 0) return false;
+    if (!(result.slowness_ms_ >= 0)) return false;
+    for (const double above : {result.switching_, result.settling_}) {
+        if (!(above >= 0 && above <= MOST_SWITCHING)) return false;
+    }
     for (int i = 0; i < count; ++i) {
         int context = 0;
         int rows = 0;

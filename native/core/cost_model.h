@@ -13,32 +13,39 @@ namespace specdiff {
  * neighbour slows every arm alike and changes no decision, and one late pass changes next to nothing. Of the two only
  * the product is measured: while no pass has one row, ratios that began too small would stay so and the slowness too
  * great (drafts looked cheap by 15 %, and at temperature 1 were kept though they lost as much). So a ratio is learned
- * from passes of one row next to it, wherever there are some.
+ * against settled passes of one row of the same text, and only where there are some nearby.
  */
 class CostModel {
   public:
     static constexpr int MAX_ROWS = 64;
 
+    /** Passes of one row that must come before one that others are compared with: drafts slow those behind them by
+     * 0.29, 0.15, 0.07 and 0.08 (two Emerald Rapids cores), as the target's data comes back into the caches. */
+    static constexpr int SETTLED = 3;
+
     /**
-     * A pass of `rows` (1 to MAX_ROWS) over `context` cached tokens took `ms`. `switched`: the pass before had another
-     * number of rows, so that llama.cpp built its graph anew.
+     * A pass of `rows` (1 to MAX_ROWS) over `context` cached tokens took `ms`, after `repeated` passes with as many
+     * rows; with the first of a kind llama.cpp builds its graph anew.
      */
-    void add(int rows, int context, double ms, bool switched);
+    void add(int rows, int context, double ms, int repeated);
     /** From the quickest of several quiet passes at load: taken as it is. */
     void calibrate(int rows, double ms);
-    /** What a pass took longer because the one before it had another number of rows. */
-    void calibrate_switch(double ms);
+    /** What a pass took longer because the one before it had another number of rows, and what the one behind it did. */
+    void calibrate_switch(double ms, double later_ms);
 
     /** c(n, context), never less than for fewer rows; 1 for one row. Between measured sizes a straight line. */
     double cost(int rows, int context) const;
-    /** What a pass of another number of rows than the last one costs besides, in one-row passes (0.13 measured on two
-     * Zen 3 cores with the default model, where a second row costs 0.09). */
+    /** What a pass of another number of rows than the last one costs besides, in one-row passes (with the default model
+     * 0.13 on two Zen 3 cores, where a second row costs 0.09, 0.2 to 0.3 on Emerald Rapids, 2 on an H200). */
     double switching() const { return switching_; }
+    /** The same of the pass behind that one: 0.1 on a CPU; the CUDA backend records its graph then (2.5 to 3.7, H200).
+     */
+    double settling() const { return settling_; }
     /** Time of a one-row pass now; 0 while nothing was measured. */
     double slowness_ms() const { return slowness_ms_; }
     /** Another text, of another length: passes of one row before it are not near. */
     void begin_text();
-    /** Time of one row in the passes just before; 0 where the last such pass is too far away to compare with. */
+    /** Time of one row, settled, in the passes before; 0 where the last such pass is too far away to compare with. */
     double plain_nearby_ms() const;
     /** Passes of that many rows measured or read. */
     bool knows(int rows) const;
@@ -75,12 +82,12 @@ class CostModel {
     mutable std::array<bool, BUCKETS> fitted_{};
     bool measured_ = false;
     double switching_ = 0;
+    double settling_ = 0;
     double slowness_ms_ = 0;
     double slowness_weight_ = 0;
-    /** Time of the last passes of one row, and how many other passes came since. */
+    /** Time of the last settled passes of one row, and how many other passes came since. */
     double plain_ms_ = 0;
     int since_plain_ = 0;
-    Pass last_;
 };
 
 } // namespace specdiff

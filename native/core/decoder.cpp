@@ -147,13 +147,18 @@ class Decoder::Run {
         PassMeasure measure;
         const Tree tree = draft(pass, measure);
 
-        measure.greedy = sampler_.greedy();
-        measure.context = target_.cached_tokens();
-        measure.last_rows = target_.last_rows();
+        const Situation situation = situation_now();
+        measure.greedy = situation.greedy;
+        measure.context = situation.context;
+        measure.last_rows = situation.last_rows;
         const double start = decoder_.clock_();
         const auto want = sampler_.greedy() ? Want::argmax : Want::logits;
-        const PassRows& rows = target_.verify(tokens_.back(), tree, want);
+        const int own = static_cast<int>(tree.size()) + 1;
+        // A refresh is to measure one row.
+        const int filled = pass.reason == Reason::refresh ? own : decoder_.controller_.filled(own, situation);
+        const PassRows& rows = target_.verify(tokens_.back(), tree, want, filled);
         measure.target_ms = decoder_.clock_() - start;
+        measure.rows = pass.rows = target_.evaluated();
         SampledRows view(rows, sampler_, tokens_);
         const Outcome outcome = rule()(tree, view, rng_);
 
@@ -170,6 +175,10 @@ class Decoder::Run {
         decoder_.controller_.observe(measure);
         if (active_ != nullptr) active_->observe({measure.drafted, measure.accepted});
         emit(pass, tree, outcome);
+    }
+
+    Situation situation_now() const {
+        return {job_.drafter == AUTO_DRAFTER, sampler_.greedy(), target_.cached_tokens(), target_.last_rows()};
     }
 
     /** Lets the controller plan and the chosen drafter draft; an empty tree is a plain pass. */
@@ -189,7 +198,7 @@ class Decoder::Run {
         std::vector<Drafter*> drafters;
         look_round(context, candidates, drafters);
         const bool fixed = job_.drafter != AUTO_DRAFTER;
-        const Situation situation{!fixed, sampler_.greedy(), target_.cached_tokens(), target_.last_rows()};
+        const Situation situation = situation_now();
         Plan plan;
         if (fixed && job_.draft_length > 0 && candidates.size() == 1) {
             plan = {0, candidates.front().max_length, Reason::wanted, 1, 1};

@@ -68,6 +68,8 @@ struct Pass {
     int accepted = 0;
     /** Drafted tokens that were verified; more than `drafted` for a tree. */
     int nodes = 0;
+    /** Target::verify's, with those that filled it up. */
+    int rows = 1;
     double draft_ms = 0;
     double verify_ms = 0;
     std::vector<EmittedToken> tokens;

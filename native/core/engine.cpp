@@ -1,5 +1,6 @@
 #include "engine.h"
 
+#include "backend.h"
 #include "block_file.h"
 #include "clock.h"
 #include "cpu_weights.h"
@@ -16,11 +17,23 @@ namespace specdiff {
 
 namespace {
 
-/** Passes evaluated at load, so that the first job finds the weights in memory and a first estimate of c(1). */
-constexpr int WARM_UP_PASSES = 2;
+/**
+ * After so many equal passes a time is settled: weights are in memory and llama.cpp has its graph; the CUDA backend
+ * records that one with the second pass and replays it from the third on.
+ */
+int settling_passes() {
+    return gpu_computes() ? 3 : 2;
+}
+
 /** Pass sizes timed at load where nothing was learned before, the most telling first, and the time that may take. */
 constexpr std::array<int, 6> CALIBRATED_ROWS = {8, 2, 4, 16, 3, 6};
 constexpr double CALIBRATION_MS = 150;
+
+double median(std::vector<double> values) {
+    const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
+    std::nth_element(values.begin(), middle, values.end());
+    return *middle;
+}
 
 /** Clears the flag of the running job, whatever way it ends. */
 class BusyGuard {
@@ -98,7 +111,7 @@ void Engine::load_drafter(const std::string& path, const GgufFile& target_file) 
 
 void Engine::warm_up(const std::string& learned) {
     double quickest = 0;
-    for (int i = 0; i < WARM_UP_PASSES; ++i) {
+    for (int i = 0; i < settling_passes(); ++i) {
         const double ms = pass_ms(1);
         quickest = i == 0 ? ms : std::min(quickest, ms);
     }
@@ -108,6 +121,14 @@ void Engine::warm_up(const std::string& learned) {
     if (known) return;
     calibrate_costs();
     calibrate_drafts();
+}
+
+/** Times of passes of `rows` rows over an empty cache, until they are settled. */
+std::vector<double> Engine::settling_ms(int rows) {
+    std::vector<double> times(static_cast<size_t>(settling_passes()));
+    for (auto& ms : times)
+        ms = pass_ms(rows);
+    return times;
 }
 
 /** Time of one pass of `rows` rows over an empty cache. */
@@ -123,27 +144,28 @@ double Engine::pass_ms(int rows) {
 }
 
 /**
- * Times passes of several sizes, each twice in a row: the second has the graph of the first. What they differ by is the
- * cost of another size; the median, since noise is as large.
+ * Times passes of several sizes. What the first takes longer than the settled one is the cost of another size, and so
+ * is what the second does; medians, since noise is as large.
  */
 void Engine::calibrate_costs() {
     const double begun = now_ms();
     std::array<double, CALIBRATED_ROWS.size()> again{};
     std::vector<double> longer;
+    std::vector<double> behind;
     for (size_t i = 0; i < CALIBRATED_ROWS.size(); ++i) {
         if (i > 0 && now_ms() - begun > CALIBRATION_MS) break;
-        const double fresh = pass_ms(CALIBRATED_ROWS[i]);
-        again[i] = std::min(fresh, pass_ms(CALIBRATED_ROWS[i]));
+        const auto several = settling_ms(CALIBRATED_ROWS[i]);
+        again[i] = *std::min_element(several.begin(), several.end());
         // The switch is timed with one row, whose memory was touched before.
-        const double first = pass_ms(1);
-        const double second = pass_ms(1);
-        longer.push_back(first - second);
-        controller_.costs().calibrate(1, std::min(controller_.plain_ms(), second));
+        const auto one = settling_ms(1);
+        const double settled = one.back();
+        longer.push_back(one.front() - settled);
+        behind.push_back(one[one.size() / 2] - settled);
+        controller_.costs().calibrate(1, std::min(controller_.plain_ms(), settled));
     }
     for (size_t i = 0; i < CALIBRATED_ROWS.size(); ++i)
         controller_.costs().calibrate(CALIBRATED_ROWS[i], again[i]);
-    std::nth_element(longer.begin(), longer.begin() + static_cast<std::ptrdiff_t>(longer.size() / 2), longer.end());
-    controller_.costs().calibrate_switch(longer[longer.size() / 2]);
+    controller_.costs().calibrate_switch(median(longer), median(behind));
 }
 
 /** One draft of each drafter that takes time, after one that finds its weights cold. */
@@ -156,7 +178,7 @@ void Engine::calibrate_drafts() {
         if (drafter->free() || drafter->part() != nullptr) continue;
         double quickest = 0;
         try {
-            for (int i = 0; i < WARM_UP_PASSES; ++i) {
+            for (int i = 0; i < settling_passes(); ++i) {
                 tokens.assign(1, 0);
                 drafter->truncate(0);
                 target_->verify(0, Tree(), Want::argmax);

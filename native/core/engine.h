@@ -87,6 +87,7 @@ class Engine {
     void load_drafter(const std::string& path, const GgufFile& target_file);
     void warm_up(const std::string& learned);
     double pass_ms(int rows);
+    std::vector<double> settling_ms(int rows);
     void calibrate_costs();
     void calibrate_drafts();
 

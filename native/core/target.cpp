@@ -114,7 +114,7 @@ void Target::decode(const int32_t* tokens, int count, int position, int first_ou
 void Target::decode_tree(int position) {
     const auto& sequences = branches_.open(context_.get(), pending_tree_, position);
     batch_->n_tokens = static_cast<int32_t>(pending_.size());
-    last_rows_ = batch_->n_tokens;
+    last_rows_ = 0; // llama.cpp's graph depends on the number of sequences too
     for (size_t i = 0; i < pending_.size(); ++i) {
         const int parent = i == 0 ? ROOT : pending_tree_.nodes[i - 1].parent;
         batch_->token[i] = pending_[i];
@@ -219,7 +219,7 @@ void Target::make_room() {
     }
 }
 
-const PassRows& Target::verify(int32_t root, const Tree& tree, Want /*want*/) {
+const PassRows& Target::verify(int32_t root, const Tree& tree, Want /*want*/, int rows) {
     const bool chain = tree.is_chain();
     const int most = chain ? MAX_ROWS - 1 : tree_nodes_;
     const int count = static_cast<int>(tree.size()) + 1;
@@ -229,9 +229,13 @@ const PassRows& Target::verify(int32_t root, const Tree& tree, Want /*want*/) {
     for (const auto& node : tree.nodes)
         pending_.push_back(node.token);
     const int position = cached_tokens();
+    evaluated_ = count;
     if (chain) {
         pending_tree_.nodes.clear();
-        decode(pending_.data(), count, position, 0);
+        if (rows <= std::min(MAX_ROWS, context_tokens_ - position)) evaluated_ = std::max(count, rows);
+        pending_.resize(static_cast<size_t>(evaluated_), root);
+        decode(pending_.data(), evaluated_, position, 0);
+        pending_.resize(static_cast<size_t>(count));
     } else {
         pending_tree_.nodes = tree.nodes;
         decode_tree(position);
@@ -268,7 +272,7 @@ TapRows Target::commit(const std::vector<int>& path) {
     add_cached(pending_.data(), 1, false);
     for (const int node : path)
         add_cached(&pending_[static_cast<size_t>(node) + 1], 1, false);
-    const bool complete = path.size() + 1 == pending_.size();
+    const bool complete = static_cast<int>(path.size()) + 1 == evaluated_;
     if (!pending_tree_.empty()) {
         branches_.commit(context_.get(), pending_tree_, path);
         pending_tree_.nodes.clear();

@@ -79,8 +79,11 @@ class Target {
     int tree_nodes() const { return tree_nodes_; }
     /** Cells that rejected rows of trees hold. */
     int dead_cells() const { return branches_.dead_cells(); }
-    /** Rows of the last pass, all of them with logits; 0 after other passes. As many again reuse llama.cpp's graph. */
+    /** Rows of the last chain's pass, all of them with logits; 0 after other passes. As many reuse llama.cpp's graph.
+     */
     int last_rows() const { return last_rows_; }
+    /** Rows of the last verify(), with those that filled it up. */
+    int evaluated() const { return evaluated_; }
 
     /** Ends the running pass; every pass throws Cancelled until clear_cancel(). May be called from any thread. */
     void cancel() { cancelled_.store(true, std::memory_order_relaxed); }
@@ -98,8 +101,11 @@ class Target {
     Prefill prefill(const std::vector<int32_t>& tokens, int reuse_limit, const std::function<void(int)>& on_start,
                     const std::function<void(const TapRows&)>& on_rows);
 
-    /** Evaluates the root and a chain or tree in one pass. @throws Cancelled (nothing is kept), Error. */
-    const PassRows& verify(int32_t root, const Tree& tree, Want want);
+    /**
+     * Evaluates the root and a chain or tree in one pass; a chain's pass is filled up to `rows`, where they are more,
+     * with rows that nobody sees. @throws Cancelled (nothing is kept), Error.
+     */
+    const PassRows& verify(int32_t root, const Tree& tree, Want want, int rows = 0);
     /**
      * Keeps the rows of the root and of `path`, nodes of the last verify() from the root on, and removes the others.
      * Later rows are then what they are after the same tokens evaluated as a chain. Returns the kept rows' taps.
@@ -137,6 +143,8 @@ class Target {
     RowOrigins origins_;
     /** Tokens of the last verify(), not committed yet, root first. */
     std::vector<int32_t> pending_;
+    /** Rows of their pass; more where it was filled up. */
+    int evaluated_ = 0;
     /** Their tree, where it is no chain. */
     Tree pending_tree_;
     PassRows rows_;

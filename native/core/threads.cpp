@@ -132,11 +132,17 @@ int available_cores() {
     return std::max(cores, 1);
 }
 
-// Where a GPU computes, hardly anything of a pass depends on the CPU's threads, and asking how long each has waited
-// takes 2 µs.
+namespace {
+
+/** Where a GPU computes, the CPU looks up embeddings: with 16 threads a pass took 3 to 6 % longer (H200). */
+int own_choice() {
+    return gpu_computes() ? 1 : available_cores();
+}
+
+} // namespace
+
 ThreadPool::ThreadPool(int threads)
-    : adaptive_(threads <= 0 && !gpu_computes()), threads_(threads > 0 ? threads : available_cores()),
-      governor_(threads_) {
+    : adaptive_(threads <= 0 && !gpu_computes()), threads_(threads > 0 ? threads : own_choice()), governor_(threads_) {
     using NewFunction = ggml_threadpool* (*)(ggml_threadpool_params*);
     auto* create = reinterpret_cast<NewFunction>(cpu_function("ggml_threadpool_new"));
     release_ = reinterpret_cast<void (*)(ggml_threadpool*)>(cpu_function("ggml_threadpool_free"));

@@ -18,7 +18,8 @@ int available_cores();
 /** A persistent pool of compute threads, shared by contexts that never decode at the same time. */
 class ThreadPool {
   public:
-    /** 0 takes available_cores(), and fewer while other processes want them; any other number is kept to. */
+    /** 0 takes available_cores(), and fewer while other processes want them, or one beside a GPU; any other number is
+     * kept to. */
     explicit ThreadPool(int threads);
     ~ThreadPool();
     ThreadPool(const ThreadPool&) = delete;

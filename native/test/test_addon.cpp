@@ -261,7 +261,7 @@ class ControllerObject : public Napi::ObjectWrap<ControllerObject> {
             env, "Controller",
             {InstanceMethod<&ControllerObject::next>("next"), InstanceMethod<&ControllerObject::foresee>("foresee"),
              InstanceMethod<&ControllerObject::slots>("slots"), InstanceMethod<&ControllerObject::cut>("cut"),
-             InstanceMethod<&ControllerObject::observe>("observe"),
+             InstanceMethod<&ControllerObject::filled>("filled"), InstanceMethod<&ControllerObject::observe>("observe"),
              InstanceMethod<&ControllerObject::calibrate>("calibrate"),
              InstanceMethod<&ControllerObject::calibrate_switch>("calibrateSwitch"),
              InstanceMethod<&ControllerObject::begin_job>("beginJob"),
@@ -326,7 +326,14 @@ class ControllerObject : public Napi::ObjectWrap<ControllerObject> {
         return Napi::Number::New(info.Env(), judge.length(slots));
     }
 
-    /** observe({drafter, outlook, pendingRows, free, greedy, context, accepted, draftMs, targetMs, emitted, slots}) */
+    /** filled(rows, situation) → rows of the pass */
+    Napi::Value filled(const Napi::CallbackInfo& info) {
+        const auto rows = static_cast<int>(number_of(info[0]));
+        return Napi::Number::New(info.Env(), controller_.filled(rows, situation(info[1].As<Napi::Object>())));
+    }
+
+    /** observe({drafter, outlook, pendingRows, free, greedy, context, rows, accepted, draftMs, targetMs, emitted,
+     * slots}) */
     Napi::Value observe(const Napi::CallbackInfo& info) {
         const auto pass = info[0].As<Napi::Object>();
         PassMeasure measure;
@@ -338,6 +345,7 @@ class ControllerObject : public Napi::ObjectWrap<ControllerObject> {
         measure.greedy = pass.Get("greedy").ToBoolean();
         measure.context = integer(pass, "context");
         measure.last_rows = integer(pass, "lastRows");
+        measure.rows = integer(pass, "rows");
         measure.drafted = integer(pass, "drafted");
         measure.accepted = integer(pass, "accepted");
         measure.draft_ms = pass.Get("draftMs").As<Napi::Number>().DoubleValue();
@@ -358,9 +366,9 @@ class ControllerObject : public Napi::ObjectWrap<ControllerObject> {
         return info.Env().Undefined();
     }
 
-    /** calibrateSwitch(ms) */
+    /** calibrateSwitch(ms, laterMs) */
     Napi::Value calibrate_switch(const Napi::CallbackInfo& info) {
-        controller_.costs().calibrate_switch(info[0].As<Napi::Number>().DoubleValue());
+        controller_.costs().calibrate_switch(number_of(info[0]), number_of(info[1]));
         return info.Env().Undefined();
     }
 

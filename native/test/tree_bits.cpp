@@ -9,8 +9,9 @@ namespace specdiff::test {
 
 namespace {
 
-/** Tokens of a chain. */
+/** Tokens of a chain, and rows that its pass may be filled up by. */
 constexpr int CHAIN = 5;
+constexpr int MOST_FILLED = 12;
 
 int below(Rng& rng, int count) {
     return static_cast<int>(rng.uniform() * count);
@@ -60,7 +61,8 @@ TreeBits tree_bits(Engine& engine, const std::vector<int32_t>& prompt, int passe
         const auto path = random_path(tree, rng);
         const int32_t root = below(rng, vocabulary);
         if (target.cached_tokens() + static_cast<int>(tree.size()) >= target.context_tokens()) break;
-        const auto& rows = target.verify(root, tree, Want::logits);
+        const int filled = chain ? CHAIN + 1 + below(rng, MOST_FILLED + 1) : 0;
+        const auto& rows = target.verify(root, tree, Want::logits, filled);
         kept.emplace_back(rows.logits[0], rows.logits[0] + size);
         text.push_back(root);
         for (const int node : path) {

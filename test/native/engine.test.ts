@@ -32,10 +32,14 @@ let engine: NativeEngine;
 
 const uniform = seeded(9);
 /** Letters only: no control token. */
-const randomPrompt = (length: number) =>
-  Array.from({ length }, () => 4 + Math.floor(uniform() * (TINY_VOCABULARY.length - 4)));
-const load = (drafterPath: string | null, targetPath = writeTinyTarget(folder), threads = 1) =>
-  addon.load({ targetPath, drafterPath, threads, contextTokens: TINY_CONTEXT, treeNodes: 0, learned: null });
+const randomPrompt = (length: number, from = uniform) =>
+  Array.from({ length }, () => 4 + Math.floor(from() * (TINY_VOCABULARY.length - 4)));
+const load = (
+  drafterPath: string | null,
+  targetPath = writeTinyTarget(folder),
+  threads = 1,
+  learned: string | null = null,
+) => addon.load({ targetPath, drafterPath, threads, contextTokens: TINY_CONTEXT, treeNodes: 0, learned });
 
 beforeAll(async () => {
   addon = nativeAddon();
@@ -47,9 +51,13 @@ afterAll(async () => {
 });
 
 /** A prompt that the engine answers with 30 tokens or more, and that answer. */
-async function longAnswer(of: NativeEngine): Promise<{ prompt: number[]; plain: number[] }> {
+async function longAnswer(
+  of: NativeEngine,
+  length = 40,
+  from = uniform,
+): Promise<{ prompt: number[]; plain: number[] }> {
   for (;;) {
-    const prompt = randomPrompt(40);
+    const prompt = randomPrompt(length, from);
     const { tokens } = await generate(of, jobOf(prompt, { maxTokens: 60 }));
     if (tokens.length >= 30) return { prompt, plain: tokens };
   }
@@ -72,6 +80,33 @@ describe('a job that remembers', () => {
       const again = await accepted(job);
       if (drafter === 'ngram') expect(again).toBeGreaterThanOrEqual(0.7 * plain.length);
       if (drafter !== 'auto') expect(again).toBeGreaterThanOrEqual(first);
+      await other.dispose();
+    });
+  }
+});
+
+describe('passes that are filled up to the rows of the last one, as a GPU wants them', () => {
+  const controller = new (testAddon().Controller)();
+  controller.calibrate(1, 8);
+  for (const rows of [2, 4, 8, 16]) controller.calibrate(rows, 8 + 0.1 * rows);
+  controller.calibrateSwitch(16, 8);
+  for (const drafter of DRAFTERS) {
+    it(`write what plain decoding writes (${drafter})`, async () => {
+      const target = writeTinyTarget(folder);
+      const numbers = seeded(31);
+      const other = await load(writeTinyDrafter(folder, `filled-${drafter}`, anchored), target, 1, controller.state());
+      let filled = 0;
+      for (let i = 0; i < 8; i += 1) {
+        // The last ones up to the end of the context, where nothing more fits behind the text.
+        const length = i < 6 ? 40 : TINY_CONTEXT - 30;
+        const { prompt, plain } = await longAnswer(engine, length, numbers);
+        const { tokens, passes } = await generate(other, jobOf(prompt, { maxTokens: 60, drafter }));
+        expect(tokens).toEqual(plain);
+        filled += passes.filter(({ rows, nodes }) => rows > nodes + 1).length;
+        for (const { rows, nodes } of passes) expect(rows).toBeGreaterThan(nodes);
+      }
+      // A block's drafts nearly always have the same length.
+      if (drafter !== 'diffusion') expect(filled).toBeGreaterThan(3);
       await other.dispose();
     });
   }

@@ -58,6 +58,7 @@ export interface TestPass {
   readonly greedy: boolean;
   readonly context: number;
   readonly lastRows: number;
+  readonly rows: number;
   readonly drafted: number;
   readonly accepted: number;
   readonly draftMs: number;
@@ -72,9 +73,10 @@ export interface TestController {
   foresee(candidate: TestCandidate, tokens: Int32Array): void;
   slots(drafter: string, most: number): number;
   cut(drafter: string, outlooks: Int32Array, situation: TestSituation): number;
+  filled(rows: number, situation: TestSituation): number;
   observe(pass: TestPass): void;
   calibrate(rows: number, ms: number): void;
-  calibrateSwitch(ms: number): void;
+  calibrateSwitch(ms: number, laterMs: number): void;
   beginJob(): void;
   endJob(tokens: number): void;
   cost(rows: number, context: number): number;

@@ -22,6 +22,7 @@ const PLAIN_PASS: VerificationStats = {
   drafted: 0,
   accepted: 0,
   nodes: 0,
+  rows: 1,
   emitted: 1,
   draftMs: 0,
   verifyMs: 0,

@@ -76,7 +76,16 @@ describe('a recorded generation', () => {
     const recorder = new SampleRecorder();
     const heard = (drafted: number, accepted: number, verifyMs: number): void => {
       const pass: VerificationStats = {
-        ...{ drafter: 'ngram', drafted, accepted, nodes: drafted, emitted: accepted + 1, draftMs: 0, verifyMs },
+        ...{
+          drafter: 'ngram',
+          drafted,
+          accepted,
+          nodes: drafted,
+          rows: drafted + 1,
+          emitted: accepted + 1,
+          draftMs: 0,
+          verifyMs,
+        },
         ...{ reason: 'best', expectedTokens: 1 },
       };
       recorder.sink.telemetry({ event: 'verified', requestId: 1, pass, tokens: [] });

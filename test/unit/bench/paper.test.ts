@@ -33,6 +33,7 @@ function pass(settings: Partial<NativePass> & { tokens: Int32Array }): NativePas
     drafted: 0,
     accepted: 0,
     nodes: 0,
+    rows: 1,
     emitted: settings.tokens.length,
     draftMs: 0,
     verifyMs: 10,

@@ -5,7 +5,17 @@ import type { GenerationStats, TelemetryParams, TokenOrigin, VerificationStats }
 function pass(drafted: number, accepted: number, draftMs: number, verifyMs: number): VerificationStats {
   const drafter = drafted === 0 ? 'none' : 'diffusion';
   const plan = { reason: 'best', expectedTokens: 1 } as const;
-  return { drafter, drafted, accepted, nodes: drafted, emitted: accepted + 1, draftMs, verifyMs, ...plan };
+  return {
+    drafter,
+    drafted,
+    accepted,
+    nodes: drafted,
+    rows: drafted + 1,
+    emitted: accepted + 1,
+    draftMs,
+    verifyMs,
+    ...plan,
+  };
 }
 
 function verified(requestId: number, stats: VerificationStats): TelemetryParams {

@@ -12,6 +12,7 @@ function recorded(): GenerationRecorder {
       drafted,
       accepted,
       nodes: drafted,
+      rows: drafted + 1,
       emitted: texts.length,
       draftMs: 1,
       verifyMs: 9,
@@ -38,7 +39,7 @@ describe('GenerationRecorder', () => {
   it('leaves the token that came with the prefill out of the speed', () => {
     const recorder = new GenerationRecorder();
     const first: VerificationStats = {
-      ...{ drafter: 'none', drafted: 0, accepted: 0, nodes: 0, emitted: 1, draftMs: 0, verifyMs: 0 },
+      ...{ drafter: 'none', drafted: 0, accepted: 0, nodes: 0, rows: 1, emitted: 1, draftMs: 0, verifyMs: 0 },
       ...{ reason: 'nothing', expectedTokens: 1 },
     };
     recorder.verified({ event: 'verified', id: 1, pass: first, tokens: [{ text: 'a', origin: 'plain' }] });
