@@ -4,7 +4,7 @@
 #   bench/on_gpu.sh pack FOLDER [CUDA_LIBRARY]   where the project is built (`npm run build`): packs programs, libraries,
 #                                                prompts and small models into FOLDER/1, FOLDER/2, … of at most 44 MiB each
 #   bench/on_gpu.sh put FOLDER/N                 there, once for each: puts it away in $PLACE (/tmp/specdiff-bench)
-#   bench/on_gpu.sh run OUTPUT                   there: parity, speed and costs within LIMIT seconds (150), see
+#   bench/on_gpu.sh run OUTPUT                   there: parity, speed and costs within LIMIT seconds (200), see
 #                                                bench/gpu/measure.py; writes OUTPUT/summary.md, summary.json and more
 #
 # CUDA_LIBRARY: libggml-cuda.so for the GPU there, of the same llama.cpp; without it only a CPU can be measured.

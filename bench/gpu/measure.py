@@ -2,7 +2,7 @@
 
     python3 measure.py PLACE TARGET.gguf DRAFTER.gguf OUTPUT
 
-PLACE: what `on_gpu.sh pack` made. Three parts, one after the other, each within its share of LIMIT seconds (150):
+PLACE: what `on_gpu.sh pack` made. Three parts, one after the other, each within its share of LIMIT seconds (200):
 parity, with much beside it, since nothing is timed; speed, alone; costs of passes. What a part has not done by then is
 left out, and a program that fails is named in the summary. Writes OUTPUT/figures.jsonl (a line for each text),
 costs.json, summary.json, summary.md and log.txt. Environment: BACKEND (cuda), TOKENS of a text (96), LIMIT, PROMPTS of
@@ -23,13 +23,13 @@ from pathlib import Path
 from report import write_report
 
 BEGUN = time.monotonic()
-LIMIT = float(os.environ.get("LIMIT", "150"))
+LIMIT = float(os.environ.get("LIMIT", "200"))
 BACKEND = os.environ.get("BACKEND", "cuda")
 TOKENS = os.environ.get("TOKENS", "96")
 TEXTS = os.environ.get("TEXTS", "4000")
 PROMPTS = int(os.environ.get("PROMPTS", "1000"))
 # Shares of LIMIT after which the parts end.
-PARITY_ENDS, SPEED_ENDS, COSTS_END = 0.34, 0.72, 0.97
+PARITY_ENDS, SPEED_ENDS, COSTS_END = 0.24, 0.8, 0.97
 CONTEXT = "2048"
 # Every draft as long as it can be, not as long as pays.
 WHOLE = ("--draft-length", "64")
@@ -57,7 +57,7 @@ def left(share: float) -> float:
 class Program:
     """A program that runs beside this one; its output goes into files."""
 
-    def __init__(self, bench: "Bench", name: str, command: list[object], text: str = "") -> None:
+    def __init__(self, bench: "Bench", name: str, command: list[object], text: str, settings: dict[str, str]) -> None:
         self.name = name
         self.output = bench.work / f"{name}.out"
         self.errors = bench.work / f"{name}.err"
@@ -69,7 +69,12 @@ class Program:
         with given.open() as stdin, self.output.open("w") as stdout, self.errors.open("w") as stderr:
             words = [str(word) for word in command]
             self.process = subprocess.Popen(
-                words, stdin=stdin, stdout=stdout, stderr=stderr, env=bench.environment, start_new_session=True
+                words,
+                stdin=stdin,
+                stdout=stdout,
+                stderr=stderr,
+                env=bench.environment | settings,
+                start_new_session=True,
             )
 
     def done(self) -> bool:
@@ -126,9 +131,11 @@ class Bench:
         """Where the model of random weights of that shape lies: in memory where there is room."""
         return self.models / f"specdiff-{shape}.gguf"
 
-    def start(self, name: str, command: list[object], text: str = "") -> Program:
-        """Starts a program."""
-        program = Program(self, name, command, text)
+    def start(
+        self, name: str, command: list[object], text: str = "", settings: dict[str, str] | None = None
+    ) -> Program:
+        """Starts a program, with these environment variables besides."""
+        program = Program(self, name, command, text, settings or {})
         self.programs.append(program)
         return program
 
@@ -168,7 +175,9 @@ class Bench:
                 row |= {"prompt": Path(row["prompt"]).stem, "drafts": len(drafts)}
                 row["set"] = row["prompt"].split("-")[0]
                 kept.append(row)
-                self.figures.write(json.dumps(row, separators=(",", ":")) + "\n")
+                # What the controller did, where times mean something.
+                told = row if part == "parity" else row | {"passes": passes}
+                self.figures.write(json.dumps(told, separators=(",", ":")) + "\n")
         self.figures.flush()
         return kept
 
@@ -235,7 +244,9 @@ class Bench:
             for i in range(2)
             if few[i:]
         ]
-        networks = self.start_networks()
+        networks = self.start_networks("network", {})
+        # cuBLAS multiplies fp32 in TF32 (10 bits of mantissa) unless told otherwise.
+        exact = self.start_networks("fp32", {"NVIDIA_TF32_OVERRIDE": "0"})
         texts = []
         for arm in ("none", "none-again", "ngram", "diffusion", "diffusion/6", "auto"):
             command = [self.libraries / "specdiff-engine", "--target", tiny / "target-llama-1.gguf", "--drafter-model"]
@@ -253,8 +264,9 @@ class Bench:
             texts.append(self.start(f"tiny-{arm.replace('/', '-')}", [*command, "--seed", seed]))
         self.finish([*chains, *on_cpu], PARITY_ENDS - 0.02)
         rows = self.keep("parity", [*chains, *on_cpu])
-        self.finish([*trees, *texts, *networks.values(), *made.values()], PARITY_ENDS)
+        self.finish([*trees, *texts, *networks.values(), *exact.values(), *made.values()], PARITY_ENDS)
         self.results["networks"] = self.compare_networks(networks)
+        self.results["networks_fp32"] = self.compare_networks(exact)
         for shape, program in made.items():
             if program.process.returncode != 0:
                 self.model(shape).unlink(missing_ok=True)
@@ -266,22 +278,27 @@ class Bench:
         few = self.spread({"code": 9, "edit": 5, "prose": 3})
         fewer = self.spread({"code": 4, "edit": 3, "prose": 2})
         rounds = ("--repeat", "2")
+        all_threads = (*rounds, "--threads", str(self.cores()))
+        hot = ("--temperature", "1")
+        # The last: parts of the time. `auto` has plain decoding alone beside it, and learns from no other drafter's jobs.
         plans = [
-            ("speed", "none,ngram,diffusion,joint,auto", few, rounds, BACKEND),
-            ("trees", "none,diffusion,diffusion/22,diffusion/64,diffusion/254", fewer, (*rounds, *WHOLE), BACKEND),
-            ("sampled", "none,ngram,diffusion,joint,auto", fewer, (*rounds, "--temperature", "1"), BACKEND),
-            ("trees-if-they-pay", "none,auto,auto/22,diffusion/22,ngram/22", fewer, rounds, BACKEND),
-            ("one-thread", "none,auto", fewer[:4], (*rounds, "--threads", "1"), BACKEND),
-            ("cpu", "none,ngram,joint,auto", fewer, rounds, "cpu"),
+            ("auto", "none,auto", few, rounds, BACKEND, 3),
+            ("auto-sampled", "none,auto", few, (*rounds, *hot), BACKEND, 3),
+            ("drafters", "none,ngram,diffusion,joint", few, rounds, BACKEND, 2),
+            ("drafters-sampled", "none,ngram,diffusion,joint", fewer, (*rounds, *hot), BACKEND, 1),
+            ("all-threads", "none,auto", few[:6], all_threads, BACKEND, 1),
+            ("trees", "none,diffusion,diffusion/22,diffusion/64,diffusion/254", fewer, (*rounds, *WHOLE), BACKEND, 1),
+            ("trees-if-they-pay", "none,auto/22", fewer, rounds, BACKEND, 1),
+            ("cpu", "none,auto", fewer, rounds, "cpu", 1),
         ]
         self.results["speed"] = []
-        share = (SPEED_ENDS - PARITY_ENDS) / len(plans)
-        for place, (name, arms, prompts, options, backend) in enumerate(plans):
+        parts, passed = sum(plan[-1] for plan in plans), 0
+        for name, arms, prompts, options, backend, part in plans:
             # The first prompt comes twice: its first texts are thrown away.
             command = self.engine(arms, [*prompts[:1], *prompts], *options, backend=backend)
             program = self.start(f"speed-{name}", command)
-            ends = SPEED_ENDS if place + 1 == len(plans) else min(SPEED_ENDS, PARITY_ENDS + (place + 2) * share)
-            self.finish([program], ends)
+            passed += part
+            self.finish([program], PARITY_ENDS + (SPEED_ENDS - PARITY_ENDS) * passed / parts)
             rows = self.keep(name, [program])
             warm = 2 * len(arms.split(","))
             self.results["speed"] += rows[warm:]
@@ -300,9 +317,10 @@ class Bench:
             for backend in backends:
                 for shape in SHAPES[:2]:
                     costs["drafters"][f"{shape} {backend}"] = self.denoising(shape, backend)
-                for shape in ("1.5b", "gpt2-xl") if backend == BACKEND else ("1.5b",):
+                for shape in ("default", "1.5b", "gpt2-xl") if backend == BACKEND else ("default", "1.5b"):
                     threads = "1" if backend == "cuda" else str(self.cores())
-                    command = [tools / "step_times", libraries[backend], self.model(shape), threads, "1024"]
+                    file = self.target if shape == "default" else self.model(shape)
+                    command = [tools / "step_times", libraries[backend], file, threads, "1024"]
                     program = self.start(f"steps-{shape}-{backend}", command, lines)
                     self.finish([program], COSTS_END)
                     costs["targets"][f"{shape} {backend}"] = self.step_times(program)
@@ -324,16 +342,21 @@ class Bench:
         return sorted(path.name for path in self.libraries.glob("libggml-cpu-*.so"))[0]
 
     def step_times(self, program: Program) -> dict:
-        """{rows: {"first": ms of the first pass of a size, "ms": median of settled ones}}."""
+        """{rows: {"first", "second": ms of the first passes of a size, "ms": median of settled ones}}."""
         times = [row["ms"] for row in program.rows() if "ms" in row][1:]
         result: dict = {}
         for begin in range(0, len(times) - PASSES + 1, PASSES):
             rows = ROWS[begin // PASSES % len(ROWS)]
-            known = result.setdefault(rows, {"first": [], "settled": []})
+            known = result.setdefault(rows, {"first": [], "second": [], "settled": []})
             known["first"].append(times[begin])
+            known["second"].append(times[begin + 1])
             known["settled"] += times[begin + UNSETTLED : begin + PASSES]
         return {
-            rows: {"first": min(each["first"]), "ms": sorted(each["settled"])[len(each["settled"]) // 2]}
+            rows: {
+                "first": min(each["first"]),
+                "second": min(each["second"]),
+                "ms": sorted(each["settled"])[len(each["settled"]) // 2],
+            }
             for rows, each in result.items()
         }
 
@@ -353,7 +376,7 @@ class Bench:
         rows = list(program.rows())
         return dict(zip([*map(str, SLOTS), "window 272"], rows, strict=False))
 
-    def start_networks(self) -> dict[str, Program]:
+    def start_networks(self, name: str, settings: dict[str, str]) -> dict[str, Program]:
         """Those whose rows PyTorch has computed."""
         started = {}
         for file in sorted((self.place / "reference").glob("*.txt")):
@@ -363,7 +386,7 @@ class Bench:
             command += ["--model" if kind in DIFFUSION else "--target", file.with_suffix(".gguf")]
             if kind not in DIFFUSION:
                 command += ["--cache", "f32", "--top", COLUMNS[kind], "--context", "1024"]
-            started[kind] = self.start(f"network-{kind}", command, file.read_text())
+            started[kind] = self.start(f"{name}-{kind}", command, file.read_text(), settings)
         return started
 
     def compare_networks(self, programs: dict[str, Program]) -> dict:

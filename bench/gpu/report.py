@@ -275,6 +275,7 @@ def markdown(summary: dict) -> str:
                 ["ms", *(round(each["ms"], 3) for each in times.values())],
                 ["to one row", *(one and round(each["ms"] / one, 2) for each in times.values())],
                 ["first pass of the size, ms", *(round(each["first"], 3) for each in times.values())],
+                ["second", *(round(each["second"], 3) if "second" in each else None for each in times.values())],
             ],
         )
     if costs.get("drafters"):
@@ -287,15 +288,18 @@ def markdown(summary: dict) -> str:
     if summary["paper_grid"]:
         lines.append("### γ × T on GPT-2 XL's shape: a pass to a plain one")
         lines += table(["γ", *(f"T {t}" for t in STEPS)], [[g, *e.values()] for g, e in summary["paper_grid"].items()])
-    if summary["networks"]:
-        lines.append("### Networks against PyTorch on a CPU: largest difference of a logit or ln p")
-        windows = list(dict.fromkeys(name for each in summary["networks"].values() for name in each["largest"]))
+    for key, how in (("networks", "as cuBLAS multiplies by itself"), ("networks_fp32", "without TF32")):
+        networks = summary.get(key)
+        if not networks:
+            continue
+        lines.append(f"### Networks against PyTorch on a CPU, {how}: largest difference of a logit or ln p")
+        windows = list(dict.fromkeys(name for each in networks.values() for name in each["largest"]))
         lines += table(
             ["network", "spread", *windows],
             [
                 [kind, f"{each['spread']:.2f}"]
                 + [f"{each['largest'][name]:.1e}" if name in each["largest"] else None for name in windows]
-                for kind, each in summary["networks"].items()
+                for kind, each in networks.items()
             ],
         )
     return "\n".join([*lines, *summary["problems"]]) + "\n"
@@ -323,6 +327,7 @@ def write_report(results: dict, output: Path) -> None:
         "distributions": safely("distributions", lambda: distributions(results.get("tiny", {})), {}),
         "speed": safely("speed", lambda: speed(results.get("speed", [])), {}),
         "networks": results.get("networks", {}),
+        "networks_fp32": results.get("networks_fp32", {}),
         "cost_check": safely("cost check", checks, {}),
         "paper_grid": safely("paper grid", lambda: paper_grid(costs, results["backend"]), {}),
         "costs": costs,
