@@ -30,10 +30,9 @@ pack() {
   "$python" -m pip download -q --no-deps --only-binary=:all: --python-version "${TAG:-3.12}" --implementation cp \
     --platform manylinux_2_17_x86_64 --platform manylinux2014_x86_64 --dest "$staging/wheels" \
     gguf==0.19.0 PyYAML==6.0.3 tqdm==4.70.1
-  # Phrases are counted in answers of before; the asked shards are arrays, which xz packs well.
-  mkdir -p "$staging/inputs/answers"
+  # The asked shards are arrays, which xz packs well.
+  mkdir -p "$staging/inputs"
   cp -r "$work/asked" "$staging/inputs/"
-  find "$work/answers" -name 'train_000*.jsonl' | sort | head -n 8 | xargs -I{} cp {} "$staging/inputs/answers/"
   tar -C "$staging/inputs" -cf - . | xz -T0 -9 > "$staging/inputs.tar.xz"
   rm -rf "$staging/inputs"
   rm -rf "$folder"
