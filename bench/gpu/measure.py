@@ -280,7 +280,7 @@ class Bench:
         rounds = ("--repeat", "2")
         all_threads = (*rounds, "--threads", str(self.cores()))
         hot = ("--temperature", "1")
-        # The last: parts of the time. `auto` has plain decoding alone beside it, and learns from no other drafter's jobs.
+        # The last: parts of the time. `auto` has plain decoding alone beside it and learns from no other drafter.
         plans = [
             ("auto", "none,auto", few, rounds, BACKEND, 3),
             ("auto-sampled", "none,auto", few, (*rounds, *hot), BACKEND, 3),
