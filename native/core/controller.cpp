@@ -29,7 +29,7 @@ constexpr double PRIOR_PENDING_ROW = 0.02;
 /** Drafts that catch up on at most so many rows tell what a draft takes; others what a row takes. */
 constexpr int FEW_ROWS = 9;
 constexpr double DRAFT_COST_WEIGHT = 0.1;
-constexpr double MORE_WEIGHT = 1.0 / 64;
+constexpr double MOST_MORE_WEIGHT = 64;
 constexpr double OUTLIER = 2.0;
 /** A pass counts at most as this many times dearer or cheaper than its parts are taken to be. */
 constexpr double COST_OUTLIER = 1.5;
@@ -51,8 +51,8 @@ constexpr double DEAR_SWITCH = 1.5;
 constexpr double MOST_PATIENCE = 2;
 constexpr double LEAST_PATIENCE = 0.1;
 /**
- * * Passes without settled plain ones between them: at most, and at first, until what they take is known beside it; but
- * so many for each one-row pass that a change of rows takes.
+ * Passes without settled plain ones between them: at most, and at first, until what they take is known beside those;
+ * but so many for each one-row pass that a change of rows takes. A refresh is as many plain passes as settle, and two.
  */
 constexpr double PLAIN_REFRESH = 256;
 constexpr double FIRST_REFRESH = 8;
@@ -175,8 +175,9 @@ int Controller::filled(int rows, const Situation& situation) const {
     return costs_.cost(last, situation.context) <= costs_.cost(rows, situation.context) + change ? last : rows;
 }
 
+/** Another number of rows, in all. */
 double Controller::change_cost() const {
-    return costs_.switching() + costs_.settling();
+    return costs_.unsettled(0) + costs_.unsettled(1);
 }
 
 /** How many passes in a row have so many rows. */
@@ -190,9 +191,9 @@ double Controller::return_cost(const Situation& situation) const {
 }
 
 /**
- * The same, for a plan: the new number of rows stays for some passes, and each has its part of the change. Charged to
- * one pass, it would keep a losing plan going, and a winning one from being begun, where it costs more than a pass (six
- * on a GPU that keeps the graph of a repeated shape).
+ * A target pass that is planned, in one-row passes: the new number of rows stays for some, and each has its part of the
+ * change. Charged to one pass, it would keep a losing plan going, and a winning one from being begun, where it costs
+ * more than a pass (six on a GPU that keeps the graph of a repeated shape).
  */
 double Controller::planned_cost(int rows, const Situation& situation) const {
     const int all = filled(rows, situation);
@@ -304,14 +305,14 @@ Controller::Value Controller::paid_value(const Candidate& candidate, const Situa
     // What was long ago may have changed.
     value.weight = guess.weight / (1 + static_cast<double>(passes_ - guess.seen) / AGE);
     const double pending = draft.row * (candidate.outlook.pending_rows > 1 ? candidate.outlook.pending_rows : 0);
-    value.reading = pending / remaining_passes();
-    value.cost = guess.cost / guess.weight + value.reading + 2 * return_cost(situation);
+    value.own = guess.cost / guess.weight;
+    value.cost = value.own + pending / remaining_passes() + 2 * return_cost(situation);
     value.worth = value.tokens - rate() * value.cost;
     value.risk = rate() * pending * (1 - 1 / remaining_passes());
     return value;
 }
 
-/** How many best drafts may follow each other without a plain pass. */
+/** How many passes with best drafts may come without settled plain ones. */
 double Controller::refresh_after(const Candidate& candidate) const {
     double after = PLAIN_REFRESH;
     if (!candidate.free) {
@@ -367,10 +368,7 @@ Plan Controller::next(const std::vector<Candidate>& candidates, const Situation&
         take(i, Reason::trial);
     }
     ledger_ -= its_loss;
-    if (plan.reason == Reason::trial) {
-        moment_.trial_cost = plan.expected_cost - values[static_cast<size_t>(plan.candidate)].reading;
-        moment_.trial_cost -= 2 * return_cost(situation);
-    }
+    if (plan.reason == Reason::trial) moment_.trial_cost = values[static_cast<size_t>(plan.candidate)].own;
     if (plan.reason == Reason::best && since_plain_ >= refresh_after(candidates[static_cast<size_t>(plan.candidate)]))
         refreshing_ = REFRESH_PASSES;
     if (refreshing_ > 0) {
@@ -423,7 +421,7 @@ double Controller::whole_cost(const PassMeasure& pass, double parts) {
     if (plain <= 0 || pass.outlook.pending_rows > FEW_ROWS) return parts + draft.more;
     const double measured =
         std::clamp((pass.draft_ms + pass.target_ms) / plain, parts / COST_OUTLIER, parts * COST_OUTLIER);
-    draft.more_weight = std::min(draft.more_weight + 1, 1 / MORE_WEIGHT);
+    draft.more_weight = std::min(draft.more_weight + 1, MOST_MORE_WEIGHT);
     draft.more += (measured - parts - draft.more) / draft.more_weight;
     return measured;
 }
@@ -473,21 +471,21 @@ void Controller::observe(const PassMeasure& pass) {
     ++passes_;
     const Moment moment = std::exchange(moment_, {});
     const bool switched = pass.rows != pass.last_rows;
-    const bool settling = !switched && run_.passes == 1;
-    const double change = switched ? costs_.switching() : settling ? costs_.settling() : 0;
+    // What came before a text's first pass is unknown where its prompt's last pass had as many rows.
+    const bool unknown = !switched && run_.passes == 0;
+    const int repeated = switched ? 0 : run_.passes;
+    const double change = unknown ? 0 : costs_.unsettled(repeated);
     const double slowness = costs_.slowness_ms();
     double total = costs_.cost(pass.rows, pass.context) + change;
-    // What the graph of a text's first pass was before is unknown where its prompt's last pass had as many rows.
-    if (switched || run_.passes > 0 || slowness <= 0)
-        costs_.add(pass.rows, pass.context, pass.target_ms, switched ? 0 : run_.passes);
+    if (!unknown || slowness <= 0) costs_.add(pass.rows, pass.context, pass.target_ms, repeated);
     follow_run(pass, moment, switched);
-    since_plain_ = run_.rows == 1 && run_.passes > CostModel::SETTLED ? 0 : since_plain_ + 1;
+    since_plain_ = CostModel::settled(pass.rows, repeated) ? 0 : since_plain_ + 1;
     for (const auto token : pass.emitted)
         hindsight_.emitted(token, pass.greedy, survival_);
     emitted_ += static_cast<int>(pass.emitted.size());
     const double tokens = pass.accepted + 1;
     // Plans are charged for these by themselves.
-    const double once = settling || pass.last_rows <= 1 ? change : 0;
+    const double once = repeated == 1 || pass.last_rows <= 1 ? change : 0;
     if (!pass.drafter.empty() && !pass.free) {
         learn_draft_cost(pass, slowness);
         learn_places(pass);

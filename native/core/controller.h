@@ -189,8 +189,8 @@ class Controller {
         double worth = 0;
         /** What the estimate rests on. */
         double weight = 0;
-        /** Of the cost: its part of the rows to catch up on. */
-        double reading = 0;
+        /** The cost without rows to catch up on and changes of rows. */
+        double own = 0;
         /** One-row passes lost if it goes no better than expected and never comes again. */
         double risk = 0;
     };
@@ -200,7 +200,7 @@ class Controller {
         bool chosen = false;
         /** A trial or a refresh. */
         bool forced = false;
-        /** What a trial should cost, changes of rows left out; 0 where it is none. */
+        /** A trial's Value::own; 0 where it is none. */
         double trial_cost = 0;
     };
     /** Passes of one text in a row that have the same number of rows. */

@@ -54,19 +54,19 @@ void CostModel::add(int rows, int context, double ms, int repeated) {
     rows = std::clamp(rows, 1, MAX_ROWS);
     const double expected = cost(rows, context);
     const double before = slowness_ms_;
-    const Pass pass{rows, bucket(context), ms, repeated == 0 ? switching_ : repeated == 1 ? settling_ : 0};
-    const bool settled = rows == 1 && repeated >= SETTLED;
+    const Pass pass{rows, bucket(context), ms, unsettled(repeated)};
+    const bool plain = settled(rows, repeated);
     const double seen = ms / (expected + pass.extra);
     if (before <= 0) {
         slowness_ms_ = seen;
         slowness_weight_ = 1;
     } else {
         slowness_weight_ = std::min(slowness_weight_ + 1, 1 / SLOWNESS_WEIGHT);
-        const double weight = std::max(1 / slowness_weight_, settled ? PLAIN_WEIGHT : 0);
+        const double weight = std::max(1 / slowness_weight_, plain ? PLAIN_WEIGHT : 0);
         slowness_ms_ += weight * (std::clamp(seen, before / SLOWNESS_OUTLIER, before * SLOWNESS_OUTLIER) - before);
     }
     const double known = plain_nearby_ms();
-    if (settled) {
+    if (plain) {
         plain_ms_ = known > 0 ? known + PLAIN_WEIGHT * (std::min(ms, known * SLOWNESS_OUTLIER) - known) : ms;
         since_plain_ = 0;
         return;
@@ -82,6 +82,10 @@ void CostModel::add(int rows, int context, double ms, int repeated) {
         const double value = std::min(ms / one, (1 + above) * SLOWNESS_OUTLIER) - 1;
         above = std::clamp(above + SWITCHING_WEIGHT * (value - above), 0.0, MOST_SWITCHING);
     }
+}
+
+double CostModel::unsettled(int repeated) const {
+    return repeated == 0 ? switching_ : repeated == 1 ? settling_ : 0;
 }
 
 void CostModel::begin_text() {

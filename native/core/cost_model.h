@@ -35,12 +35,14 @@ class CostModel {
 
     /** c(n, context), never less than for fewer rows; 1 for one row. Between measured sizes a straight line. */
     double cost(int rows, int context) const;
-    /** What a pass of another number of rows than the last one costs besides, in one-row passes (with the default model
-     * 0.13 on two Zen 3 cores, where a second row costs 0.09, 0.2 to 0.3 on Emerald Rapids, 2 on an H200). */
-    double switching() const { return switching_; }
-    /** The same of the pass behind that one: 0.1 on a CPU; the CUDA backend records its graph then (2.5 to 3.7, H200).
+    /**
+     * What a pass after `repeated` others with as many rows costs besides, in one-row passes. The first one (with the
+     * default model): 0.13 on two Zen 3 cores, where a second row costs 0.09, 0.2 to 0.3 on Emerald Rapids, 2 on an
+     * H200. The second: 0.1 on a CPU; the CUDA backend records its graph then (2.5 to 3.7, H200).
      */
-    double settling() const { return settling_; }
+    double unsettled(int repeated) const;
+    /** Whether a pass of `rows` after `repeated` others is one that others are compared with. */
+    static bool settled(int rows, int repeated) { return rows == 1 && repeated >= SETTLED; }
     /** Time of a one-row pass now; 0 while nothing was measured. */
     double slowness_ms() const { return slowness_ms_; }
     /** Another text, of another length: passes of one row before it are not near. */

@@ -145,9 +145,10 @@ class Decoder::Run {
         if (room() < 1) return finish(FinishReason::context_full);
         Pass pass;
         PassMeasure measure;
-        const Tree tree = draft(pass, measure);
+        const Situation situation{job_.drafter == AUTO_DRAFTER, sampler_.greedy(), target_.cached_tokens(),
+                                  target_.last_rows()};
+        const Tree tree = draft(situation, pass, measure);
 
-        const Situation situation = situation_now();
         measure.greedy = situation.greedy;
         measure.context = situation.context;
         measure.last_rows = situation.last_rows;
@@ -177,12 +178,8 @@ class Decoder::Run {
         emit(pass, tree, outcome);
     }
 
-    Situation situation_now() const {
-        return {job_.drafter == AUTO_DRAFTER, sampler_.greedy(), target_.cached_tokens(), target_.last_rows()};
-    }
-
     /** Lets the controller plan and the chosen drafter draft; an empty tree is a plain pass. */
-    Tree draft(Pass& pass, PassMeasure& measure) {
+    Tree draft(const Situation& situation, Pass& pass, PassMeasure& measure) {
         active_ = nullptr;
         if (usable_.empty()) return {};
         const double start = decoder_.clock_();
@@ -197,8 +194,7 @@ class Decoder::Run {
         std::vector<Candidate> candidates;
         std::vector<Drafter*> drafters;
         look_round(context, candidates, drafters);
-        const bool fixed = job_.drafter != AUTO_DRAFTER;
-        const Situation situation = situation_now();
+        const bool fixed = !situation.plain_allowed;
         Plan plan;
         if (fixed && job_.draft_length > 0 && candidates.size() == 1) {
             plan = {0, candidates.front().max_length, Reason::wanted, 1, 1};

@@ -110,14 +110,10 @@ void Engine::load_drafter(const std::string& path, const GgufFile& target_file) 
 }
 
 void Engine::warm_up(const std::string& learned) {
-    double quickest = 0;
-    for (int i = 0; i < settling_passes(); ++i) {
-        const double ms = pass_ms(1);
-        quickest = i == 0 ? ms : std::min(quickest, ms);
-    }
+    const auto passes = settling_ms(1);
     const bool known = !learned.empty() && controller_.restore(learned);
     if (!learned.empty() && !known) log(LogLevel::info, "What was learned before can't be read: measuring afresh.");
-    controller_.costs().calibrate(1, quickest);
+    controller_.costs().calibrate(1, *std::min_element(passes.begin(), passes.end()));
     if (known) return;
     calibrate_costs();
     calibrate_drafts();

@@ -131,6 +131,13 @@ function run(
   return { ms, tokens, plans };
 }
 
+/** A controller behind its first 300 passes. */
+function experienced(world: World): TestController {
+  const controller = calibrated(world);
+  run(world, 300, { controller });
+  return controller;
+}
+
 const share = (plans: readonly string[], start: string) =>
   plans.filter((plan) => plan.startsWith(start)).length / plans.length;
 /** Speed against plain decoding on the same machine. */
@@ -169,8 +176,7 @@ describe('the controller', () => {
       { passMs: dear, drafters: [lookup(0.3), block(0.1, 6)] },
       { passMs: cheap, drafters: [block(0.02, 20)] },
     ]) {
-      const controller = calibrated(world);
-      run(world, 300, { controller });
+      const controller = experienced(world);
       const later = run(world, 2000, { controller });
       expect(share(later.plans, 'plain')).toBeGreaterThan(0.95);
       expect(speedUp(world, later)).toBeGreaterThan(0.97);
@@ -338,8 +344,7 @@ describe('the controller', () => {
     // Two rows more cost as much as the switch: what they bring depends on how often it is paid.
     const world = { passMs: (rows: number) => 8 + 0.6 * (rows - 1), drafters: [lookup(0.35, 7)], switchMs: 1.2 };
     const switches = (plans: readonly string[]) => plans.filter((plan, i) => i > 0 && plan !== plans[i - 1]).length;
-    const aware = calibrated(world);
-    run(world, 300, { controller: aware });
+    const aware = experienced(world);
     const later = run(world, 1000, { controller: aware });
     expect(switches(later.plans)).toBeLessThan(100);
     expect(speedUp(world, later)).toBeGreaterThan(0.99);
@@ -373,8 +378,7 @@ describe('the controller', () => {
       [[block(0.8, 0.7)], 1.4],
     ] as const) {
       const world: World = { ...gpu, drafters };
-      const controller = calibrated(world);
-      run(world, 300, { controller });
+      const controller = experienced(world);
       const ran = run(world, 3000, { controller });
       const chances = drafters.map(({ chance }) => chance(0, 0)).join(', ');
       console.log(`a GPU, drafts right with ${chances}: ${speedUpToPlain(world, ran).toFixed(2)} × plain`);
@@ -426,8 +430,7 @@ describe('the controller', () => {
       drafters: [{ ...lookup(0, 7), chance }],
       switchMs: 1.3,
     };
-    const controller = calibrated(world);
-    run(world, 300, { controller });
+    const controller = experienced(world);
     const later = run(world, 2000, { controller });
     expect(speedUp(world, later)).toBeGreaterThan(1.9);
   });
@@ -450,8 +453,7 @@ describe('the controller', () => {
     const reading = { ...block(0.6, 2), pendingRows: 1000 };
     const situation = { plainAllowed: true, greedy: true, context: 300, lastRows: 1 };
     const world = { passMs: cheap, drafters: [block(0.6, 2)] };
-    const controller = calibrated(world);
-    run(world, 300, { controller });
+    const controller = experienced(world);
     controller.observe({ ...PLAIN, ...reading, rows: 5, drafted: 4, accepted: 2, draftMs: 162, targetMs: cheap(5) });
     for (let job = 0; job < 30; job += 1) controller.endJob(10);
     controller.beginJob();
@@ -476,8 +478,7 @@ describe('the controller', () => {
 
   it('shrugs off a busy moment and a busy neighbour', () => {
     const world = { passMs: cheap, drafters: [lookup(0.8), block(0.5, 3)] };
-    const controller = calibrated(world);
-    run(world, 300, { controller });
+    const controller = experienced(world);
     const before = [2, 4, 8, 16].map((rows) => controller.cost(rows, 300));
     controller.observe({ ...PLAIN, ...lookup(0.8), rows: 9, drafted: 8, accepted: 6, targetMs: 5000 });
     expect(share(run(world, 100, { controller }).plans, 'ngram')).toBeGreaterThan(0.9);
