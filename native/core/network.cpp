@@ -7,6 +7,9 @@
 #include <ggml-backend.h>
 #include <ggml.h>
 
+#include <cstdlib>
+#include <string_view>
+
 namespace specdiff {
 
 namespace {
@@ -14,6 +17,7 @@ namespace {
 /** Our CPU kernels' attention takes cells in steps, a GPU's in greater ones. */
 constexpr int CPU_CELL_STEP = 16;
 constexpr int GPU_CELL_STEP = 256;
+constexpr int GPU_ROW_STEP = 8;
 /** Tensors that one type of buffer may hold. */
 constexpr size_t MOST_TENSORS = 4096;
 
@@ -67,8 +71,17 @@ void Network::watch_cancel() {
     set_abort(cpu, aborted, const_cast<std::atomic<bool>*>(&cancelled_));
 }
 
+bool Network::shaped_for_gpu() const {
+    const char* const wanted = std::getenv("SPECDIFF_SHAPES");
+    return backends_.size() > 1 || (wanted != nullptr && std::string_view(wanted) == "gpu");
+}
+
 int Network::cell_step() const {
-    return backends_.size() > 1 ? GPU_CELL_STEP : CPU_CELL_STEP;
+    return shaped_for_gpu() ? GPU_CELL_STEP : CPU_CELL_STEP;
+}
+
+int Network::row_step() const {
+    return shaped_for_gpu() ? GPU_ROW_STEP : 1;
 }
 
 ggml_backend_buffer_type* Network::plain_buffer() const {

@@ -34,7 +34,8 @@ class OwnBlockNetwork : public BlockNetwork {
     OwnBlockNetwork(const GgufFile& drafter, const GgufFile& target, const BlockShape& shape, int cells,
                     ThreadPool& threads, const std::atomic<bool>& cancelled)
         : shape_(shape), embedding_(target), network_(threads, cancelled),
-          cell_step_(rounded_up(GRAPH_CELLS, network_.cell_step())), cells_(rounded_up(cells, cell_step_)) {
+          cell_step_(rounded_up(GRAPH_CELLS, network_.cell_step())), row_step_(network_.row_step()),
+          cells_(rounded_up(cells, cell_step_)) {
         if (shape.reduced) {
             const auto ids = drafter.read_int64(*drafter.tensor("d2t"));
             tokens_.assign(ids.begin(), ids.end());
@@ -51,8 +52,8 @@ class OwnBlockNetwork : public BlockNetwork {
             layers_.push_back({vector("attn_norm"), matrix("attn_q"), matrix("attn_k"), matrix("attn_v"),
                                matrix("attn_output"), vector("attn_q_norm"), vector("attn_k_norm"), vector("ffn_norm"),
                                matrix("ffn_gate"), matrix("ffn_up"), matrix("ffn_down"),
-                               network_.memory(GGML_TYPE_F16, kept, cells_),
-                               network_.memory(GGML_TYPE_F16, kept, cells_)});
+                               network_.memory(GGML_TYPE_F16, kept, cells_ + 1),
+                               network_.memory(GGML_TYPE_F16, kept, cells_ + 1)});
         }
         network_.load(drafter, NODES_PER_LAYER * static_cast<size_t>(shape.layers) + OTHER_NODES);
     }
@@ -98,7 +99,10 @@ class OwnBlockNetwork : public BlockNetwork {
         ggml_tensor* keys;
         ggml_tensor* values;
     };
-    /** Rows that keys and values are made of: their positions, and the cells that they go to, which are the same. */
+    /**
+     * Rows that keys and values are made of: their positions, and the cells that they go to, which are the same. Rows
+     * that only fill up a graph go to the cell behind all others, which no slot sees.
+     */
     struct Places {
         ggml_tensor* positions = nullptr;
         ggml_tensor* cells = nullptr;
@@ -124,31 +128,41 @@ class OwnBlockNetwork : public BlockNetwork {
     /** Adds rows at a position, and denoises the slots behind them. */
     void pass(int position, const float* taps, int count, const std::vector<int32_t>& slots, int first) {
         const auto slot_count = static_cast<int>(slots.size());
+        const int all_rows = rounded_up(count, row_step_);
+        const int all_slots = rounded_up(slot_count, row_step_);
         const int begin = first_seen(position + count);
         const int end = position + count + slot_count;
         const int cells = rounded_up(end, cell_step_) - begin;
-        if (graph_.rows != count || graph_.slots != slot_count || graph_.first != first ||
+        if (graph_.rows != all_rows || graph_.slots != all_slots || graph_.first != first ||
             (slot_count > 0 && (graph_.begin != begin || graph_.cells != cells)))
-            build(count, slot_count, first, begin, cells);
+            build(all_rows, all_slots, first, begin, cells);
         if (count > 0) {
+            const auto values = static_cast<size_t>(count) * row_width();
+            if (all_rows > count) {
+                filled_.assign(taps, taps + values);
+                filled_.resize(static_cast<size_t>(all_rows) * row_width());
+                taps = filled_.data();
+            }
             write_values(graph_.taps, taps, ggml_nbytes(graph_.taps));
-            place(graph_.row_places, position, count);
+            place(graph_.row_places, position, count, all_rows);
         }
         if (slot_count > 0) {
-            embedded_.resize(slots.size() * static_cast<size_t>(shape_.width));
+            const auto width = static_cast<size_t>(shape_.width);
+            embedded_.assign(static_cast<size_t>(all_slots) * width, 0);
             for (size_t i = 0; i < slots.size(); ++i)
-                embedding_.read(slots[i], embedded_.data() + i * static_cast<size_t>(shape_.width));
+                embedding_.read(slots[i], embedded_.data() + i * width);
             write_values(graph_.embeddings, embedded_);
-            place(graph_.slot_places, position + count, slot_count);
-            hide(end - begin, cells, slot_count);
+            place(graph_.slot_places, position + count, slot_count, all_slots);
+            hide(end - begin, cells, all_slots);
             write_values(graph_.mask, hidden_);
         }
         network_.compute();
     }
 
-    static void place(const Places& places, int first, int count) {
-        std::vector<int32_t> positions(static_cast<size_t>(count));
-        std::vector<int64_t> cells(positions.size());
+    /** `count` rows from a position on, and such that fill them up to `all`. */
+    void place(const Places& places, int first, int count, int all) const {
+        std::vector<int32_t> positions(static_cast<size_t>(all), 0);
+        std::vector<int64_t> cells(positions.size(), cells_);
         for (int i = 0; i < count; ++i) {
             positions[static_cast<size_t>(i)] = first + i;
             cells[static_cast<size_t>(i)] = first + i;
@@ -258,7 +272,8 @@ class OwnBlockNetwork : public BlockNetwork {
     EmbeddingRows embedding_;
     Network network_;
     int cell_step_;
-    /** Cells of the caches. */
+    int row_step_;
+    /** Cells of the caches, without the one for rows that fill up. */
     int cells_;
     std::vector<int32_t> tokens_;
     ggml_tensor* fuse_ = nullptr;
@@ -268,6 +283,7 @@ class OwnBlockNetwork : public BlockNetwork {
     std::vector<Layer> layers_;
     Graph graph_;
     int rows_ = 0;
+    std::vector<float> filled_;
     std::vector<float> embedded_;
     std::vector<uint16_t> hidden_;
     std::vector<float> logits_;

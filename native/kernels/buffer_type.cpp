@@ -25,7 +25,7 @@ namespace {
 constexpr size_t HUGE_PAGE = size_t{2} << 20;
 
 bool is_ours(const ggml_tensor* weights) {
-    return layout_of(weights->type).has_value() && weights->ne[1] % PANEL_ROWS == 0 &&
+    return layout_of(weights->type).has_value() && weights->ne[1] >= PANEL_ROWS &&
            weights->ne[0] % ggml_blck_size(weights->type) == 0 && weights->ne[2] == 1 && weights->ne[3] == 1;
 }
 

@@ -1,11 +1,13 @@
 #include "matrix_op.h"
 
+#include "last_panel.h"
 #include "prompt_matrix_op.h"
 #include "source_row.h"
 
 #include <ggml-cpu-impl.h>
 
 #include <algorithm>
+#include <array>
 
 namespace specdiff::kernels {
 
@@ -21,13 +23,13 @@ constexpr int64_t PRIVATE_ACTIVATIONS = 2048;
 constexpr int64_t TILES_IN_CACHE = 4;
 
 struct Shape {
-    int64_t columns, rows, blocks, panels;
+    int64_t columns, rows, blocks, outputs, panels;
     size_t tile_bytes; // of one activation row
     Tiles tiles;
 
     Shape(const MatrixKernels& kernels, const ggml_tensor* op)
         : columns(op->src[0]->ne[0]), rows(ggml_nrows(op->src[1])), blocks(columns / BLOCK),
-          panels(op->src[0]->ne[1] / PANEL_ROWS),
+          outputs(op->src[0]->ne[1]), panels(panels_of(outputs)),
           tile_bytes(static_cast<size_t>(blocks) * kernels.activation_block_bytes), tiles(rows) {}
 
     bool private_activations() const { return rows * columns <= PRIVATE_ACTIVATIONS; }
@@ -62,14 +64,22 @@ void quantize(const MatrixKernels& kernels, const Shape& shape, const ggml_tenso
 void multiply(const MatrixKernels& kernels, const Shape& shape, const char* weights, const char* activations,
               float* out, int64_t panel_begin, int64_t panel_end) {
     const size_t panel_bytes = static_cast<size_t>(shape.blocks) * kernels.panel_block_bytes;
-    const auto stride = static_cast<size_t>(shape.panels) * PANEL_ROWS;
+    const auto stride = static_cast<size_t>(shape.outputs);
     for (int64_t first = 0; first < shape.tiles.count; first += TILES_IN_CACHE) {
         const int64_t last = std::min(shape.tiles.count, first + TILES_IN_CACHE);
         for (int64_t panel = panel_begin; panel < panel_end; ++panel) {
             for (int64_t t = first; t < last; ++t) {
-                kernels.multiply[shape.tiles.size(t) - 1](
-                    weights + static_cast<size_t>(panel) * panel_bytes, shape.blocks, shape.tile(activations, t),
-                    out + static_cast<size_t>(shape.tiles.begin(t)) * stride + panel * PANEL_ROWS, stride);
+                const int rows = shape.tiles.size(t);
+                const char* panel_weights = weights + static_cast<size_t>(panel) * panel_bytes;
+                float* to = out + static_cast<size_t>(shape.tiles.begin(t)) * stride + panel * PANEL_ROWS;
+                const auto product = kernels.multiply[rows - 1];
+                if (shape.outputs - panel * PANEL_ROWS >= PANEL_ROWS) {
+                    product(panel_weights, shape.blocks, shape.tile(activations, t), to, stride);
+                    continue;
+                }
+                std::array<float, MAX_TILE * PANEL_ROWS> filled;
+                product(panel_weights, shape.blocks, shape.tile(activations, t), filled.data(), PANEL_ROWS);
+                copy_last(filled.data(), rows, to, shape.outputs);
             }
         }
     }

@@ -8,6 +8,10 @@ namespace specdiff::kernels {
 
 /** Output rows in a panel: one 512-bit register of 32-bit sums. */
 constexpr int PANEL_ROWS = 16;
+/** Panels of a matrix of so many rows; a last one of fewer rows is filled up with zeros. */
+constexpr int64_t panels_of(int64_t rows) {
+    return (rows + PANEL_ROWS - 1) / PANEL_ROWS;
+}
 /** Weights of one row in a block: the granularity of ggml's scales. */
 constexpr int BLOCK = 32;
 /** Activation rows that share one unpacking of a panel: 16 sums, 8 weights and temporaries fill 32 registers. */

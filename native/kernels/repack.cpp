@@ -176,13 +176,16 @@ void place(PanelBlock<Layout::u6>& to, int r, const Q6_K* from, int64_t b) {
 }
 
 template <Layout L, class Source>
-void repack_panels(int64_t begin, int64_t end, int64_t columns, size_t row_bytes, const void* from, void* to) {
+void repack_panels(int64_t begin, int64_t end, int64_t rows, int64_t columns, size_t row_bytes, const void* from,
+                   void* to) {
     const int64_t blocks = columns / BLOCK;
     auto* panels = static_cast<PanelBlock<L>*>(to);
     for (int64_t p = begin; p < end; ++p) {
+        const auto here = static_cast<int>(std::min<int64_t>(PANEL_ROWS, rows - p * PANEL_ROWS));
         for (int64_t b = 0; b < blocks; ++b) {
             auto& block = panels[p * blocks + b];
-            for (int r = 0; r < PANEL_ROWS; ++r) {
+            if (here < PANEL_ROWS) block = {};
+            for (int r = 0; r < here; ++r) {
                 const auto* row = static_cast<const char*>(from) + static_cast<size_t>(p * PANEL_ROWS + r) * row_bytes;
                 place(block, r, reinterpret_cast<const Source*>(row), b);
             }
@@ -190,7 +193,7 @@ void repack_panels(int64_t begin, int64_t end, int64_t columns, size_t row_bytes
     }
 }
 
-using RepackPanels = void (*)(int64_t, int64_t, int64_t, size_t, const void*, void*);
+using RepackPanels = void (*)(int64_t, int64_t, int64_t, int64_t, size_t, const void*, void*);
 
 struct Entry {
     ggml_type type;
@@ -234,18 +237,18 @@ std::optional<Layout> layout_of(ggml_type type) {
 }
 
 size_t panel_bytes(ggml_type type, int64_t rows, int64_t columns) {
-    return static_cast<size_t>(rows / PANEL_ROWS) * static_cast<size_t>(columns / BLOCK) * entry_of(type)->block_bytes;
+    return static_cast<size_t>(panels_of(rows)) * static_cast<size_t>(columns / BLOCK) * entry_of(type)->block_bytes;
 }
 
 void repack(ggml_type type, int64_t rows, int64_t columns, const void* from, void* to) {
     const auto* entry = entry_of(type);
     const size_t row_bytes = ggml_row_size(type, columns);
-    const int64_t panels = rows / PANEL_ROWS;
+    const int64_t panels = panels_of(rows);
     // A thread takes as long to start as repacking a few hundred kilobytes.
     const auto worth = static_cast<int64_t>(static_cast<size_t>(rows) * row_bytes / (512 * 1024)) + 1;
     const int64_t threads = std::min<int64_t>({cores(), worth, panels});
     const auto part = [&](int64_t index) {
-        entry->repack(panels * index / threads, panels * (index + 1) / threads, columns, row_bytes, from, to);
+        entry->repack(panels * index / threads, panels * (index + 1) / threads, rows, columns, row_bytes, from, to);
     };
     std::vector<std::thread> workers;
     for (int64_t i = 1; i < threads; ++i)

@@ -12,7 +12,7 @@ namespace specdiff::kernels {
 /** The layout that holds a ggml type; none for types that llama.cpp's own code computes. */
 std::optional<Layout> layout_of(ggml_type type);
 
-/** Bytes of the panels of a [rows × columns] tensor; rows a multiple of 16, columns of the type's block. */
+/** Bytes of the panels of a [rows × columns] tensor; columns a multiple of the type's block. */
 size_t panel_bytes(ggml_type type, int64_t rows, int64_t columns);
 
 /** Repacks all of a tensor's rows, on as many threads as the machine has cores. */

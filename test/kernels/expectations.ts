@@ -83,7 +83,7 @@ export function expectProducts(type: string, output: string, quick: boolean, pro
   const bad = result.filter((line) => line.bad !== undefined);
   expect(bad.length).toBeGreaterThan(0);
   expect(bad.filter((line) => line.shown !== true)).toEqual([]);
-  expect(result.at(-1)).toEqual({ rows: 24, supported: false });
+  expect(result.at(-1)).toEqual({ rows: 15, supported: false });
 }
 
 /** Output of `kernel_check LIBRARY attention TYPE [quick]`; `prompts` as above, in bf16: numbers about 1 within 2^-8. */

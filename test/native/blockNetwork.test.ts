@@ -1,7 +1,7 @@
-/** The block drafter's two networks, ours and llama.cpp's: on the same weights they draft the same tokens. */
+/** The block drafter's two networks, ours (in a CPU's shapes and in a GPU's) and llama.cpp's: on the same weights they draft the same tokens. */
 import { rmSync } from 'node:fs';
 import path from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { NativeAddon, NativeEngine } from '../../server/engine/addon';
 import { writeGguf } from '../support/gguf';
 import { generate, jobOf, nativeAddon, temporaryFolder } from '../support/native';
@@ -15,6 +15,9 @@ let addon: NativeAddon;
 
 beforeAll(() => {
   addon = nativeAddon();
+});
+afterEach(() => {
+  delete process.env.SPECDIFF_SHAPES;
 });
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
@@ -31,9 +34,14 @@ describe.each([
   { seed: 5, blockSize: 4, sampleFromAnchor: false, slotInit: 'mask', draftVocabulary: 12 },
   { seed: 8, blockSize: 7, sampleFromAnchor: true, slotInit: 'lookup', draftVocabulary: 20 },
 ] as const)('a drafter of %o', (options) => {
-  it('drafts the same in both', async () => {
+  it('drafts the same in all', async () => {
     const passes = [];
-    for (const explicit of [false, true]) {
+    for (const [shapes, explicit] of [
+      ['cpu', false],
+      ['gpu', false],
+      ['cpu', true],
+    ] as const) {
+      process.env.SPECDIFF_SHAPES = shapes;
       const drafterPath = drafterFile(`${options.seed}-${explicit}`, options, explicit);
       const load = { targetPath, drafterPath, threads: 1, contextTokens: TINY_CONTEXT, treeNodes: 0, learned: null };
       const engine = await addon.load(load);
@@ -60,14 +68,16 @@ describe.each([
       passes.push(all);
       await engine.dispose();
     }
-    const [own, theirs] = passes;
+    const [own, filled, theirs] = passes;
     expect(own!.reduce((sum, { accepted }) => sum + accepted, 0)).toBeGreaterThan(0);
+    expect(filled).toEqual(own);
     expect(own).toEqual(theirs);
   });
 });
 
 describe('a text longer than the slots see', () => {
-  it('is drafted alike whatever was drafted before', async () => {
+  it.each(['cpu', 'gpu'])('is drafted alike whatever was drafted before, in the shapes of a %s', async (shapes) => {
+    process.env.SPECDIFF_SHAPES = shapes;
     const options = { seed: 8, blockSize: 7, sampleFromAnchor: true, slotInit: 'lookup', draftVocabulary: 20 } as const;
     const { metadata, tensors } = tinyTarget(3);
     const contextTokens = 512;

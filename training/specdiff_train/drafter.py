@@ -80,9 +80,8 @@ class DrafterLayer(nn.Module):
 
     def turned(self, x: Tensor, norm: Tensor, angles: tuple[Tensor, Tensor]) -> Tensor:
         """Per-head norm and rotation of x [..., heads, head_width]; angles [..., head_width/2]."""
-        return rotate(
-            F.rms_norm(x, (self.head_width,), norm, self.eps), angles[0].unsqueeze(-2), angles[1].unsqueeze(-2)
-        )
+        normed = F.rms_norm(x, (self.head_width,), norm.to(x.dtype), self.eps)
+        return rotate(normed, angles[0].unsqueeze(-2), angles[1].unsqueeze(-2))
 
 
 @dataclass

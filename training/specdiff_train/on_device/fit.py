@@ -108,7 +108,7 @@ class Fitting:
             batch.seeds = batch.labels  # each slot holds the token before the one it predicts
         labels, soft_index = self.in_vocabulary(batch.labels), self.in_vocabulary(batch.soft_ids)
         targets = [value.flatten(0, 1) for value in (labels, soft_index, batch.soft_p)]
-        loss = drafting_loss(self.drafter(batch).flatten(0, 1), *targets, config.decay, config.loss)
+        loss = drafting_loss(self.logits(batch).flatten(0, 1), *targets, config.decay, config.loss)
         self.losses.append(loss.detach())
         progress = self.elapsed / config.train_seconds
         set_rate(self.optimizer, config.learning_rate, self.step, config.warmup_steps, progress, FINAL_RATE)
@@ -117,6 +117,13 @@ class Fitting:
         nn.utils.clip_grad_norm_(self.drafter.parameters(), 1.0)
         self.optimizer.step()
         self.step += 1
+
+    def logits(self, batch: Batch) -> Tensor:
+        """The drafter's; on a GPU its matrices are multiplied in bf16."""
+        kind = self.config.device
+        with torch.autocast(kind, torch.bfloat16, enabled=kind == "cuda"):
+            logits: Tensor = self.drafter(batch)
+        return logits.float()
 
     def in_vocabulary(self, ids: Tensor) -> Tensor:
         """Rows of the draft vocabulary, -1 outside."""
@@ -149,7 +156,7 @@ class Fitting:
 
     def right_in_a_row(self, batch: Batch) -> float:
         """Summed over all blocks of a batch."""
-        best = self.drafter(batch).argmax(-1)
+        best = self.logits(batch).argmax(-1)
         right = self.drafter.vocab[best] == batch.labels
         return float(right.long().cumprod(-1).sum())
 

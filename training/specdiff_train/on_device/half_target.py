@@ -50,7 +50,6 @@ class HalfTarget:
         t = self.target
         batch, length = ids.shape
         cos, sin = t.cos[:length].to(self.kind), t.sin[:length].to(self.kind)
-        share = t.heads // t.kv_heads
         x, tapped = t.embedding[ids], []
         for i, layer in enumerate(self.layers):
             if i in taps:
@@ -61,9 +60,7 @@ class HalfTarget:
             if cache is not None:
                 cache.keys[i, :, :, :length], cache.values[i, :, :, :length] = k, v
             # What is padded behind a sequence is seen by none of its rows.
-            o = F.scaled_dot_product_attention(
-                q, k.repeat_interleave(share, 1), v.repeat_interleave(share, 1), is_causal=True
-            )
+            o = F.scaled_dot_product_attention(q, k, v, is_causal=True, enable_gqa=True)
             x = self._after_attention(layer, x, o.transpose(1, 2).reshape(batch, length, t.q_width))
         return x, torch.cat(tapped, -1) if tapped else x.new_zeros(batch, length, 0)
 
