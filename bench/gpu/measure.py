@@ -5,8 +5,9 @@
 PLACE: what `on_gpu.sh pack` made. Three parts, one after the other, each within its share of LIMIT seconds (200):
 parity, with much beside it, since nothing is timed; speed, alone; costs of passes. What a part has not done by then is
 left out, and a program that fails is named in the summary. Writes OUTPUT/figures.jsonl (a line for each text),
-costs.json, summary.json, summary.md and log.txt. Environment: BACKEND (cuda), TOKENS of a text (96), LIMIT, PROMPTS of
-each set at most, TEXTS of each drafter whose distribution is compared (4000), ANYWAY=1 to go on without the backend.
+costs.json, summary.json, summary.md, results.json for bench/results, and log.txt. Environment: BACKEND (cuda), TOKENS
+of a text (96), LIMIT, PROMPTS of each set at most, TEXTS of each drafter whose distribution is compared (4000),
+ANYWAY=1 to go on without the backend.
 """
 
 import json

@@ -9,6 +9,7 @@ import os
 import statistics
 import subprocess
 import sys
+import time
 import traceback
 from collections import Counter, defaultdict
 from collections.abc import Callable
@@ -22,6 +23,9 @@ ACCEPTED, DRAFT = 0.7, 0.1
 LEAST_EXPECTED = 5
 GAMMAS = (4, 8, 10, 16, 20, 32)
 STEPS = (1, 2, 4, 8, 16)
+# Of each text that was timed, what bench/results keeps.
+KEPT = ("part", "prompt", "round", "drafter", "treeNodes", "tokens", "tokensPerSecond", "tau", "verifications")
+KEPT += ("drafts", "nodes", "draftMs", "verifyMs", "prefillMs")
 
 
 def arm_of(row: dict) -> str:
@@ -31,7 +35,8 @@ def arm_of(row: dict) -> str:
 
 def machine() -> dict:
     """What it ran on."""
-    found: dict = {"cores": len(os.sched_getaffinity(0))}
+    found: dict = {"cores": len(os.sched_getaffinity(0)), "platform": "linux-x64"}
+    found["date"] = time.strftime("%Y-%m-%d", time.gmtime())
     for line in Path("/proc/cpuinfo").read_text().splitlines():
         if line.startswith("model name"):
             found["cpu"] = line.split(":", 1)[1].strip()
@@ -305,8 +310,15 @@ def markdown(summary: dict) -> str:
     return "\n".join([*lines, *summary["problems"]]) + "\n"
 
 
+def with_lines(head: dict, name: str, rows: list[dict]) -> str:
+    """JSON of `head` and, as its last member, a list with a line for each row."""
+    lines = ",\n  ".join(json.dumps(row, separators=(",", ":")) for row in rows)
+    return f'{json.dumps(head, indent=1)[:-2]},\n "{name}": [\n  {lines}\n ]\n}}\n'
+
+
 def write_report(results: dict, output: Path) -> None:
-    """summary.json and summary.md; prints the latter. What can't be computed is named and left out."""
+    """summary.json, summary.md, and results.json for bench/results; prints the second. What can't be computed is named
+    and left out."""
     costs = results.get("costs", {})
 
     def safely(name: str, compute: Callable[[], T], otherwise: T) -> T:
@@ -320,7 +332,6 @@ def write_report(results: dict, output: Path) -> None:
     summary = {
         "machine": safely("machine", machine, {}),
         "engine": results.get("engine"),
-        "said": results.get("said", []),
         "seconds": results["seconds"],
         "problems": results["problems"],
         "parity": safely("parity", lambda: parity(results.get("parity", [])), {}),
@@ -333,7 +344,9 @@ def write_report(results: dict, output: Path) -> None:
         "costs": costs,
     }
     text = safely("tables", lambda: markdown(summary), "\n".join(results["problems"]))
-    (output / "summary.json").write_text(json.dumps(summary, indent=1) + "\n")
+    texts = [{key: row[key] for key in KEPT} for row in results.get("speed", [])]
+    (output / "summary.json").write_text(json.dumps(summary | {"said": results.get("said", [])}, indent=1) + "\n")
+    (output / "results.json").write_text(with_lines(summary, "texts", texts))
     (output / "summary.md").write_text(text)
     print(text)
 
