@@ -41,9 +41,9 @@ class Network {
     /** Attention takes a cache's cells in steps of so many; those beyond the text are to be masked. */
     int cell_step() const;
     /**
-     * Rows of a graph that serves pass after pass come in steps of so many: a GPU repeats the launches of one whose shape
-     * stays, which takes half as long (0.7 ms a draft of the default drafter on an H200), and a row more costs it nothing.
-     * SPECDIFF_SHAPES=gpu has a CPU take a GPU's steps, for tests.
+     * Rows of a graph that serves pass after pass come in steps of so many: a GPU repeats the launches of one whose
+     * shape stays, which takes half as long (0.7 ms a draft of the default drafter on an H200), and a row more costs it
+     * nothing. SPECDIFF_SHAPES=gpu has a CPU take a GPU's steps, for tests.
      */
     int row_step() const;
 

@@ -28,9 +28,9 @@ struct Shape {
     Tiles tiles;
 
     Shape(const MatrixKernels& kernels, const ggml_tensor* op)
-        : columns(op->src[0]->ne[0]), rows(ggml_nrows(op->src[1])), blocks(columns / BLOCK),
-          outputs(op->src[0]->ne[1]), panels(panels_of(outputs)),
-          tile_bytes(static_cast<size_t>(blocks) * kernels.activation_block_bytes), tiles(rows) {}
+        : columns(op->src[0]->ne[0]), rows(ggml_nrows(op->src[1])), blocks(columns / BLOCK), outputs(op->src[0]->ne[1]),
+          panels(panels_of(outputs)), tile_bytes(static_cast<size_t>(blocks) * kernels.activation_block_bytes),
+          tiles(rows) {}
 
     bool private_activations() const { return rows * columns <= PRIVATE_ACTIVATIONS; }
     size_t activation_bytes() const { return (static_cast<size_t>(rows) * tile_bytes + 63) / 64 * 64; }

@@ -23,8 +23,7 @@ struct Shape {
 
     Shape(const MatrixKernels& kernels, const ggml_tensor* op)
         : rows(ggml_nrows(op->src[1])), blocks(op->src[0]->ne[0] / BLOCK), outputs(op->src[0]->ne[1]),
-          panels(panels_of(outputs)),
-          panel_bytes(static_cast<size_t>(blocks) * kernels.panel_block_bytes),
+          panels(panels_of(outputs)), panel_bytes(static_cast<size_t>(blocks) * kernels.panel_block_bytes),
           packed_bytes(padded(kernels.prompt->packed_bytes(rows, blocks))),
           scratch_bytes(padded(kernels.prompt->scratch_bytes)),
           last_bytes(whole() == panels ? 0 : static_cast<size_t>(rows) * PANEL_ROWS * sizeof(float)) {}

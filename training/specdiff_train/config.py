@@ -34,7 +34,7 @@ class Config:
     text_tokens: int = 1_000_000
     shard_texts: int = 64
     # answers whose turns of phrase are counted, and how many contexts go into the exported file
-    phrase_tokens: int = 8_000_000
+    phrase_tokens: int = 16_000_000
     phrase_entries: int = 120_000
 
     # hidden states kept on the disk; the oldest are computed again beyond
