@@ -21,6 +21,8 @@ constexpr double RATE_PRIOR = 20;
 constexpr double PRIOR_TOKENS = 1.5;
 constexpr int PRIOR_ROWS = 3;
 constexpr double PRIOR_WEIGHT = 2;
+/** What a drafter's file says counts as so many. */
+constexpr double EXPECTED_WEIGHT = 6;
 /** A class leans on the drafter's other classes like on so many passes. */
 constexpr double CLASS_PRIOR_WEIGHT = 4;
 /** A draft and a row to catch up on before they were measured, in one-row passes. */
@@ -43,6 +45,9 @@ constexpr double TRIAL_GAIN = 0.1;
 constexpr double MOST_SAVED = 16;
 constexpr double RUN_WEIGHT = 0.2;
 constexpr double LONGEST_RUN = 64;
+/** Runs of one row or few, and of more, before any was seen. */
+constexpr double FIRST_RUN = 32;
+constexpr double FIRST_LONG_RUN = 4;
 /**
  * Passes are filled up where another number of rows costs at least so many one-row passes (0.2 to 0.4 on CPUs),
  * and until that has cost as much as changing there and back; less where that was in vain before, down to this.
@@ -50,6 +55,9 @@ constexpr double LONGEST_RUN = 64;
 constexpr double DEAR_SWITCH = 1.5;
 constexpr double MOST_PATIENCE = 2;
 constexpr double LEAST_PATIENCE = 0.1;
+/** A draft's pass is filled up until that has taken this much of a change; more than so much of a pass is told. */
+constexpr double FILLED_SHARE = 0.3;
+constexpr double LEAST_EXCESS = 0.3;
 /**
  * Passes without settled plain ones between them: at most, and at first, until what they take is known beside those;
  * but so many for each one-row pass that a change of rows takes. A refresh is as many plain passes as settle, and two.
@@ -98,6 +106,15 @@ void Controller::Experience::add(double more_tokens, double more_cost, long pass
     tokens = tokens * ARM_MEMORY + more_tokens;
     cost = cost * ARM_MEMORY + more_cost;
     weight = weight * ARM_MEMORY + 1;
+}
+
+Controller::Controller() {
+    runs_.fill(FIRST_LONG_RUN);
+    runs_[0] = runs_[1] = FIRST_RUN;
+}
+
+void Controller::expect(const std::string& drafter, std::vector<double> greedy, std::vector<double> sampled) {
+    expected_[drafter] = {std::move(greedy), std::move(sampled)};
 }
 
 void Controller::begin_job() {
@@ -169,10 +186,17 @@ int Controller::slots(const std::string& drafter, int most) const {
 int Controller::filled(int rows, const Situation& situation) const {
     const int last = situation.last_rows;
     const double change = change_cost();
-    if (rows >= last || last > CostModel::MAX_ROWS || change < DEAR_SWITCH) return rows;
+    if (rows >= last || last > CostModel::MAX_ROWS || !dear_change()) return rows;
     const bool tried = run_.forced && run_.passes == 1 && run_.rows > 1;
-    if (tried || run_.loss > patience_ * change) return rows;
+    if (tried || given_up()) return rows;
+    // Long drafts come seldom: what is drafted next seldom needs their rows.
+    if (rows > 1 && run_.excess > FILLED_SHARE * change) return rows;
     return costs_.cost(last, situation.context) <= costs_.cost(rows, situation.context) + change ? last : rows;
+}
+
+/** Whether this number of rows has lost, against plain decoding, what changing it twice takes. */
+bool Controller::given_up() const {
+    return run_.loss > patience_ * change_cost();
 }
 
 /** Another number of rows, in all. */
@@ -180,14 +204,36 @@ double Controller::change_cost() const {
     return costs_.unsettled(0) + costs_.unsettled(1);
 }
 
-/** How many passes in a row have so many rows. */
-double Controller::run_of(int rows) const {
-    return std::clamp(rows > 1 ? drafted_run_ : plain_run_, 1.0, LONGEST_RUN);
+/** Whether the number of rows is something to stay with. */
+bool Controller::dear_change() const {
+    return change_cost() >= DEAR_SWITCH;
 }
 
-/** Who leaves plain decoding comes back to it, at the end of a run of drafts, each of which has its part of that. */
-double Controller::return_cost(const Situation& situation) const {
-    return situation.last_rows > 1 ? 0 : change_cost() / run_of(2);
+size_t Controller::run_class(int rows) const {
+    const auto index = rows > 1 ? static_cast<size_t>((rows + ROWS_TOGETHER - 1) / ROWS_TOGETHER) : 0;
+    return std::min(index, runs_.size() - 1);
+}
+
+/** How many passes in a row have so many rows. */
+double Controller::run_of(int rows) const {
+    return std::clamp(runs_.at(run_class(rows)), 1.0, LONGEST_RUN);
+}
+
+/**
+ * The same for what can be stayed with, plain decoding and drafters that always draft: where changes are dear, for the
+ * rest of the text, at so many tokens a pass. What was short before would never be long otherwise.
+ */
+double Controller::stay(int rows, double tokens) const {
+    const double rest = dear_change() ? (job_tokens_ - emitted_) / tokens : 1;
+    return std::clamp(rest, run_of(rows), LONGEST_RUN);
+}
+
+/**
+ * Who leaves plain decoding comes back to it, at the end of a run of drafts, each of which has its part of that; and so
+ * does who leaves a number of rows that it would be dear to leave for another.
+ */
+double Controller::return_cost(int rows, const Situation& situation) const {
+    return situation.last_rows <= 1 || dear_change() ? change_cost() / run_of(rows) : 0;
 }
 
 /**
@@ -197,9 +243,10 @@ double Controller::return_cost(const Situation& situation) const {
  */
 double Controller::planned_cost(int rows, const Situation& situation) const {
     const int all = filled(rows, situation);
-    double cost = costs_.cost(all, situation.context);
-    if (all != situation.last_rows) cost += change_cost() / run_of(all);
-    return all > 1 ? cost + return_cost(situation) : cost;
+    const double cost = costs_.cost(all, situation.context);
+    if (all == situation.last_rows) return cost;
+    if (all > 1) return cost + change_cost() / run_of(all) + return_cost(all, situation);
+    return cost + change_cost() / (given_up() ? stay(1, 1) : run_of(1));
 }
 
 /** A text ends somewhere: what is drafted behind its end is lost, however right it would have been. */
@@ -265,6 +312,18 @@ Controller::Experience Controller::first_guess(const Candidate& candidate, const
     guess.tokens = PRIOR_WEIGHT * PRIOR_TOKENS;
     guess.cost = PRIOR_WEIGHT *
                  (costs_.cost(PRIOR_ROWS, situation.context) + draft * (candidate.sequential ? PRIOR_ROWS - 1 : 1));
+    if (const auto known = expected_.find(candidate.drafter); known != expected_.end()) {
+        const auto& reached = situation.greedy ? known->second.greedy : known->second.sampled;
+        double tokens = 1;
+        double best = -INFINITY;
+        for (int i = 0; i < static_cast<int>(reached.size()) && i < candidate.max_length; ++i) {
+            tokens += reached[static_cast<size_t>(i)];
+            const double cost = costs_.cost(i + 2, situation.context) + draft;
+            if (tokens - rate() * cost <= best) continue;
+            best = tokens - rate() * cost;
+            guess = {EXPECTED_WEIGHT * tokens, EXPECTED_WEIGHT * cost, EXPECTED_WEIGHT};
+        }
+    }
     if (candidate.steps == 0) return guess;
     double most = 0;
     for (const int steps : STEP_CHOICES) {
@@ -306,7 +365,11 @@ Controller::Value Controller::paid_value(const Candidate& candidate, const Situa
     value.weight = guess.weight / (1 + static_cast<double>(passes_ - guess.seen) / AGE);
     const double pending = draft.row * (candidate.outlook.pending_rows > 1 ? candidate.outlook.pending_rows : 0);
     value.own = guess.cost / guess.weight;
-    value.cost = value.own + pending / remaining_passes() + 2 * return_cost(situation);
+    value.cost = value.own + pending / remaining_passes();
+    if (situation.last_rows <= 1) {
+        value.changes = 2 * change_cost() / stay(2, value.tokens);
+        value.cost += value.changes;
+    }
     value.worth = value.tokens - rate() * value.cost;
     value.risk = rate() * pending * (1 - 1 / remaining_passes());
     return value;
@@ -355,12 +418,12 @@ Plan Controller::next(const std::vector<Candidate>& candidates, const Situation&
     const int planned = plan.candidate;
     // Behind a trial the plan is what it was before, and the number of rows has changed twice.
     const bool leaves = planned == Plan::PLAIN && situation.last_rows <= 1;
-    const double changes = leaves ? 2 * rate() * (change_cost() - return_cost(situation)) : 0;
     double most_hope = best;
     double its_loss = 0;
     for (size_t i = 0; i < candidates.size(); ++i) {
         const Value& value = values[i];
         if (candidates[i].free || value.length < 1 || static_cast<int>(i) == planned) continue;
+        const double changes = leaves ? rate() * (2 * change_cost() - value.changes) : 0;
         const double loss = best - value.worth + value.risk + changes;
         if (hope_of(value) <= most_hope || loss > ledger_) continue;
         most_hope = hope_of(value);
@@ -442,7 +505,7 @@ void Controller::learn_places(const PassMeasure& pass) {
 void Controller::book_run(bool cut_off) {
     const int forced = run_.rows > 1 ? 1 : REFRESH_PASSES;
     if (run_.passes == 0 || run_.wanted || (run_.forced && run_.passes <= forced)) return;
-    double& length = run_.rows > 1 ? drafted_run_ : plain_run_;
+    double& length = runs_.at(run_class(run_.rows));
     const double passes = std::max(run_.rows > 1 ? run_.drafted : run_.passes, 1);
     // Where the text ended, it might have gone on.
     if (cut_off && passes < length) return;
@@ -453,7 +516,7 @@ void Controller::book_run(bool cut_off) {
 void Controller::follow_run(const PassMeasure& pass, const Moment& moment, bool switched) {
     if (switched) {
         book_run(false);
-        if (run_.loss > patience_ * change_cost()) patience_ = std::max(patience_ / 2, LEAST_PATIENCE);
+        if (given_up()) patience_ = std::max(patience_ / 2, LEAST_PATIENCE);
     }
     if (switched || run_.passes == 0) {
         run_ = {};
@@ -465,6 +528,9 @@ void Controller::follow_run(const PassMeasure& pass, const Moment& moment, bool 
     run_.wanted = !moment.chosen;
     ++run_.passes;
     if (pass.drafted > 0) ++run_.drafted;
+    const int own = (pass.nodes > 0 ? pass.nodes : pass.drafted) + 1;
+    const double excess = costs_.cost(pass.rows, pass.context) - costs_.cost(own, pass.context);
+    run_.excess = excess > LEAST_EXCESS ? run_.excess + excess : 0;
 }
 
 void Controller::observe(const PassMeasure& pass) {

@@ -5,6 +5,7 @@
 #include "hindsight.h"
 #include "survival.h"
 
+#include <array>
 #include <cstdint>
 #include <map>
 #include <string>
@@ -117,6 +118,7 @@ struct PassMeasure {
  */
 class Controller {
   public:
+    Controller();
     void begin_job();
     void end_job(int tokens);
 
@@ -154,6 +156,11 @@ class Controller {
     CostModel& costs() { return costs_; }
     /** A draft of `drafter`, of so many steps, took this long with nothing to catch up on: a first estimate. */
     void calibrate_draft(const std::string& drafter, int steps, double ms);
+    /**
+     * Chances that the first place of `drafter`'s drafts is accepted, the first two, … as its file has them, in greedy
+     * and in sampled jobs: what is thought of it until it was tried. Not part of state().
+     */
+    void expect(const std::string& drafter, std::vector<double> greedy, std::vector<double> sampled);
 
     /** Everything learned, as text. */
     std::string state() const;
@@ -161,6 +168,7 @@ class Controller {
     bool restore(const std::string& state);
 
   private:
+    static constexpr int ROWS_TOGETHER = 8;
     /**
      * A drafter's time, in one-row passes: of a draft (a sequential drafter: of a token), of a row to catch up on, and
      * what a drafted pass takes longer than its parts, measured by themselves.
@@ -189,8 +197,9 @@ class Controller {
         double worth = 0;
         /** What the estimate rests on. */
         double weight = 0;
-        /** The cost without rows to catch up on and changes of rows. */
+        /** The cost without rows to catch up on and changes of rows; its part of those changes. */
         double own = 0;
+        double changes = 0;
         /** One-row passes lost if it goes no better than expected and never comes again. */
         double risk = 0;
     };
@@ -213,6 +222,13 @@ class Controller {
         bool wanted = false;
         /** One-row passes lost on it against plain decoding. */
         double loss = 0;
+        /** One-row passes that filling up took since a pass needed as many rows. */
+        double excess = 0;
+    };
+    /** By the drafter's file: chances that so many places are accepted. */
+    struct Expected {
+        std::vector<double> greedy;
+        std::vector<double> sampled;
     };
     /** A drafter and its T. */
     using Way = std::pair<std::string, int>;
@@ -225,9 +241,13 @@ class Controller {
     Experience first_guess(const Candidate& candidate, const Situation& situation) const;
     double remaining_passes() const;
     Value free_value(const Candidate& candidate, const Situation& situation) const;
+    bool given_up() const;
     double change_cost() const;
+    bool dear_change() const;
+    size_t run_class(int rows) const;
     double run_of(int rows) const;
-    double return_cost(const Situation& situation) const;
+    double stay(int rows, double tokens) const;
+    double return_cost(int rows, const Situation& situation) const;
     double planned_cost(int rows, const Situation& situation) const;
     Value paid_value(const Candidate& candidate, const Situation& situation) const;
     double refresh_after(const Candidate& candidate) const;
@@ -241,6 +261,7 @@ class Controller {
     Survival survival_;
     Hindsight hindsight_;
     std::map<Way, DraftCost> drafts_;
+    std::map<std::string, Expected> expected_;
     /** Of a drafter that denoises: slots that its last drafts kept, the longest of them fading. */
     std::map<std::string, double> reach_;
     std::map<ArmKey, Experience> arms_;
@@ -258,9 +279,8 @@ class Controller {
     /** Passes so far. */
     long passes_ = 0;
     Run run_;
-    /** Passes in a row that have one row, and drafted ones in a row of passes of another number: of late. */
-    double plain_run_ = 32;
-    double drafted_run_ = 32;
+    /** Passes in a row that have one row, and drafted ones in a row of passes of up to 8, 16, … rows: of late. */
+    std::array<double, 1 + CostModel::MAX_ROWS / ROWS_TOGETHER> runs_{};
     /** How many changes of rows filling up may lose. */
     double patience_ = 2;
 };

@@ -114,9 +114,21 @@ void Engine::warm_up(const std::string& learned) {
     const bool known = !learned.empty() && controller_.restore(learned);
     if (!learned.empty() && !known) log(LogLevel::info, "What was learned before can't be read: measuring afresh.");
     controller_.costs().calibrate(1, *std::min_element(passes.begin(), passes.end()));
+    expect_drafts();
     if (known) return;
     calibrate_costs();
     calibrate_drafts();
+}
+
+/** What the drafter's file says of drafts that lookup has part in. */
+void Engine::expect_drafts() {
+    if (!drafter_metadata_ || !drafter_metadata_->calibration) return;
+    const auto& calibration = *drafter_metadata_->calibration;
+    if (calibration.reached.empty()) return;
+    for (const auto& drafter : drafters_) {
+        if (drafter->part() != nullptr)
+            controller_.expect(drafter->name(), calibration.reached, calibration.reached_sampled);
+    }
 }
 
 /** Times of passes of `rows` rows over an empty cache, until they are settled. */

@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <iterator>
 #include <limits>
 #include <set>
@@ -299,6 +300,13 @@ std::vector<Phrases::Entry> checked_phrases(const GgufFile& drafter, int64_t voc
     return entries;
 }
 
+/** Whether these can be chances, in thousandths, that so many places are accepted: at most `places`, falling. */
+bool chances(const std::vector<int64_t>& reached, int places) {
+    return reached.size() <= static_cast<size_t>(places) &&
+           std::is_sorted(reached.begin(), reached.end(), std::greater<>()) &&
+           std::all_of(reached.begin(), reached.end(), [](int64_t value) { return value >= 0 && value <= 1000; });
+}
+
 /** Keys `specdiff.survival.…`, in thousandths; nothing where one of the slots' is missing. */
 std::optional<SlotCalibration> calibration_of(const GgufFile& drafter, int places) {
     const auto scale = drafter.integers("specdiff.survival.scale");
@@ -307,10 +315,13 @@ std::optional<SlotCalibration> calibration_of(const GgufFile& drafter, int place
     if (!scale || !bias || !slots) return std::nullopt;
     const auto copied = drafter.integers("specdiff.survival.copied").value_or(std::vector<int64_t>());
     const auto copied_places = drafter.integers("specdiff.survival.copied_places").value_or(std::vector<int64_t>());
+    const auto reached = drafter.integers("specdiff.survival.reached").value_or(std::vector<int64_t>());
+    const auto sampled = drafter.integers("specdiff.survival.reached_sampled").value_or(std::vector<int64_t>());
     const bool copies_fit = copied.size() == outlook::COPY_CLASSES && copied_places.size() == slots->size();
     SlotCalibration calibration;
     if (scale->size() != calibration.scale.size() || bias->size() != calibration.bias.size() ||
-        slots->size() != static_cast<size_t>(places) || !(copied.empty() || copies_fit)) {
+        slots->size() != static_cast<size_t>(places) || !(copied.empty() || copies_fit) || !chances(reached, places) ||
+        !chances(sampled, places)) {
         refuse(drafter, "its calibration (specdiff.survival) does not fit its block; export it again.");
     }
     const auto value = [](int64_t thousandths) { return static_cast<double>(thousandths) / 1000; };
@@ -319,6 +330,8 @@ std::optional<SlotCalibration> calibration_of(const GgufFile& drafter, int place
     std::transform(slots->begin(), slots->end(), std::back_inserter(calibration.places), value);
     std::transform(copied.begin(), copied.end(), std::back_inserter(calibration.copied), value);
     std::transform(copied_places.begin(), copied_places.end(), std::back_inserter(calibration.copied_places), value);
+    std::transform(reached.begin(), reached.end(), std::back_inserter(calibration.reached), value);
+    std::transform(sampled.begin(), sampled.end(), std::back_inserter(calibration.reached_sampled), value);
     return calibration;
 }
 

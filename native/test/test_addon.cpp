@@ -264,6 +264,7 @@ class ControllerObject : public Napi::ObjectWrap<ControllerObject> {
              InstanceMethod<&ControllerObject::filled>("filled"), InstanceMethod<&ControllerObject::observe>("observe"),
              InstanceMethod<&ControllerObject::calibrate>("calibrate"),
              InstanceMethod<&ControllerObject::calibrate_switch>("calibrateSwitch"),
+             InstanceMethod<&ControllerObject::expect>("expect"),
              InstanceMethod<&ControllerObject::begin_job>("beginJob"),
              InstanceMethod<&ControllerObject::end_job>("endJob"), InstanceMethod<&ControllerObject::cost>("cost"),
              InstanceMethod<&ControllerObject::plain_ms>("plainMs"), InstanceMethod<&ControllerObject::state>("state"),
@@ -369,6 +370,16 @@ class ControllerObject : public Napi::ObjectWrap<ControllerObject> {
     /** calibrateSwitch(ms, laterMs) */
     Napi::Value calibrate_switch(const Napi::CallbackInfo& info) {
         controller_.costs().calibrate_switch(number_of(info[0]), number_of(info[1]));
+        return info.Env().Undefined();
+    }
+
+    /** expect(drafter, greedy, sampled): chances that so many places are accepted */
+    Napi::Value expect(const Napi::CallbackInfo& info) {
+        const auto chances = [&](size_t index) {
+            const auto array = info[index].As<Napi::Float64Array>();
+            return std::vector<double>(array.Data(), array.Data() + array.ElementLength());
+        };
+        controller_.expect(info[0].As<Napi::String>(), chances(1), chances(2));
         return info.Env().Undefined();
     }
 

@@ -21,7 +21,7 @@ class Config:
     # answers
     answer_tokens: int = 1_000_000
     shard_prompts: int = 256
-    validation_shards: int = 1
+    validation_shards: int = 2
     test_shards: int = 3
     answer_sequences: int = 24
     engine_threads: int = 0  # the engine's own choice: the free cores

@@ -18,6 +18,7 @@ from .config import Config
 from .corpus import training_licences
 from .drafter import Drafter
 from .drafting import drafted_shards
+from .expected import Expected, expected
 from .features import FeatureStore
 from .gguf_file import TypedTensors, write_file
 from .phrases import Counts
@@ -41,7 +42,11 @@ def export(config: Config) -> None:
     store = FeatureStore(config, target)
     calibration, phrases = calibrated_on(config, drafter, store), store.book.counts
     recipe = load(path, config)["recipe"]
-    write_gguf(config, target, drafter, config.output, recipe, calibration=calibration, phrases=phrases)
+    validation = load_split(config.work / "answers", "validation")
+    chances = expected(drafter, calibration, validation, store)
+    write_gguf(
+        config, target, drafter, config.output, recipe, calibration=calibration, phrases=phrases, chances=chances
+    )
 
 
 def calibrated_on(config: Config, drafter: Drafter, store: FeatureStore) -> Calibration | None:
@@ -66,9 +71,13 @@ def write_gguf(
     quantized: bool = True,
     calibration: Calibration | None = None,
     phrases: Counts | None = None,
+    chances: Expected | None = None,
 ) -> None:
     """Write a drafter to a GGUF, atomically; not quantized, its matrices are fp32 (the head is always Q8_0)."""
-    write_atomic(output, lambda part: _write(config, target, drafter, part, recipe, quantized, calibration, phrases))
+    survival = dict(calibration.thousandths()) if calibration else {}
+    if calibration and chances:
+        survival |= {"reached": chances.greedy, "reached_sampled": chances.sampled}
+    write_atomic(output, lambda part: _write(config, target, drafter, part, recipe, quantized, survival, phrases))
     print(f"export: {output} {output.stat().st_size / 1e6:.1f} MB, sha256 {file_sha256(output)}")
 
 
@@ -79,14 +88,14 @@ def _write(
     part: Path,
     recipe: dict[str, object],
     quantized: bool,
-    calibration: Calibration | None,
+    survival: dict[str, list[int]],
     phrases: Counts | None,
 ) -> None:
     writer = gguf.GGUFWriter(part, ARCHITECTURE)
     add_metadata(writer, config, target, recipe)
     if phrases:
         add_phrases(writer, phrases)
-    for name, values in calibration.thousandths().items() if calibration else ():
+    for name, values in survival.items():
         writer.add_array(f"specdiff.survival.{name}", values)
     copy_tokenizer(writer, config.target)
     writer.add_mask_token_id(drafter.mask_id)

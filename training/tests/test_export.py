@@ -8,10 +8,35 @@ import pytest
 import torch
 from gguf.quants import dequantize
 
+from specdiff_train.calibration import fitted
 from specdiff_train.checkpoint import new_drafter
+from specdiff_train.drafting import drafted_shards
+from specdiff_train.evaluate import arms, passes
+from specdiff_train.expected import expected
 from specdiff_train.export import write_gguf
 from specdiff_train.import_gguf import read_vocabulary, read_weights
 from specdiff_train.phrases import PhraseBook
+
+
+def test_what_drafts_bring_is_counted_over_passes(config, target, shards, store):
+    drafter = new_drafter(config, target, shards, store.get(shards[0]).taps)
+    drafted = drafted_shards({"": drafter}, shards, store)
+    calibration = fitted(drafted, "", config.block)
+    chances = expected(drafter, calibration, shards, store)
+    for sampled, found in ((False, chances.greedy), (True, chances.sampled)):
+        accepted = []
+        for some in drafted:
+            for s in some.sequences:
+                sequence = some.shard.sequences[s]
+                propose = arms(some, s, {"": calibration})["joined"]
+                if (sequence.temperature > 0) == sampled:
+                    ran = passes(sequence.tokens, sequence.prompt_tokens, len(sequence.tokens), propose)
+                    accepted += [one.accepted for one in ran if one.anchor + config.block < len(sequence.tokens)]
+        wanted = [sum(n > place for n in accepted) / len(accepted) for place in range(config.block)]
+        assert found == pytest.approx([1000 * share for share in wanted], abs=0.51)
+        assert found == sorted(found, reverse=True)
+    assert chances.greedy[0] > 0
+    assert expected(drafter, calibration, [], store) is None
 
 
 def test_round_trip(config, target, shards, store):
