@@ -344,11 +344,11 @@ def write_report(results: dict, output: Path) -> None:
         "costs": costs,
     }
     text = safely("tables", lambda: markdown(summary), "\n".join(results["problems"]))
-    texts = [{key: row[key] for key in KEPT} for row in results.get("speed", [])]
     (output / "summary.json").write_text(json.dumps(summary | {"said": results.get("said", [])}, indent=1) + "\n")
-    (output / "results.json").write_text(with_lines(summary, "texts", texts))
     (output / "summary.md").write_text(text)
     print(text)
+    texts = [{key: row[key] for key in KEPT} for row in results.get("speed", [])]
+    (output / "results.json").write_text(with_lines(summary, "texts", texts))
 
 
 if __name__ == "__main__":

@@ -55,7 +55,10 @@ constexpr double FIRST_LONG_RUN = 4;
 constexpr double DEAR_SWITCH = 1.5;
 constexpr double MOST_PATIENCE = 2;
 constexpr double LEAST_PATIENCE = 0.1;
-/** A draft's pass is filled up until that has taken this much of a change; more than so much of a pass is told. */
+/**
+ * Shorter drafts are filled up until that has taken this much of a change, since a draft that needed all the rows, or
+ * all but so much of a pass.
+ */
 constexpr double FILLED_SHARE = 0.3;
 constexpr double LEAST_EXCESS = 0.3;
 /**
@@ -209,14 +212,18 @@ bool Controller::dear_change() const {
     return change_cost() >= DEAR_SWITCH;
 }
 
+/** Where the number of rows is nothing to stay with, all drafts are alike. */
 size_t Controller::run_class(int rows) const {
-    const auto index = rows > 1 ? static_cast<size_t>((rows + ROWS_TOGETHER - 1) / ROWS_TOGETHER) : 0;
-    return std::min(index, runs_.size() - 1);
+    if (rows <= 1) return 0;
+    const auto index = static_cast<size_t>((rows + ROWS_TOGETHER - 1) / ROWS_TOGETHER);
+    return dear_change() ? std::min(index, runs_.size() - 1) : 1;
 }
 
-/** How many passes in a row have so many rows. */
+/** How many passes in a row have so many rows; more rows never look like longer runs than fewer do. */
 double Controller::run_of(int rows) const {
-    return std::clamp(runs_.at(run_class(rows)), 1.0, LONGEST_RUN);
+    if (rows <= 1) return std::clamp(runs_.front(), 1.0, LONGEST_RUN);
+    const auto end = runs_.begin() + static_cast<std::ptrdiff_t>(run_class(rows)) + 1;
+    return std::clamp(*std::min_element(runs_.begin() + 1, end), 1.0, LONGEST_RUN);
 }
 
 /**
@@ -230,7 +237,7 @@ double Controller::stay(int rows, double tokens) const {
 
 /**
  * Who leaves plain decoding comes back to it, at the end of a run of drafts, each of which has its part of that; and so
- * does who leaves a number of rows that it would be dear to leave for another.
+ * does a chain that leaves a number of rows that is dear to leave.
  */
 double Controller::return_cost(int rows, const Situation& situation) const {
     return situation.last_rows <= 1 || dear_change() ? change_cost() / run_of(rows) : 0;

@@ -222,7 +222,7 @@ class Controller {
         bool wanted = false;
         /** One-row passes lost on it against plain decoding. */
         double loss = 0;
-        /** One-row passes that filling up took since a pass needed as many rows. */
+        /** One-row passes that filling up took since a pass needed as many rows, or nearly. */
         double excess = 0;
     };
     /** By the drafter's file: chances that so many places are accepted. */
@@ -279,7 +279,7 @@ class Controller {
     /** Passes so far. */
     long passes_ = 0;
     Run run_;
-    /** Passes in a row that have one row, and drafted ones in a row of passes of up to 8, 16, … rows: of late. */
+    /** Of late: passes in a row that have one row; drafted ones in a row of passes of up to 8, 16, … rows. */
     std::array<double, 1 + CostModel::MAX_ROWS / ROWS_TOGETHER> runs_{};
     /** How many changes of rows filling up may lose. */
     double patience_ = 2;

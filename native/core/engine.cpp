@@ -124,7 +124,7 @@ void Engine::warm_up(const std::string& learned) {
 void Engine::expect_drafts() {
     if (!drafter_metadata_ || !drafter_metadata_->calibration) return;
     const auto& calibration = *drafter_metadata_->calibration;
-    if (calibration.reached.empty()) return;
+    if (calibration.reached.empty() && calibration.reached_sampled.empty()) return;
     for (const auto& drafter : drafters_) {
         if (drafter->part() != nullptr)
             controller_.expect(drafter->name(), calibration.reached, calibration.reached_sampled);

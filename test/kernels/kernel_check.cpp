@@ -160,7 +160,9 @@ void check_matrix(Machine& machine, ggml_type type, bool quick) {
     };
     // Whole panels, and a last one of fewer rows.
     const Shape shapes[] = {
-        {16, block, false}, {112, 9 * block, true}, {1040, 3 * block, false}, {49, 5 * block, false}};
+        {16, block, false},     {112, 9 * block, true}, {1040, 3 * block, false},
+        {49, 5 * block, false}, {33, 9 * block, false},
+    };
     for (const auto& shape : shapes) {
         const Matrix matrix(machine, type, shape.rows, shape.columns, rng);
         const auto columns = static_cast<size_t>(shape.columns), rows = static_cast<size_t>(shape.rows);

@@ -46,15 +46,25 @@ describe("a drafter file's calibration", () => {
   const targetPath = writeTinyTarget(folder);
   afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-  async function loaded(places: readonly number[], copied: readonly number[] = [-1000, 0, 1500, -2000, -1500, 0, 0]) {
+  async function loaded(
+    places: readonly number[],
+    copied: readonly number[] = [-1000, 0, 1500, -2000, -1500, 0, 0],
+    reached: readonly number[] = [],
+    sampled: readonly number[] = [],
+  ) {
     const { metadata, tensors } = tinyDrafter({ seed: 2, blockSize: 4, sampleFromAnchor: true, slotInit: 'lookup' });
-    const drafterPath = path.join(folder, `${places.length}-${copied.length}.gguf`);
+    const drafterPath = path.join(
+      folder,
+      `${places.length}-${copied.length}-${reached.join('.')}-${sampled.join('.')}.gguf`,
+    );
     const calibration = {
       'specdiff.survival.scale': { type: 'i32s', value: [600, 500, 400] },
       'specdiff.survival.bias': { type: 'i32s', value: [-2000, 500, -3000] },
       'specdiff.survival.places': { type: 'i32s', value: places },
       'specdiff.survival.copied': { type: 'i32s', value: copied },
       'specdiff.survival.copied_places': { type: 'i32s', value: places },
+      ...(reached.length > 0 && { 'specdiff.survival.reached': { type: 'i32s', value: reached } }),
+      ...(sampled.length > 0 && { 'specdiff.survival.reached_sampled': { type: 'i32s', value: sampled } }),
     } as const;
     writeGguf(drafterPath, { ...metadata, ...calibration }, tensors);
     return nativeAddon().load({
@@ -79,8 +89,34 @@ describe("a drafter file's calibration", () => {
     await engine.dispose();
   });
 
+  it('tells what joined drafts bring before any was tried, greedy and sampled apart', async () => {
+    const much = [1000, 990, 980, 970];
+    const little = [10, 5, 0, 0];
+    for (const [greedy, sampled, temperature, most] of [
+      [much, little, 0, true],
+      [much, little, 1, false],
+      [little, much, 1, true],
+    ] as const) {
+      const engine = await loaded([0, 100, 200, 300], undefined, greedy, sampled);
+      const job = { maxTokens: 200, drafter: 'auto', sampling: { temperature, seed: 3 } } as const;
+      const { passes } = await generate(engine, jobOf([1, 7, 9, 12, 7, 9], job));
+      // Before the first joined draft nothing is known but the file's chances: 1 + 3.94 or 1 + 0.015 tokens.
+      const first = passes.find(({ drafter }) => drafter === 'joint');
+      if (most) expect(first?.expectedTokens).toBeGreaterThan(4);
+      else expect(first?.expectedTokens ?? 1).toBeLessThan(1.1);
+      await engine.dispose();
+    }
+  });
+
   it('of another block is refused', async () => {
-    for (const engine of [await loaded([0, 100]), await loaded([0, 100, 200, 300], [-1000, 0])]) {
+    const places = [0, 100, 200, 300];
+    for (const engine of [
+      await loaded([0, 100]),
+      await loaded(places, [-1000, 0]),
+      await loaded(places, undefined, [900, 800, 700, 600, 500]),
+      await loaded(places, undefined, [], [500, 600]),
+      await loaded(places, undefined, [1001]),
+    ]) {
       expect(engine.drafterNote).toContain(
         'its calibration (specdiff.survival) does not fit its block; export it again.',
       );

@@ -25,8 +25,8 @@ class Expected:
 def expected(
     drafter: Drafter, calibration: Calibration | None, shards: list[Shard], store: FeatureStore
 ) -> Expected | None:
-    """Counted in passes over these answers; None where there are none. Drafts that reach behind an answer's end tell
-    nothing of what would have been accepted there, and are left out."""
+    """Counted in passes over these answers; None where greedy or sampled ones are missing. Drafts that reach behind an
+    answer's end tell nothing of what would have been accepted there, and are left out."""
     reached = np.zeros((2, drafter.block))
     drafts = np.zeros((2, 1))
     for some in drafted_shards({"": drafter}, shards, store):

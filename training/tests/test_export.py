@@ -12,7 +12,7 @@ from specdiff_train.calibration import fitted
 from specdiff_train.checkpoint import new_drafter
 from specdiff_train.drafting import drafted_shards
 from specdiff_train.evaluate import arms, passes
-from specdiff_train.expected import expected
+from specdiff_train.expected import Expected, expected
 from specdiff_train.export import write_gguf
 from specdiff_train.import_gguf import read_vocabulary, read_weights
 from specdiff_train.phrases import PhraseBook
@@ -43,7 +43,11 @@ def test_round_trip(config, target, shards, store):
     features = store.get(shards[0])
     drafter = new_drafter(config, target, shards, features.taps)
     counts = PhraseBook(config.work / "answers", config.phrase_tokens, config.phrase_entries).counts
-    write_gguf(config, target, drafter, config.output, config.recipe(), phrases=counts)
+    calibration = fitted(drafted_shards({"": drafter}, shards, store), "", config.block)
+    chances = Expected([600, 300], [400, 100])
+    write_gguf(
+        config, target, drafter, config.output, config.recipe(), True, calibration, phrases=counts, chances=chances
+    )
     reader = gguf.GGUFReader(config.output)
     fields = {name: field.contents() for name, field in reader.fields.items()}
     assert fields["general.architecture"] == "dflash"
@@ -53,6 +57,8 @@ def test_round_trip(config, target, shards, store):
     assert fields["tokenizer.ggml.mask_token_id"] == drafter.mask_id
     assert fields["specdiff.slot_init"] == "lookup"
     assert fields["specdiff.target.sha256"] == hashlib.sha256(config.target.read_bytes()).hexdigest()
+    assert fields["specdiff.survival.reached"] == [600, 300]
+    assert fields["specdiff.survival.reached_sampled"] == [400, 100]
     assert len(counts.checks) > 10
     for name, values in vars(counts).items():
         assert fields[f"specdiff.phrases.{name}"] == values.tolist(), name

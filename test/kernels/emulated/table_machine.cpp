@@ -74,15 +74,14 @@ class TableMachine : public Machine {
     void threads(int count) override { threads_ = count; }
 
     std::shared_ptr<void> hold(ggml_context* /*context*/, ggml_tensor* weights, const void* data) const override {
-        auto owner = memory(
-            panel_bytes(weights->type, (weights->ne[1] + PANEL_ROWS - 1) / PANEL_ROWS * PANEL_ROWS, weights->ne[0]));
+        auto owner = memory(panel_bytes(weights->type, weights->ne[1], weights->ne[0]));
         weights->data = owner.get();
         repack(weights->type, weights->ne[1], weights->ne[0], data, weights->data);
         return owner;
     }
 
     bool supports(const ggml_tensor* op) const override {
-        return layout_of(op->src[0]->type).has_value() && op->src[0]->ne[1] % PANEL_ROWS == 0;
+        return layout_of(op->src[0]->type).has_value() && op->src[0]->ne[1] >= PANEL_ROWS;
     }
 
     Floats compute(ggml_context* context, ggml_tensor* result, const Inputs& inputs) const override {

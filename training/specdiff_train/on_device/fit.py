@@ -120,7 +120,7 @@ class Fitting:
 
     def logits(self, batch: Batch) -> Tensor:
         """The drafter's; on a GPU its matrices are multiplied in bf16."""
-        kind = self.config.device
+        kind = torch.device(self.config.device).type
         with torch.autocast(kind, torch.bfloat16, enabled=kind == "cuda"):
             logits: Tensor = self.drafter(batch)
         return logits.float()
