@@ -123,11 +123,10 @@ void Engine::warm_up(const std::string& learned) {
 /** What the drafter's file says of drafts that lookup has part in. */
 void Engine::expect_drafts() {
     if (!drafter_metadata_ || !drafter_metadata_->calibration) return;
-    const auto& calibration = *drafter_metadata_->calibration;
-    if (calibration.reached.empty() && calibration.reached_sampled.empty()) return;
+    const auto& reached = drafter_metadata_->calibration->reached;
+    if (reached.empty()) return;
     for (const auto& drafter : drafters_) {
-        if (drafter->part() != nullptr)
-            controller_.expect(drafter->name(), calibration.reached, calibration.reached_sampled);
+        if (drafter->part() != nullptr) controller_.expect(drafter->name(), reached);
     }
 }
 

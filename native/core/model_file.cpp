@@ -316,12 +316,10 @@ std::optional<SlotCalibration> calibration_of(const GgufFile& drafter, int place
     const auto copied = drafter.integers("specdiff.survival.copied").value_or(std::vector<int64_t>());
     const auto copied_places = drafter.integers("specdiff.survival.copied_places").value_or(std::vector<int64_t>());
     const auto reached = drafter.integers("specdiff.survival.reached").value_or(std::vector<int64_t>());
-    const auto sampled = drafter.integers("specdiff.survival.reached_sampled").value_or(std::vector<int64_t>());
     const bool copies_fit = copied.size() == outlook::COPY_CLASSES && copied_places.size() == slots->size();
     SlotCalibration calibration;
     if (scale->size() != calibration.scale.size() || bias->size() != calibration.bias.size() ||
-        slots->size() != static_cast<size_t>(places) || !(copied.empty() || copies_fit) || !chances(reached, places) ||
-        !chances(sampled, places)) {
+        slots->size() != static_cast<size_t>(places) || !(copied.empty() || copies_fit) || !chances(reached, places)) {
         refuse(drafter, "its calibration (specdiff.survival) does not fit its block; export it again.");
     }
     const auto value = [](int64_t thousandths) { return static_cast<double>(thousandths) / 1000; };
@@ -331,7 +329,6 @@ std::optional<SlotCalibration> calibration_of(const GgufFile& drafter, int place
     std::transform(copied.begin(), copied.end(), std::back_inserter(calibration.copied), value);
     std::transform(copied_places.begin(), copied_places.end(), std::back_inserter(calibration.copied_places), value);
     std::transform(reached.begin(), reached.end(), std::back_inserter(calibration.reached), value);
-    std::transform(sampled.begin(), sampled.end(), std::back_inserter(calibration.reached_sampled), value);
     return calibration;
 }
 

@@ -22,11 +22,10 @@ struct SlotCalibration {
     std::vector<double> copied;
     std::vector<double> copied_places;
     /**
-     * Of drafts of looked-up tokens and slots together: chances that the first place is accepted, the first two, …, in
-     * greedy and in sampled jobs; empty where the file says nothing.
+     * Of drafts of looked-up tokens and slots together: chances that the first place is accepted, the first two, … in
+     * greedy jobs; empty where the file says nothing.
      */
     std::vector<double> reached;
-    std::vector<double> reached_sampled;
 
     double chance(double margin, outlook::Agreement agreement, int place) const;
     /** Of a looked-up token against the slot's best; negative where the file says nothing. */

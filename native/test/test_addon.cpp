@@ -373,13 +373,10 @@ class ControllerObject : public Napi::ObjectWrap<ControllerObject> {
         return info.Env().Undefined();
     }
 
-    /** expect(drafter, greedy, sampled): chances that so many places are accepted */
+    /** expect(drafter, reached): chances that so many places are accepted */
     Napi::Value expect(const Napi::CallbackInfo& info) {
-        const auto chances = [&](size_t index) {
-            const auto array = info[index].As<Napi::Float64Array>();
-            return std::vector<double>(array.Data(), array.Data() + array.ElementLength());
-        };
-        controller_.expect(info[0].As<Napi::String>(), chances(1), chances(2));
+        const auto array = info[1].As<Napi::Float64Array>();
+        controller_.expect(info[0].As<Napi::String>(), {array.Data(), array.Data() + array.ElementLength()});
         return info.Env().Undefined();
     }
 

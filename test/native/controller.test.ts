@@ -388,23 +388,23 @@ describe('the controller', () => {
 
   it('drafts at once where the drafter’s file promises enough, and unlearns what is not so', () => {
     const promised = Float64Array.of(0.65, 0.45, 0.3, 0.2, 0.15, 0.12, 0.1);
-    const nothing = Float64Array.of(0.05, 0, 0, 0, 0, 0, 0);
-    const ran = (chance: number, greedy: Float64Array, sampled: Float64Array) => {
+    const ran = (chance: number, greedy: boolean, reached: Float64Array = promised) => {
       const world: World = {
         ...{ passMs: (rows) => 1 + 0.09 * (rows - 1), switchMs: 0.3 },
         drafters: [block(chance, 0.4)],
       };
       const controller = calibrated(world);
-      controller.expect('joint', greedy, sampled);
-      const { plans } = run(world, 40, { controller });
-      run(world, 1000, { controller });
-      const later = run(world, 1000, { controller });
+      controller.expect('joint', reached);
+      const { plans } = run(world, 40, { controller, greedy });
+      run(world, 1000, { controller, greedy });
+      const later = run(world, 1000, { controller, greedy });
       return { begun: share(plans, 'joint'), later: share(later.plans, 'joint'), speed: speedUp(world, later) };
     };
-    expect(ran(0.7, promised, nothing).begun).toBeGreaterThan(0.7);
-    // What it says of sampled jobs is not about greedy ones.
-    expect(ran(0.7, nothing, promised).begun).toBeLessThan(0.3);
-    const deceived = ran(0.05, promised, nothing);
+    expect(ran(0.7, true).begun).toBeGreaterThan(0.7);
+    expect(ran(0.7, true, Float64Array.of(0.05)).begun).toBeLessThan(0.3);
+    // What it says of greedy jobs is not about sampled ones.
+    expect(ran(0.7, false).begun).toBeLessThan(0.6);
+    const deceived = ran(0.05, true);
     expect(deceived.later).toBeLessThan(0.1);
     expect(deceived.speed).toBeGreaterThan(0.95);
   });

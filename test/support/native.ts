@@ -77,7 +77,7 @@ export interface TestController {
   observe(pass: TestPass): void;
   calibrate(rows: number, ms: number): void;
   calibrateSwitch(ms: number, laterMs: number): void;
-  expect(drafter: string, greedy: Float64Array, sampled: Float64Array): void;
+  expect(drafter: string, reached: Float64Array): void;
   beginJob(): void;
   endJob(tokens: number): void;
   cost(rows: number, context: number): number;

@@ -2,8 +2,6 @@
 plans with these chances until it knows better (native/core/controller).
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from .calibration import Calibration
@@ -14,31 +12,21 @@ from .features import FeatureStore
 from .shards import Shard
 
 
-@dataclass
-class Expected:
-    """In thousandths: drafts whose first place is accepted, the first two, … [block], of greedy and sampled answers."""
-
-    greedy: list[int]
-    sampled: list[int]
-
-
 def expected(
     drafter: Drafter, calibration: Calibration | None, shards: list[Shard], store: FeatureStore
-) -> Expected | None:
-    """Counted in passes over these answers; None where greedy or sampled ones are missing. Drafts that reach behind an
-    answer's end tell nothing of what would have been accepted there, and are left out."""
-    reached = np.zeros((2, drafter.block))
-    drafts = np.zeros((2, 1))
-    for some in drafted_shards({"": drafter}, shards, store):
+) -> list[int] | None:
+    """In thousandths: drafts whose first place is accepted, the first two, … [block], counted in passes over the greedy
+    ones of these answers; None where there are none. Drafts that reach behind an answer's end tell nothing of what
+    would have been accepted there, and are left out."""
+    reached, drafts = np.zeros(drafter.block), 0
+    for some in drafted_shards({"": drafter}, shards, store, greedy=True):
         for s in some.sequences:
             sequence = some.shard.sequences[s]
-            kind, end = int(sequence.temperature > 0), len(sequence.tokens)
+            end = len(sequence.tokens)
             propose = arms(some, s, {"": calibration})["joined"]
             for one in passes(sequence.tokens, sequence.prompt_tokens, end, propose):
                 if one.anchor + 1 + drafter.block <= end:
-                    drafts[kind] += 1
-                    reached[kind, : one.accepted] += 1
-    if not drafts.all():
-        return None
-    greedy, sampled = (1000 * reached / drafts).round().astype(int).tolist()
-    return Expected(greedy, sampled)
+                    drafts += 1
+                    reached[: one.accepted] += 1
+    found: list[int] = (1000 * reached / max(drafts, 1)).round().astype(int).tolist()
+    return found if drafts else None

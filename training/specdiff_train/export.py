@@ -18,7 +18,7 @@ from .config import Config
 from .corpus import training_licences
 from .drafter import Drafter
 from .drafting import drafted_shards
-from .expected import Expected, expected
+from .expected import expected
 from .features import FeatureStore
 from .gguf_file import TypedTensors, write_file
 from .phrases import Counts
@@ -71,12 +71,12 @@ def write_gguf(
     quantized: bool = True,
     calibration: Calibration | None = None,
     phrases: Counts | None = None,
-    chances: Expected | None = None,
+    chances: list[int] | None = None,
 ) -> None:
     """Write a drafter to a GGUF, atomically; not quantized, its matrices are fp32 (the head is always Q8_0)."""
     survival = dict(calibration.thousandths()) if calibration else {}
     if calibration and chances:
-        survival |= {"reached": chances.greedy, "reached_sampled": chances.sampled}
+        survival["reached"] = chances
     write_atomic(output, lambda part: _write(config, target, drafter, part, recipe, quantized, survival, phrases))
     print(f"export: {output} {output.stat().st_size / 1e6:.1f} MB, sha256 {file_sha256(output)}")
 
