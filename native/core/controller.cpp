@@ -323,7 +323,9 @@ Controller::Experience Controller::first_guess(const Candidate& candidate, const
     guess.tokens = PRIOR_WEIGHT * PRIOR_TOKENS;
     guess.cost = PRIOR_WEIGHT *
                  (costs_.cost(PRIOR_ROWS, situation.context) + draft * (candidate.sequential ? PRIOR_ROWS - 1 : 1));
-    if (const auto known = expected_.find(candidate.drafter); situation.greedy && known != expected_.end()) {
+    // Where a try costs little, it tells more.
+    const bool told = situation.greedy && (dear_change() || !situation.plain_allowed);
+    if (const auto known = expected_.find(candidate.drafter); told && known != expected_.end()) {
         const auto& reached = known->second;
         double tokens = 1;
         double best = -INFINITY;

@@ -158,8 +158,8 @@ class Controller {
     void calibrate_draft(const std::string& drafter, int steps, double ms);
     /**
      * Chances that the first place of `drafter`'s drafts is accepted, the first two, … as its file has them: what is
-     * thought of it in greedy jobs until it was tried. (Of sampled ones too, auto lost 11 and 17 % where it loses 4 and
-     * 8: what is drafted there is hardly worth its time.) Not part of state().
+     * thought of it in greedy jobs until it was tried, where trying is dear. (On a CPU it brought nothing; told the
+     * same of sampled jobs, auto lost 11 and 17 % where it loses 4 and 8.) Not part of state().
      */
     void expect(const std::string& drafter, std::vector<double> reached);
 

@@ -390,11 +390,12 @@ describe('the controller', () => {
     const promised = Float64Array.of(0.65, 0.45, 0.3, 0.2, 0.15, 0.12, 0.1);
     const ran = (chance: number, greedy: boolean, reached: Float64Array = promised) => {
       const world: World = {
-        ...{ passMs: (rows) => 1 + 0.09 * (rows - 1), switchMs: 0.3 },
+        ...{ passMs: (rows) => 1 + 0.09 * (rows - 1), switchMs: 1.5, settleMs: 2, jobTokens: 300 },
         drafters: [block(chance, 0.4)],
       };
       const controller = calibrated(world);
       controller.expect('joint', reached);
+      for (let job = 0; job < 30; job += 1) controller.endJob(300);
       const { plans } = run(world, 40, { controller, greedy });
       run(world, 1000, { controller, greedy });
       const later = run(world, 1000, { controller, greedy });
