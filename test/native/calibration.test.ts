@@ -59,7 +59,7 @@ describe("a drafter file's calibration", () => {
       'specdiff.survival.places': { type: 'i32s', value: places },
       'specdiff.survival.copied': { type: 'i32s', value: copied },
       'specdiff.survival.copied_places': { type: 'i32s', value: places },
-      ...(reached.length > 0 && { 'specdiff.survival.reached': { type: 'i32s', value: reached } }),
+      ...(reached.length > 0 && { 'specdiff.survival.reached': { type: 'i32s', value: reached } as const }),
     } as const;
     writeGguf(drafterPath, { ...metadata, ...calibration }, tensors);
     return nativeAddon().load({
