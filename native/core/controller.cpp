@@ -235,29 +235,23 @@ double Controller::run_of(int rows) const {
  * rest of the text, at so many tokens a pass. What was short before would never be long otherwise.
  */
 double Controller::stay(int rows, double tokens) const {
-    const double rest = dear_change() ? (job_tokens_ - emitted_) / tokens : 1;
-    return std::clamp(rest, run_of(rows), LONGEST_RUN);
-}
-
-/**
- * Who leaves plain decoding comes back to it, at the end of a run of drafts, each of which has its part of that; and so
- * does a chain that leaves a number of rows that is dear to leave.
- */
-double Controller::return_cost(int rows, const Situation& situation) const {
-    return situation.last_rows <= 1 || dear_change() ? change_cost() / run_of(rows) : 0;
+    const double run = run_of(rows);
+    return dear_change() ? std::clamp((job_tokens_ - emitted_) / tokens, run, LONGEST_RUN) : run;
 }
 
 /**
  * A target pass that is planned, in one-row passes: the new number of rows stays for some, and each has its part of the
  * change. Charged to one pass, it would keep a losing plan going, and a winning one from being begun, where it costs
- * more than a pass (six on a GPU that keeps the graph of a repeated shape).
+ * more than a pass (six on a GPU that keeps the graph of a repeated shape). Who leaves plain decoding comes back to it
+ * at the end of a run of drafts, and a chain to a number of rows that is dear to leave: they pay for both changes.
  */
 double Controller::planned_cost(int rows, const Situation& situation) const {
     const int all = filled(rows, situation);
     const double cost = costs_.cost(all, situation.context);
     if (all == situation.last_rows) return cost;
-    if (all > 1) return cost + change_cost() / run_of(all) + return_cost(all, situation);
-    return cost + change_cost() / (given_up() ? stay(1, 1) : run_of(1));
+    if (all == 1) return cost + change_cost() / (given_up() ? stay(1, 1) : run_of(1));
+    const bool returns = situation.last_rows <= 1 || dear_change();
+    return cost + (returns ? 2 : 1) * change_cost() / run_of(all);
 }
 
 /** A text ends somewhere: what is drafted behind its end is lost, however right it would have been. */

@@ -243,7 +243,6 @@ class Controller {
     size_t run_class(int rows) const;
     double run_of(int rows) const;
     double stay(int rows, double tokens) const;
-    double return_cost(int rows, const Situation& situation) const;
     double planned_cost(int rows, const Situation& situation) const;
     Value paid_value(const Candidate& candidate, const Situation& situation) const;
     double refresh_after(const Candidate& candidate) const;

@@ -53,6 +53,8 @@ Network::Network(ThreadPool& threads, const std::atomic<bool>& cancelled) : thre
                         " can't be started for it (" + captured.reason() + "); choose another backend.");
         }
     }
+    const char* const wanted = std::getenv("SPECDIFF_SHAPES");
+    gpu_shapes_ = backends_.size() > 1 || (wanted != nullptr && std::string_view(wanted) == "gpu");
     threads_.attach(backends_.back().get());
     watch_cancel();
 }
@@ -71,17 +73,12 @@ void Network::watch_cancel() {
     set_abort(cpu, aborted, const_cast<std::atomic<bool>*>(&cancelled_));
 }
 
-bool Network::shaped_for_gpu() const {
-    const char* const wanted = std::getenv("SPECDIFF_SHAPES");
-    return backends_.size() > 1 || (wanted != nullptr && std::string_view(wanted) == "gpu");
-}
-
 int Network::cell_step() const {
-    return shaped_for_gpu() ? GPU_CELL_STEP : CPU_CELL_STEP;
+    return gpu_shapes_ ? GPU_CELL_STEP : CPU_CELL_STEP;
 }
 
 int Network::row_step() const {
-    return shaped_for_gpu() ? GPU_ROW_STEP : 1;
+    return gpu_shapes_ ? GPU_ROW_STEP : 1;
 }
 
 ggml_backend_buffer_type* Network::plain_buffer() const {

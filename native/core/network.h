@@ -84,7 +84,6 @@ class Network {
     };
     using Context = std::unique_ptr<ggml_context, ReleaseContext>;
 
-    bool shaped_for_gpu() const;
     void watch_cancel();
     ggml_backend_buffer_type* plain_buffer() const;
     ggml_backend_buffer_type* matrix_buffer(const TensorInfo& tensor) const;
@@ -94,6 +93,7 @@ class Network {
     ThreadPool& threads_;
     const std::atomic<bool>& cancelled_;
     std::vector<std::unique_ptr<ggml_backend, ReleaseBackend>> backends_; // the CPU last
+    bool gpu_shapes_ = false;
     std::map<ggml_backend_buffer_type*, Context> contexts_;
     std::vector<std::unique_ptr<ggml_backend_buffer, ReleaseBuffer>> buffers_;
     std::unique_ptr<ggml_backend_sched, ReleaseScheduler> scheduler_;

@@ -24,11 +24,6 @@ namespace {
 /** Huge pages: their size, and the alignment that lets the kernel use them. */
 constexpr size_t HUGE_PAGE = size_t{2} << 20;
 
-bool is_ours(const ggml_tensor* weights) {
-    return layout_of(weights->type).has_value() && weights->ne[1] >= PANEL_ROWS &&
-           weights->ne[0] % ggml_blck_size(weights->type) == 0 && weights->ne[2] == 1 && weights->ne[3] == 1;
-}
-
 class MatrixTraits : public ggml::cpu::tensor_traits {
   public:
     explicit MatrixTraits(const MatrixKernels& kernels) : kernels_(kernels) {}
@@ -88,7 +83,7 @@ class BufferType : public ggml::cpu::extra_buffer_type {
     bool supports_op(ggml_backend_dev_t /*device*/, const ggml_tensor* op) override {
         const auto *weights = op->src[0], *x = op->src[1];
         return op->op == GGML_OP_MUL_MAT && weights->buffer != nullptr && weights->buffer->buft == self_ &&
-               is_ours(weights) && x->type == GGML_TYPE_F32 && x->nb[0] == sizeof(float) &&
+               fits_panels(weights) && x->type == GGML_TYPE_F32 && x->nb[0] == sizeof(float) &&
                (x->buffer == nullptr || ggml_backend_buft_is_host(x->buffer->buft));
     }
 
@@ -174,7 +169,8 @@ void specdiff_add_buffer_type(std::vector<ggml_backend_buffer_type_t>& types) {
             /* .get_max_size   = */ nullptr,
             /* .get_alloc_size = */
             [](ggml_backend_buffer_type_t, const ggml_tensor* tensor) {
-                return is_ours(tensor) ? panel_bytes(tensor->type, tensor->ne[1], tensor->ne[0]) : ggml_nbytes(tensor);
+                return fits_panels(tensor) ? panel_bytes(tensor->type, tensor->ne[1], tensor->ne[0])
+                                           : ggml_nbytes(tensor);
             },
             /* .is_host        = */ nullptr,
         },

@@ -236,6 +236,11 @@ std::optional<Layout> layout_of(ggml_type type) {
     return entry != nullptr ? std::optional<Layout>(entry->layout) : std::nullopt;
 }
 
+bool fits_panels(const ggml_tensor* weights) {
+    return entry_of(weights->type) != nullptr && weights->ne[1] >= PANEL_ROWS &&
+           weights->ne[0] % ggml_blck_size(weights->type) == 0 && weights->ne[2] == 1 && weights->ne[3] == 1;
+}
+
 size_t panel_bytes(ggml_type type, int64_t rows, int64_t columns) {
     return static_cast<size_t>(panels_of(rows)) * static_cast<size_t>(columns / BLOCK) * entry_of(type)->block_bytes;
 }

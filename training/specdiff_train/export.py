@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from gguf import GGMLQuantizationType as Type
 
-from .calibration import Calibration, blocks, calibrated, expected_calibration_error, reached
+from .calibration import Calibration, blocks, expected_calibration_error, fitted, reached
 from .checkpoint import best_path, checkpoint_path, load, trained_drafter
 from .config import Config
 from .corpus import training_licences
@@ -40,26 +40,25 @@ def export(config: Config) -> None:
     drafter = trained_drafter(config, target)
     path = best_path(config) if best_path(config).exists() else checkpoint_path(config)
     store = FeatureStore(config, target)
-    calibration, phrases = calibrated_on(config, drafter, store), store.book.counts
-    recipe = load(path, config)["recipe"]
     validation = load_split(config.work / "answers", "validation")
-    chances = expected(drafter, calibration, validation, store)
+    drafted = drafted_shards({"": drafter}, validation, store, greedy=True)
+    calibration, phrases = fitted(drafted, "", drafter.block), store.book.counts
+    chances = expected(drafted, calibration, drafter.block)
+    if calibration:
+        tell_error(config, drafter, store, calibration)
+    recipe = load(path, config)["recipe"]
     write_gguf(
         config, target, drafter, config.output, recipe, calibration=calibration, phrases=phrases, chances=chances
     )
 
 
-def calibrated_on(config: Config, drafter: Drafter, store: FeatureStore) -> Calibration | None:
-    """What the drafter's margins are worth on the validation answers, with its error on the test packages' where there
-    are any."""
-    folder = config.work / "answers"
-    calibration = calibrated(drafter, folder, store)
-    shards = load_split(folder, "test")[:1]
-    if calibration and shards:
+def tell_error(config: Config, drafter: Drafter, store: FeatureStore, calibration: Calibration) -> None:
+    """Print how far off the calibration is on the test packages, where there are answers of theirs."""
+    shards = load_split(config.work / "answers", "test")[:1]
+    if shards:
         tests, _ = reached(blocks(drafted_shards({"": drafter}, shards, store, greedy=True)[0], ""))
         error = expected_calibration_error(calibration.chances(tests), tests.right)
         print(f"export: calibration error {error:.2%} on {len(tests.right)} slots of the test packages")
-    return calibration
 
 
 def write_gguf(

@@ -20,11 +20,11 @@ from specdiff_train.phrases import PhraseBook
 
 def test_what_drafts_bring_is_counted_over_passes(config, target, shards, store):
     drafter = new_drafter(config, target, shards, store.get(shards[0]).taps)
-    drafted = drafted_shards({"": drafter}, shards, store)
+    drafted = drafted_shards({"": drafter}, shards, store, greedy=True)
     calibration = fitted(drafted, "", config.block)
-    chances = expected(drafter, calibration, shards, store)
+    chances = expected(drafted, calibration, config.block)
     accepted = []
-    for some in drafted:
+    for some in drafted_shards({"": drafter}, shards, store):
         for s in some.sequences:
             sequence = some.shard.sequences[s]
             propose = arms(some, s, {"": calibration})["joined"]
@@ -35,7 +35,7 @@ def test_what_drafts_bring_is_counted_over_passes(config, target, shards, store)
     assert chances == pytest.approx([1000 * share for share in wanted], abs=0.51)
     assert chances == sorted(chances, reverse=True)
     assert chances[0] > 0
-    assert expected(drafter, calibration, [], store) is None
+    assert expected([], calibration, config.block) is None
 
 
 def test_round_trip(config, target, shards, store):

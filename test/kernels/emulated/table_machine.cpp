@@ -80,9 +80,7 @@ class TableMachine : public Machine {
         return owner;
     }
 
-    bool supports(const ggml_tensor* op) const override {
-        return layout_of(op->src[0]->type).has_value() && op->src[0]->ne[1] >= PANEL_ROWS;
-    }
+    bool supports(const ggml_tensor* op) const override { return fits_panels(op->src[0]); }
 
     Floats compute(ggml_context* context, ggml_tensor* result, const Inputs& inputs) const override {
         std::vector<std::shared_ptr<void>> owners;
