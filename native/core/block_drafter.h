@@ -2,7 +2,8 @@
 
 #include "block_network.h"
 #include "drafter.h"
-#include "outlook.h"
+#include "place_chances.h"
+#include "sampler.h"
 
 #include <vector>
 
@@ -10,11 +11,12 @@ namespace specdiff {
 
 /** One slot of a denoised block. */
 struct DenoisedSlot {
-    int32_t best = 0;
-    /** Best logit − second best. */
-    double margin = 0;
+    /** Its best tokens, of the target's vocabulary. */
+    TopFew top;
     /** Its row alone. */
     SlotRows row;
+
+    int32_t best() const { return top.tokens.front(); }
 };
 
 /** A drafter that denoises a block of slots in one pass; the slots are independent given the context. */
@@ -27,10 +29,8 @@ class BlockDrafter : public Drafter {
     virtual std::vector<DenoisedSlot> denoise(const DraftContext& context, int slots,
                                               const std::vector<int32_t>& guesses) = 0;
     virtual int vocabulary_size() const = 0;
-    /** What a slot's best token at a place of the draft is judged by. */
-    virtual Slot judged(const DenoisedSlot& slot, outlook::Agreement agreement, int place) const = 0;
-    /** The chance, as its file has it, of a looked-up token where the slot's best is another; negative for none. */
-    virtual double copy_chance(const Lookup::Match& match, int place) const = 0;
+    /** What the slots' tokens and looked-up ones are worth. */
+    virtual const PlaceChances& chances() const = 0;
 };
 
 /**

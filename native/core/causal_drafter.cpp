@@ -76,7 +76,7 @@ class CausalDrafter : public Drafter {
             const float* logits = llama_get_logits_ith(context_.get(), -1);
             const TopTwo top = top_two(logits, std::min(vocabulary_size_, own_vocabulary_));
             const int place = static_cast<int>(draft.tree.size());
-            const Slot slot{outlook::CAUSAL, outlook::of_slot(top.margin, outlook::Agreement::alone), place};
+            const Slot slot{outlook::CAUSAL, outlook::of_slot(top.margin), place};
             // Asked before the slot's token is drawn, about what was known then. The tokens before it stay whatever
             // the answer is.
             if (budget.judge != nullptr) {
@@ -84,7 +84,7 @@ class CausalDrafter : public Drafter {
                 if (!budget.judge->worth(path, place, 0)) break;
             }
             append(draft.tree, top, logits, context);
-            draft.judged.push_back({slot, draft.tree.nodes.back().token, -1, {}});
+            draft.judged.push_back(slot);
             if (static_cast<int>(draft.tree.size()) >= most) break;
             // One more pass of its own, if its token will probably be worth both.
             if (budget.judge != nullptr && !budget.judge->worth(path * LIKELY, place + 1, 1)) break;

@@ -86,7 +86,7 @@ constexpr int FIRST_SLOTS = 16;
 constexpr int LEAST_SLOTS = 4;
 constexpr double SLOT_ROOM = 1.5;
 constexpr double REACH_MEMORY = 0.9;
-const std::string STATE_HEADER = "specdiff-controller-4";
+const std::string STATE_HEADER = "specdiff-controller-5";
 
 } // namespace
 
@@ -264,22 +264,29 @@ double Controller::Cut::chance(const Slot& slot) const {
 }
 
 int Controller::Cut::length(const std::vector<Slot>& slots) const {
+    std::vector<double> paths;
+    paths.reserve(slots.size());
+    double path = 1;
+    for (const auto& slot : slots)
+        paths.push_back(path *= chance(slot));
+    return nodes(paths);
+}
+
+int Controller::Cut::nodes(const std::vector<double>& chances) const {
     const double rate = controller_.rate();
     const double plain = controller_.planned_cost(1, situation_);
-    double path = 1;
     double gain = 0;
     double best = 0;
-    int length = 0;
-    for (int i = 0; i < static_cast<int>(slots.size()); ++i) {
-        path *= chance(slots[static_cast<size_t>(i)]);
-        gain += path;
+    int nodes = 0;
+    for (int i = 0; i < static_cast<int>(chances.size()); ++i) {
+        gain += chances[static_cast<size_t>(i)];
         const double worth = gain - rate * (controller_.planned_cost(i + 2, situation_) - plain);
         if (worth > best || (i == 0 && !situation_.plain_allowed)) {
             best = worth;
-            length = i + 1;
+            nodes = i + 1;
         }
     }
-    return length;
+    return nodes;
 }
 
 bool Controller::Cut::worth(double path, int drafted, int steps) const {
@@ -496,18 +503,6 @@ double Controller::whole_cost(const PassMeasure& pass, double parts) {
     return measured;
 }
 
-/** Each place up to the first rejected one was put to the test, and so was what could have stood there. */
-void Controller::learn_places(const PassMeasure& pass) {
-    const int tested = std::min({pass.accepted + 1, pass.drafted, static_cast<int>(pass.judged.size())});
-    for (int i = 0; i < tested; ++i) {
-        const auto place = static_cast<size_t>(i);
-        const Judged& judged = pass.judged[place];
-        survival_.learn(judged.slot, pass.greedy, i < pass.accepted);
-        if (judged.other_token >= 0 && place < pass.emitted.size())
-            survival_.learn(judged.other, pass.greedy, pass.emitted[place] == judged.other_token);
-    }
-}
-
 /** What runs last of late; one that a trial or a refresh made, or the user, tells nothing of those that pay. */
 void Controller::book_run(bool cut_off) {
     const int forced = run_.rows > 1 ? 1 : REFRESH_PASSES;
@@ -561,7 +556,8 @@ void Controller::observe(const PassMeasure& pass) {
     const double once = repeated == 1 || pass.last_rows <= 1 ? change : 0;
     if (!pass.drafter.empty() && !pass.free) {
         learn_draft_cost(pass, slowness);
-        learn_places(pass);
+        for (const auto& test : pass.tested)
+            survival_.learn(test.slot, pass.greedy, test.accepted);
         const DraftCost draft = draft_cost({pass.drafter, pass.steps});
         if (pass.steps > 0) {
             double& reach = reach_[pass.drafter];

@@ -72,6 +72,12 @@ struct Plan {
     static constexpr int PLAIN = -1;
 };
 
+/** A drafted token, by what it was judged by. */
+struct Tested {
+    Slot slot;
+    bool accepted = false;
+};
+
 /** What a pass cost and gained. */
 struct PassMeasure {
     std::string drafter; // empty for a plain pass
@@ -93,9 +99,10 @@ struct PassMeasure {
     double draft_ms = 0;
     /** Time of the target's pass over all drafted tokens and the root. */
     double target_ms = 0;
-    /** Tokens of the pass in order, the target's own last; and what its places were judged by. */
+    /** Tokens of the pass in order, the target's own last. */
     std::vector<int32_t> emitted;
-    std::vector<Judged> judged;
+    /** Drafted tokens that were put to the test: all before them on their path were right. */
+    std::vector<Tested> tested;
 };
 
 /**
@@ -143,6 +150,7 @@ class Controller {
             : controller_(controller), situation_(situation), drafter_(std::move(drafter)) {}
         double chance(const Slot& slot) const override;
         int length(const std::vector<Slot>& slots) const override;
+        int nodes(const std::vector<double>& chances) const override;
         bool worth(double path, int drafted, int steps) const override;
 
       private:
@@ -250,7 +258,6 @@ class Controller {
     void book_run(bool cut_off);
     void follow_run(const PassMeasure& pass, const Moment& moment, bool switched);
     void learn_draft_cost(const PassMeasure& pass, double slowness);
-    void learn_places(const PassMeasure& pass);
 
     CostModel costs_;
     Survival survival_;

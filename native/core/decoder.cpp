@@ -147,7 +147,8 @@ class Decoder::Run {
         PassMeasure measure;
         const Situation situation{job_.drafter == AUTO_DRAFTER, sampler_.greedy(), target_.cached_tokens(),
                                   target_.last_rows()};
-        const Tree tree = draft(situation, pass, measure);
+        const Draft drafted = draft(situation, pass, measure);
+        const Tree& tree = drafted.tree;
 
         measure.greedy = situation.greedy;
         measure.context = situation.context;
@@ -170,16 +171,31 @@ class Decoder::Run {
         for (auto* drafter : fed_)
             drafter->rows(committed);
         pass.verify_ms = decoder_.clock_() - start;
+        measure.tested = tested(drafted, outcome);
         for (const int node : outcome.path)
-            measure.emitted.push_back(tree.nodes[static_cast<size_t>(node)].token);
+            measure.emitted.push_back(tree.at(node).token);
         measure.emitted.push_back(outcome.next);
         decoder_.controller_.observe(measure);
         if (active_ != nullptr) active_->observe({measure.drafted, measure.accepted});
         emit(pass, tree, outcome);
     }
 
+    /** The nodes below the root and below what was accepted. */
+    static std::vector<Tested> tested(const Draft& draft, const Outcome& outcome) {
+        const auto accepted = [&](int node) {
+            return std::find(outcome.path.begin(), outcome.path.end(), node) != outcome.path.end();
+        };
+        std::vector<Tested> tests;
+        for (int node = 0; node < static_cast<int>(draft.judged.size()); ++node) {
+            const int parent = draft.tree.at(node).parent;
+            if (parent == ROOT || accepted(parent))
+                tests.push_back({draft.judged[static_cast<size_t>(node)], accepted(node)});
+        }
+        return tests;
+    }
+
     /** Lets the controller plan and the chosen drafter draft; an empty tree is a plain pass. */
-    Tree draft(const Situation& situation, Pass& pass, PassMeasure& measure) {
+    Draft draft(const Situation& situation, Pass& pass, PassMeasure& measure) {
         active_ = nullptr;
         if (usable_.empty()) return {};
         const double start = decoder_.clock_();
@@ -213,9 +229,7 @@ class Decoder::Run {
             moment.plain_allowed = may_be_empty;
             const Controller::Cut cut(decoder_.controller_, moment, candidates[chosen].drafter);
             const double begun = decoder_.clock_();
-            // A tree's size is its nodes', and no path is longer, nor the chain of a drafter that grows no trees.
-            if (nodes > 0) plan.length = std::min(candidates[chosen].max_length, nodes);
-            const auto* judge = exactly || nodes > 0 ? nullptr : &cut;
+            const auto* judge = exactly ? nullptr : &cut;
             draft = drafted(*drafters[chosen], context, {plan.length, judge, nodes, candidates[chosen].steps});
             measure.draft_ms = decoder_.clock_() - begun;
             measure.drafter = candidates[chosen].drafter;
@@ -223,15 +237,14 @@ class Decoder::Run {
             measure.free = candidates[chosen].free;
             measure.sequential = candidates[chosen].sequential;
             measure.steps = candidates[chosen].steps;
-            measure.judged = std::move(draft.judged);
-            pass.denoising_steps = std::move(draft.steps);
+            pass.denoising_steps = draft.steps;
             if (!draft.tree.empty()) {
                 active_ = drafters[chosen];
                 pass.drafter = measure.drafter;
             }
         }
         pass.draft_ms = decoder_.clock_() - start;
-        return std::move(draft.tree);
+        return draft;
     }
 
     /** The numbers of steps T that a drafter may take; 0 for one that takes none. */

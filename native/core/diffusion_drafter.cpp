@@ -1,12 +1,11 @@
 #include "diffusion_drafter.h"
 
 #include "block_file.h"
+#include "block_guesses.h"
 #include "error.h"
 #include "llama_block_network.h"
-#include "lookup_branches.h"
 #include "outlook.h"
 #include "own_block_network.h"
-#include "sampler.h"
 
 #include <algorithm>
 #include <utility>
@@ -15,29 +14,8 @@ namespace specdiff {
 
 namespace {
 
-/** Guesses kept of a slot: a tree of 256 nodes seldom asks for more. */
-constexpr int SLOT_GUESSES = 16;
-/** A slot's likeliest token is the target's best one more often than its probability says. Chosen, not fitted. */
-constexpr double GREEDY_TEMPERATURE = 0.5;
-
 int32_t token_of(const SlotRows& row, int entry) {
     return row.tokens == nullptr ? entry : row.tokens[entry];
-}
-
-/** The slot's likeliest tokens with their probabilities at `temperature`, likeliest first. */
-std::vector<Guess> likeliest(const SlotRows& row, double temperature) {
-    std::vector<float> p;
-    softmax(row.values, row.size, temperature, p);
-    std::vector<Guess> guesses;
-    for (int entry = 0; entry < row.size; ++entry) {
-        const double chance = p[static_cast<size_t>(entry)];
-        if (guesses.size() == SLOT_GUESSES && chance <= guesses.back().chance) continue;
-        const auto place = std::find_if(guesses.begin(), guesses.end(),
-                                        [chance](const Guess& guess) { return guess.chance < chance; });
-        guesses.insert(place, {token_of(row, entry), chance});
-        if (guesses.size() > SLOT_GUESSES) guesses.pop_back();
-    }
-    return guesses;
 }
 
 class DiffusionDrafter : public BlockDrafter {
@@ -47,7 +25,7 @@ class DiffusionDrafter : public BlockDrafter {
           row_width_(metadata_.taps.size() * static_cast<size_t>(width_)),
           vocabulary_size_(target.vocabulary().size()) {}
 
-    const std::string& name() const override { return name_; }
+    const std::string& name() const override { return outlook::DIFFUSION; }
     int max_draft_length() const override { return metadata_.max_draft_length(); }
 
     int reusable_prefix(int cached) const override { return std::min(cached, known_rows()); }
@@ -94,50 +72,51 @@ class DiffusionDrafter : public BlockDrafter {
         for (int slot = 0; slot < slots - first; ++slot) {
             const SlotRows row{rows.values + static_cast<size_t>(slot) * static_cast<size_t>(rows.size), rows.size,
                                rows.tokens};
-            const TopTwo top = top_two(row.values, row.size);
-            denoised.push_back({token_of(row, top.best), top.margin, row});
+            TopFew top = top_few(row.values, row.size);
+            for (auto& token : top.tokens)
+                token = token_of(row, token);
+            denoised.push_back({top, row});
         }
         return denoised;
     }
 
-    Slot judged(const DenoisedSlot& slot, outlook::Agreement agreement, int place) const override {
-        const auto& calibration = metadata_.calibration;
-        return {outlook::DIFFUSION, outlook::of_slot(slot.margin, agreement), place,
-                calibration ? calibration->chance(slot.margin, agreement, place) : -1};
-    }
-
-    double copy_chance(const Lookup::Match& match, int place) const override {
-        return metadata_.calibration ? metadata_.calibration->copy_chance(match, place) : -1;
-    }
+    const PlaceChances& chances() const override { return metadata_.chances; }
 
     /**
      * Greedy jobs take each slot's best token; sampled ones draw it from the slot's distribution at the job's
-     * temperature, which is q: the slots are independent given the context, so q(x_i | x_<i) = q_i(x_i).
+     * temperature, which is q: the slots are independent given the context, so q(x_i | x_<i) = q_i(x_i). A tree has
+     * looked-up tokens too.
      */
     Draft propose(const DraftContext& context, const Budget& budget) override {
         const int wanted = std::min(budget.tokens, max_draft_length());
-        const auto copy = context.lookup.copy(match_, wanted);
+        auto copy = context.lookup.copy(match_, wanted);
         const auto slots = denoise(context, wanted, copy);
-        if (budget.nodes > 0) return {grown(slots, budget.nodes, context), {}, {}};
+        const BlockGuesses guesses(chances(), context.lookup, slots, std::move(copy));
+        const bool drawn = context.temperature > 0 && context.drawn;
+        if (budget.nodes > 0 && !(drawn && budget.judge != nullptr)) {
+            const auto after = [&](const std::vector<int32_t>& path) {
+                std::vector<Guess> all;
+                for (const auto& guess : guesses.after(path))
+                    all.push_back(judged_guess(guess, outlook::DIFFUSION, static_cast<int>(path.size()), budget.judge));
+                return all;
+            };
+            return grown_draft(after, budget);
+        }
         std::vector<Slot> places;
-        bool along = true;
+        std::vector<int32_t> path;
         for (const auto& slot : slots) {
-            const auto place = places.size();
-            along = along && place < copy.size();
-            const bool same = along && slot.best == copy[place];
-            places.push_back(judged(slot,
-                                    !along ? outlook::Agreement::alone
-                                    : same ? outlook::Agreement::agrees
-                                           : outlook::Agreement::differs,
-                                    static_cast<int>(place)));
-            along = same;
+            const auto all = guesses.after(path);
+            const auto own = std::find_if(all.begin(), all.end(),
+                                          [&](const PlaceGuess& guess) { return guess.token == slot.best(); });
+            places.push_back(judged_guess(*own, outlook::DIFFUSION, static_cast<int>(path.size()), nullptr).slot);
+            path.push_back(slot.best());
         }
         const int length = budget.judge == nullptr ? wanted : budget.judge->length(places);
         Draft draft;
         for (int i = 0; i < length; ++i) {
             const auto place = static_cast<size_t>(i);
             append_slot(draft.tree, slots[place], vocabulary_size_, context);
-            draft.judged.push_back({places[place], draft.tree.nodes.back().token, -1, {}});
+            draft.judged.push_back(places[place]);
         }
         return draft;
     }
@@ -199,19 +178,6 @@ class DiffusionDrafter : public BlockDrafter {
         std::copy_n(guesses.begin(), known, block_.begin() + 1);
     }
 
-    /** The likeliest paths through the slots, and the looked-up one: none is drawn, so all are point masses. */
-    Tree grown(const std::vector<DenoisedSlot>& slots, int nodes, const DraftContext& context) const {
-        Guesses guesses;
-        // The chance of being the target's choice: greedy, that of being its best token.
-        const double temperature = context.temperature > 0 ? context.temperature : GREEDY_TEMPERATURE;
-        for (const auto& slot : slots)
-            guesses.slots.push_back(likeliest(slot.row, temperature));
-        const auto length = static_cast<int>(slots.size());
-        guesses.branches = lookup_branches(context.lookup, match_, length, 1);
-        return tree_of(grow(guesses, length, nodes), nodes);
-    }
-
-    std::string name_ = "diffusion";
     std::unique_ptr<BlockNetwork> network_;
     DrafterMetadata metadata_;
     /** Floats of one tap, and of one row's taps. */
@@ -230,7 +196,7 @@ class DiffusionDrafter : public BlockDrafter {
 } // namespace
 
 void append_slot(Tree& tree, const DenoisedSlot& slot, int vocabulary_size, const DraftContext& context) {
-    if (context.temperature <= 0 || !context.drawn) return tree.append(slot.best);
+    if (context.temperature <= 0 || !context.drawn) return tree.append(slot.best());
     std::vector<float> q;
     softmax(slot.row.values, slot.row.size, context.temperature, q);
     if (slot.row.tokens != nullptr) {

@@ -59,6 +59,11 @@ class Judge {
     /** How many of these slots, in order, are worth their rows in the target's pass. */
     virtual int length(const std::vector<Slot>& slots) const = 0;
     /**
+     * How many of a tree's nodes are, in the order in which they grew. @param chances ρ of each: that its whole path is
+     * accepted.
+     */
+    virtual int nodes(const std::vector<double>& chances) const = 0;
+    /**
      * Whether one more slot after `drafted` is worth its row, and `steps` passes of the drafter that are still to be
      * paid for it. `path`: chance that the draft is accepted up to and with it.
      */
@@ -77,20 +82,11 @@ struct Budget {
     int steps = 0;
 };
 
-/** What a place of a draft was judged by. */
-struct Judged {
-    Slot slot;
-    int32_t token = 0;
-    /** The other token that could have stood there, to learn from; −1 for none. */
-    int32_t other_token = -1;
-    Slot other;
-};
-
 /** A proposal. */
 struct Draft {
     Tree tree;
-    /** One for each node of a chain; empty where the whole is judged by the drafter's outlook. */
-    std::vector<Judged> judged;
+    /** What each node is judged by; empty where the whole is judged by the drafter's outlook. */
+    std::vector<Slot> judged;
     /** For each node of a chain that was denoised: the step it was revealed in, from 1 on; 0 for a hot start. */
     std::vector<int> steps;
 };

@@ -122,8 +122,8 @@ void Engine::warm_up(const std::string& learned) {
 
 /** What the drafter's file says of drafts that lookup has part in. */
 void Engine::expect_drafts() {
-    if (!drafter_metadata_ || !drafter_metadata_->calibration) return;
-    const auto& reached = drafter_metadata_->calibration->reached;
+    if (!drafter_metadata_) return;
+    const auto& reached = drafter_metadata_->chances.reached;
     if (reached.empty()) return;
     for (const auto& drafter : drafters_) {
         if (drafter->part() != nullptr) controller_.expect(drafter->name(), reached);

@@ -1,5 +1,6 @@
 #include "joint_drafter.h"
 
+#include "block_guesses.h"
 #include "outlook.h"
 
 #include <algorithm>
@@ -9,18 +10,17 @@ namespace specdiff {
 namespace {
 
 /**
- * Place by place the more promising of two tokens: the looked-up one or the block's. Where both agree it is drafted as
- * looked up; where they differ the learned chances decide, and once the block's token is taken the copy has ended and
- * the block's slots go on. Behind the block's last slot the copy goes on, if it has not ended.
+ * Place by place the likeliest token by the block's slot and by what is looked up behind the tokens drafted before it;
+ * behind the block's last slot, by the lookup alone. Or the best-first tree of all of these.
  *
- * Exact: what is chosen and where the draft ends depend on the lookup and on the block's logits, both fixed before a
- * token is drawn. Looked-up tokens are point masses, the block's carry the rows that they are drawn from.
+ * Exact: looked-up tokens and trees are point masses, the block's tokens carry the rows that they are drawn from. Where
+ * the draft ends is decided by its likeliest path, before a token is drawn.
  */
 class JointDrafter : public Drafter {
   public:
     explicit JointDrafter(BlockDrafter& block) : block_(block) {}
 
-    const std::string& name() const override { return name_; }
+    const std::string& name() const override { return outlook::JOINT; }
     int max_draft_length() const override { return LONGEST_DRAFT; }
     Drafter* part() const override { return &block_; }
     int reusable_prefix(int cached) const override { return block_.reusable_prefix(cached); }
@@ -41,25 +41,43 @@ class JointDrafter : public Drafter {
     }
 
     Draft propose(const DraftContext& context, const Budget& budget) override {
-        const auto copy = context.lookup.copy(match_, budget.tokens);
         const int wanted = std::min(budget.tokens, block_.max_draft_length());
+        auto copy = context.lookup.copy(match_, wanted);
         const auto slots = block_.denoise(context, wanted, copy);
-        const auto choices = choose(slots, copy, budget);
-        std::vector<Slot> places;
-        places.reserve(choices.size());
-        for (const auto& choice : choices)
-            places.push_back(choice.judged.slot);
-        const int length = budget.judge == nullptr ? static_cast<int>(choices.size()) : budget.judge->length(places);
+        const BlockGuesses guesses(block_.chances(), context.lookup, slots, std::move(copy));
+        const bool drawn = context.temperature > 0 && context.drawn;
+        // A drawn chain is accepted more often than point masses.
+        if (budget.nodes > 0 && !(drawn && budget.judge != nullptr)) {
+            const auto after = [&](const std::vector<int32_t>& path) {
+                std::vector<Guess> all;
+                for (const auto& one : following(guesses, path, context, budget.judge))
+                    all.push_back(one.guess);
+                return all;
+            };
+            return grown_draft(after, budget);
+        }
+        const auto likeliest = likeliest_path(guesses, context, budget);
+        int length = static_cast<int>(likeliest.size());
+        if (budget.judge != nullptr) {
+            std::vector<Slot> places;
+            for (const auto& one : likeliest)
+                places.push_back(one.guess.slot);
+            length = budget.judge->length(places);
+        }
         Draft draft;
-        for (int i = 0; i < length; ++i) {
-            Choice choice = choices[static_cast<size_t>(i)];
-            if (choice.slot == nullptr) {
-                draft.tree.append(choice.judged.token);
-            } else {
-                append_slot(draft.tree, *choice.slot, block_.vocabulary_size(), context);
-                choice.judged.token = draft.tree.nodes.back().token;
-            }
-            draft.judged.push_back(choice.judged);
+        std::vector<int32_t> path;
+        bool left = false; // a drawn token was another one
+        while (static_cast<int>(path.size()) < length) {
+            const auto all = left ? following(guesses, path, context, budget.judge) : std::vector<Following>();
+            if (left && all.empty()) break;
+            const Following& next = left ? all.front() : likeliest[path.size()];
+            if (drawn && !next.looked_up)
+                append_slot(draft.tree, slots[path.size()], block_.vocabulary_size(), context);
+            else
+                draft.tree.append(next.guess.token);
+            draft.judged.push_back(next.guess.slot);
+            path.push_back(draft.tree.nodes.back().token);
+            left = left || path.back() != next.guess.token;
         }
         return draft;
     }
@@ -68,45 +86,42 @@ class JointDrafter : public Drafter {
     /** More rows than this no target verifies cheaply enough. */
     static constexpr int LONGEST_DRAFT = 32;
 
-    struct Choice {
-        Judged judged;
-        /** Null for a looked-up token. */
-        const DenoisedSlot* slot = nullptr;
+    struct Following {
+        Guess guess;
+        bool looked_up = false;
     };
 
-    std::vector<Choice> choose(const std::vector<DenoisedSlot>& slots, const std::vector<int32_t>& copy,
-                               const Budget& budget) const {
-        std::vector<Choice> choices;
-        const int match = outlook::of_match(match_, streak_);
-        bool copying = !copy.empty();
-        for (int i = 0; i < budget.tokens; ++i) {
-            const auto place = static_cast<size_t>(i);
-            copying = copying && place < copy.size();
-            if (place >= slots.size()) {
-                if (!copying) break;
-                choices.push_back({{{outlook::NGRAM_BEYOND, match, i}, copy[place], -1, {}}, nullptr});
-                continue;
-            }
-            const DenoisedSlot& slot = slots[place];
-            if (!copying) {
-                choices.push_back({{block_.judged(slot, outlook::Agreement::alone, i), slot.best, -1, {}}, &slot});
-            } else if (slot.best == copy[place]) {
-                choices.push_back({{block_.judged(slot, outlook::Agreement::agrees, i), slot.best, -1, {}}, nullptr});
-            } else {
-                const Slot block = block_.judged(slot, outlook::Agreement::differs, i);
-                const Slot lookup{outlook::NGRAM_AGAINST, match, i, block_.copy_chance(match_, i)};
-                copying = budget.judge != nullptr && budget.judge->chance(lookup) > budget.judge->chance(block);
-                if (copying) {
-                    choices.push_back({{lookup, copy[place], slot.best, block}, nullptr});
-                } else {
-                    choices.push_back({{block, slot.best, copy[place], lookup}, &slot});
-                }
-            }
-        }
-        return choices;
+    /** What may come after `path`, likeliest first. */
+    std::vector<Following> following(const BlockGuesses& guesses, const std::vector<int32_t>& path,
+                                     const DraftContext& context, const Judge* judge) const {
+        const auto place = static_cast<int>(path.size());
+        std::vector<Following> all;
+        for (const auto& guess : guesses.after(path))
+            all.push_back({judged_guess(guess, outlook::JOINT, place, judge), guess.looked_up});
+        if (!all.empty()) return all;
+        const auto evidence = context.lookup.after(path);
+        const Lookup::Match match{evidence.phrased() ? evidence.phrase.length : evidence.matched, 0,
+                                  evidence.phrased(), evidence.phrase.sure()};
+        if (match.length == 0) return all;
+        const Slot slot{outlook::NGRAM_BEYOND, outlook::of_match(match, streak_), place};
+        const double chance = judge != nullptr ? judge->chance(slot) : outlook::prior(slot.source, slot.outlook, true);
+        all.push_back({{match.phrase ? evidence.phrase.token : evidence.copied, chance, slot}, true});
+        return all;
     }
 
-    std::string name_ = "joint";
+    std::vector<Following> likeliest_path(const BlockGuesses& guesses, const DraftContext& context,
+                                          const Budget& budget) const {
+        std::vector<int32_t> path;
+        std::vector<Following> likeliest;
+        while (static_cast<int>(path.size()) < budget.tokens) {
+            auto all = following(guesses, path, context, budget.judge);
+            if (all.empty()) break;
+            path.push_back(all.front().guess.token);
+            likeliest.push_back(std::move(all.front()));
+        }
+        return likeliest;
+    }
+
     BlockDrafter& block_;
     Lookup::Match match_;
     /** Drafts in a row that were accepted whole. */

@@ -16,9 +16,9 @@ void Lookup::start(const std::vector<int32_t>& others, const std::vector<int32_t
 Lookup::Match Lookup::find(int longest) const {
     const auto copied = texts_.find(longest);
     if (with_phrases_ && copied.length < std::min(longest, Phrases::LONGEST)) {
-        const auto next = phrases_.next(texts_.tokens(), longest);
+        const Evidence evidence{copied.length, -1, phrases_.next(texts_.tokens(), longest)};
         // An unsure phrase only where nothing can be copied: τ 2.209 on the validation answers, 2.183 without that.
-        if (next.length > copied.length && (next.sure || copied.length == 0)) return {next.length, 0, true, next.sure};
+        if (evidence.phrased()) return {evidence.phrase.length, 0, true, evidence.phrase.sure()};
     }
     return {copied.length, copied.next, false, false};
 }
@@ -36,6 +36,21 @@ std::vector<int32_t> Lookup::copy(const Match& match, int count) const {
     }
     text.erase(text.begin(), text.begin() + static_cast<std::ptrdiff_t>(known));
     return text;
+}
+
+Lookup::Evidence Lookup::after(const std::vector<int32_t>& path) const {
+    const auto& text = texts_.tokens();
+    const auto known = std::min(text.size(), static_cast<size_t>(NgramIndex::LONGEST));
+    std::vector<int32_t> end(text.end() - static_cast<std::ptrdiff_t>(known), text.end());
+    end.insert(end.end(), path.begin(), path.end());
+    Evidence evidence;
+    const auto match = texts_.find_end(end);
+    if (match.length > 0) {
+        evidence.matched = match.length;
+        evidence.copied = texts_.tokens()[match.next];
+    }
+    if (with_phrases_) evidence.phrase = phrases_.next(end);
+    return evidence;
 }
 
 } // namespace specdiff

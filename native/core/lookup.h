@@ -25,6 +25,18 @@ class Lookup {
         bool sure = false;
     };
 
+    /** What comes after the text and some tokens more. */
+    struct Evidence {
+        /** Tokens that matched in the texts, and what followed them; 0 and −1 where nothing matched. */
+        int matched = 0;
+        int32_t copied = -1;
+        /** The target's turn of phrase; of length 0 where none is known. */
+        Phrases::Next phrase;
+
+        /** Whether the phrase is the better of the two. */
+        bool phrased() const { return phrase.length > matched && (phrase.sure() || matched == 0); }
+    };
+
     Phrases& phrases() { return phrases_; }
     /** A job's other texts, then its prompt. */
     void start(const std::vector<int32_t>& others, const std::vector<int32_t>& prompt, bool with_phrases);
@@ -38,6 +50,8 @@ class Lookup {
      * turn of phrase word by word what mostly came next.
      */
     std::vector<int32_t> copy(const Match& match, int count) const;
+    /** What the texts and the phrases say, each by itself, where the text goes on with `path`. */
+    Evidence after(const std::vector<int32_t>& path) const;
 
   private:
     NgramIndex texts_;

@@ -301,35 +301,38 @@ std::vector<Phrases::Entry> checked_phrases(const GgufFile& drafter, int64_t voc
 }
 
 /** Whether these can be chances, in thousandths, that so many places are accepted: at most `places`, falling. */
-bool chances(const std::vector<int64_t>& reached, int places) {
+bool falling_chances(const std::vector<int64_t>& reached, int places) {
     return reached.size() <= static_cast<size_t>(places) &&
            std::is_sorted(reached.begin(), reached.end(), std::greater<>()) &&
            std::all_of(reached.begin(), reached.end(), [](int64_t value) { return value >= 0 && value <= 1000; });
 }
 
-/** Keys `specdiff.survival.…`, in thousandths; nothing where one of the slots' is missing. */
-std::optional<SlotCalibration> calibration_of(const GgufFile& drafter, int places) {
-    const auto scale = drafter.integers("specdiff.survival.scale");
-    const auto bias = drafter.integers("specdiff.survival.bias");
-    const auto slots = drafter.integers("specdiff.survival.places");
-    if (!scale || !bias || !slots) return std::nullopt;
-    const auto copied = drafter.integers("specdiff.survival.copied").value_or(std::vector<int64_t>());
-    const auto copied_places = drafter.integers("specdiff.survival.copied_places").value_or(std::vector<int64_t>());
+/** Keys `specdiff.survival.…`, in thousandths; where they are missing, what is usual. */
+PlaceChances chances_of(const GgufFile& drafter, int places) {
+    PlaceChances chances = PlaceChances::usual();
+    bool fits = true;
+    const auto read = [&](const std::string& name, int size, std::vector<double>& values) {
+        const auto thousandths = drafter.integers("specdiff.survival." + name);
+        if (!thousandths) return;
+        fits = fits && thousandths->size() == static_cast<size_t>(size);
+        values.clear();
+        for (const auto value : *thousandths)
+            values.push_back(static_cast<double>(value) / 1000);
+    };
+    read("slope", places, chances.slope);
+    read("rest", places, chances.rest);
+    read("copied", places, chances.copied);
+    read("absent", places, chances.absent);
+    read("matched", NgramIndex::LONGEST, chances.matched);
+    read("matched_copied", NgramIndex::LONGEST, chances.matched_copied);
+    read("phrases", PlaceChances::PHRASES, chances.phrases);
+    read("phrases_copied", PlaceChances::PHRASES, chances.phrases_copied);
     const auto reached = drafter.integers("specdiff.survival.reached").value_or(std::vector<int64_t>());
-    const bool copies_fit = copied.size() == outlook::COPY_CLASSES && copied_places.size() == slots->size();
-    SlotCalibration calibration;
-    if (scale->size() != calibration.scale.size() || bias->size() != calibration.bias.size() ||
-        slots->size() != static_cast<size_t>(places) || !(copied.empty() || copies_fit) || !chances(reached, places)) {
+    if (!fits || !falling_chances(reached, places))
         refuse(drafter, "its calibration (specdiff.survival) does not fit its block; export it again.");
-    }
-    const auto value = [](int64_t thousandths) { return static_cast<double>(thousandths) / 1000; };
-    std::transform(scale->begin(), scale->end(), calibration.scale.begin(), value);
-    std::transform(bias->begin(), bias->end(), calibration.bias.begin(), value);
-    std::transform(slots->begin(), slots->end(), std::back_inserter(calibration.places), value);
-    std::transform(copied.begin(), copied.end(), std::back_inserter(calibration.copied), value);
-    std::transform(copied_places.begin(), copied_places.end(), std::back_inserter(calibration.copied_places), value);
-    std::transform(reached.begin(), reached.end(), std::back_inserter(calibration.reached), value);
-    return calibration;
+    for (const auto value : reached)
+        chances.reached.push_back(static_cast<double>(value) / 1000);
+    return chances;
 }
 
 } // namespace
@@ -377,8 +380,8 @@ DrafterMetadata check_drafter_file(const GgufFile& drafter, const GgufFile& targ
     metadata.mask = static_cast<int32_t>(drafter.integer("tokenizer.ggml.mask_token_id").value_or(0));
     metadata.slots_from_lookup = drafter.text("specdiff.slot_init").value_or("mask") == "lookup";
     metadata.phrases = checked_phrases(drafter, static_cast<int64_t>(vocabulary_of(target).size()));
-    metadata.calibration = calibration_of(drafter, metadata.max_draft_length());
     if (metadata.max_draft_length() < 1) refuse(drafter, "its block has no slot to draft; convert it again.");
+    metadata.chances = chances_of(drafter, metadata.max_draft_length());
     return metadata;
 }
 

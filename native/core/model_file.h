@@ -2,7 +2,7 @@
 
 #include "gguf_file.h"
 #include "phrases.h"
-#include "slot_calibration.h"
+#include "place_chances.h"
 
 #include <optional>
 #include <string>
@@ -46,8 +46,8 @@ struct DrafterMetadata {
     std::vector<Phrases::Entry> phrases;
     /** Fills the slots of a block-diffusion drafter that nothing is known of. */
     int32_t mask = 0;
-    /** What its slots' margins are worth, where its file says so. */
-    std::optional<SlotCalibration> calibration;
+    /** What a block-diffusion drafter's slots and looked-up tokens are worth. */
+    PlaceChances chances = PlaceChances::usual();
     /** What a standalone diffusion model may draft. */
     int standalone_length = 0;
 

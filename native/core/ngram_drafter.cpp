@@ -1,13 +1,33 @@
 #include "ngram_drafter.h"
 
-#include "lookup_branches.h"
 #include "outlook.h"
+#include "tree_growth.h"
 
+#include <array>
 #include <limits>
+#include <utility>
+#include <vector>
 
 namespace specdiff {
 
 namespace {
+
+/** Chance that a looked-up token is right, by tokens that matched (1, 2, …). Rough: it only orders a tree's nodes. */
+constexpr std::array<double, NgramIndex::LONGEST> CHANCES = {0.35, 0.5, 0.6, 0.7, 0.75, 0.8, 0.8, 0.9};
+
+/** What the texts say, and what the target's turns of phrase do; the better one first. */
+std::vector<Guess> looked_up(const Lookup& lookup, const std::vector<int32_t>& path) {
+    const auto evidence = lookup.after(path);
+    const auto chance_of = [](int length) { return CHANCES[static_cast<size_t>(length - 1)]; };
+    std::vector<Guess> guesses;
+    if (evidence.matched > 0) guesses.push_back({evidence.copied, chance_of(evidence.matched), {}});
+    if (evidence.phrase.length > 0 && evidence.phrase.token != evidence.copied)
+        guesses.push_back({evidence.phrase.token, chance_of(evidence.phrase.length), {}});
+    if (guesses.size() < 2) return guesses;
+    if (evidence.phrased()) std::swap(guesses.front(), guesses.back());
+    guesses.back().chance *= 1 - guesses.front().chance;
+    return guesses;
+}
 
 class NgramDrafter : public Drafter {
   public:
@@ -31,12 +51,14 @@ class NgramDrafter : public Drafter {
     }
 
     Draft propose(const DraftContext& context, const Budget& budget) override {
-        Draft draft;
-        if (budget.nodes > 0) {
-            const auto branches = lookup_branches(context.lookup, match_, budget.tokens, BRANCHES);
-            draft.tree = tree_of(grow({{}, branches}, budget.tokens, budget.nodes), budget.nodes);
-            return draft;
+        // Where a judge decides, it knows chains of what is free.
+        if (budget.nodes > 0 && budget.judge == nullptr) {
+            const auto after = [&](const std::vector<int32_t>& path) { return looked_up(context.lookup, path); };
+            Draft grown = draft_of(grow(after, budget.tokens, budget.nodes), budget.nodes);
+            grown.judged.clear();
+            return grown;
         }
+        Draft draft;
         for (const auto token : context.lookup.copy(match_, budget.tokens))
             draft.tree.append(token);
         return draft;
@@ -45,7 +67,6 @@ class NgramDrafter : public Drafter {
   private:
     /** More rows than this no target verifies cheaply enough. */
     static constexpr int LONGEST_DRAFT = 32;
-    static constexpr int BRANCHES = 2;
 
     Lookup::Match match_;
     /** Drafts in a row that were accepted whole. */

@@ -65,23 +65,23 @@ void NgramIndex::grow() {
     }
 }
 
-bool NgramIndex::matches(size_t next, int length) const {
+bool NgramIndex::matches(size_t next, const std::vector<int32_t>& text, int length) const {
     for (int i = 1; i <= length; ++i) {
         const auto back = static_cast<size_t>(i);
-        if (next < back || tokens_[next - back] != tokens_[tokens_.size() - back]) return false;
+        if (next < back || tokens_[next - back] != text[text.size() - back]) return false;
     }
     return true;
 }
 
-NgramIndex::Match NgramIndex::find(int longest) const {
+NgramIndex::Match NgramIndex::find_end(const std::vector<int32_t>& text, int longest) const {
     std::array<uint64_t, LONGEST> all{};
-    const int count = std::min(suffix_hashes(tokens_, tokens_.size(), all), longest);
+    const int count = std::min(suffix_hashes(text, text.size(), all), longest);
     const size_t mask = slots_.size() - 1;
     for (int length = count; length >= 1; --length) {
         const uint64_t hash = all[static_cast<size_t>(length - 1)];
         for (size_t i = hash & mask; slots_[i].next != 0; i = (i + 1) & mask) {
             if (slots_[i].check != check_of(hash)) continue;
-            if (matches(slots_[i].next, length)) return {length, slots_[i].next};
+            if (matches(slots_[i].next, text, length)) return {length, slots_[i].next};
             break; // another n-gram with the same check took the place
         }
     }

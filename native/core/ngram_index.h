@@ -35,7 +35,9 @@ class NgramIndex {
     const std::vector<int32_t>& tokens() const { return tokens_; }
 
     /** The longest suffix of at most `longest` tokens that occurred before, its newest occurrence. */
-    Match find(int longest = LONGEST) const;
+    Match find(int longest = LONGEST) const { return find_end(tokens_, longest); }
+    /** The same for the end of another text, one that goes on from this one. */
+    Match find_end(const std::vector<int32_t>& text, int longest = LONGEST) const;
     /** What followed the match, at most `count` tokens; the copy wraps round where it reaches the end of the text. */
     std::vector<int32_t> copy(const Match& match, int count) const;
 
@@ -49,7 +51,7 @@ class NgramIndex {
     void index_before(size_t next);
     void insert(uint64_t hash, size_t next);
     void grow();
-    bool matches(size_t next, int length) const;
+    bool matches(size_t next, const std::vector<int32_t>& text, int length) const;
 
     std::vector<int32_t> tokens_;
     std::vector<Slot> slots_;

@@ -22,11 +22,7 @@ constexpr double SAMPLED = 0.85;
 const std::map<std::string, std::vector<double>>& priors() {
     static const std::map<std::string, std::vector<double>> all = {
         {NGRAM, {0, 0.3, 0.45, 0.55, 0.65, 0.8, 0.9, 0.93, 0.25, 0.3, 0.25, 0.35, 0.25, 0.5, 0.25, 0.5}},
-        {NGRAM_AGAINST, {0, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.6, 0.05, 0.1, 0.1, 0.15, 0.1, 0.2, 0.1, 0.25}},
         {NGRAM_BEYOND, {0, 0.6, 0.7, 0.75, 0.8, 0.85, 0.9, 0.93, 0.3, 0.4, 0.4, 0.5, 0.5, 0.6, 0.5, 0.7}},
-        {DIFFUSION, {0.12, 0.16, 0.2,  0.25, 0.3,  0.4, 0.5,  0.65,   // alone
-                     0.3,  0.4,  0.5,  0.6,  0.7,  0.8, 0.85, 0.9,    // agrees with the lookup
-                     0.1,  0.12, 0.15, 0.2,  0.25, 0.3, 0.4,  0.55}}, // differs from it
         {SEDD, {0.12, 0.16, 0.2, 0.25, 0.3, 0.4, 0.5, 0.65}},
         {MDLM, {0.12, 0.16, 0.2, 0.25, 0.3, 0.4, 0.5, 0.65}},
         {SEDD_EARLY, {0.12, 0.16, 0.2, 0.25, 0.3, 0.4, 0.5, 0.65}},
@@ -45,16 +41,15 @@ int of_match(const Lookup::Match& match, int streak) {
     return 5 + std::clamp(streak, 0, 2);
 }
 
-int of_copy(const Lookup::Match& match) {
-    constexpr int MATCHES = COPY_CLASSES - Phrases::LONGEST;
-    return match.phrase ? MATCHES + match.length - 1 : std::min(match.length, MATCHES) - 1;
-}
-
-int of_slot(double margin, Agreement agreement) {
+int of_slot(double margin) {
     int step = 0;
     while (step + 1 < STEPS && margin >= MARGINS[static_cast<size_t>(step)])
         ++step;
-    return step + STEPS * static_cast<int>(agreement);
+    return step;
+}
+
+int of_chance(double chance) {
+    return std::clamp(static_cast<int>(10 * chance), 0, 9);
 }
 
 double sampled(double chance, bool greedy) {

@@ -14,7 +14,6 @@ constexpr size_t FIRST_SLOTS = 1024;
 constexpr size_t MOST_SLOTS = size_t{1} << 19;
 /** What came once says little: τ of lookup with it 2.119, without 2.150 on the validation answers. */
 constexpr int LEAST_COUNT = 2;
-constexpr int SURE = 3;
 constexpr int MOST_COUNT = std::numeric_limits<uint16_t>::max() / 2;
 
 } // namespace
@@ -47,7 +46,7 @@ Phrases::Next Phrases::next(const std::vector<int32_t>& text, int longest) const
     std::array<uint64_t, LONGEST> all{};
     for (int length = std::min(suffix_hashes(text, text.size(), all), longest); length >= 1; --length) {
         const Slot& slot = slots_[place_of(check_of(all[static_cast<size_t>(length - 1)]))];
-        if (slot.count >= LEAST_COUNT) return {length, slot.best, slot.count >= SURE * slot.second_count};
+        if (slot.count >= LEAST_COUNT) return {length, slot.best, slot.count, slot.second_count};
     }
     return {};
 }

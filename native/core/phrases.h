@@ -25,8 +25,11 @@ class Phrases {
         /** Tokens of the longest context that is known; 0 for none. */
         int length = 0;
         int32_t token = SEPARATOR;
+        /** How often it came, and the second most frequent one. */
+        int count = 0;
+        int second_count = 0;
         /** It came three times as often as any other. */
-        bool sure = false;
+        bool sure() const { return length > 0 && count >= 3 * second_count; }
     };
 
     /** What is known of one context. */

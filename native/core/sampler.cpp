@@ -136,30 +136,36 @@ int32_t argmax(const float* values, int size) {
     return top_two(values, size).best;
 }
 
-TopTwo top_two(const float* values, int size) {
-    constexpr int BLOCK = 64;
+namespace {
+
+constexpr int TOP_BLOCK = 64;
+
+/** The greatest of values[start, end), at most TOP_BLOCK of them; −infinity where all are NaN. */
+float greatest_of(const float* values, int start, int end) {
     constexpr int LANES = 8;
-    // The greatest of each block first, in lanes that compilers vectorize; then only the best block is looked through.
+    if (end - start < TOP_BLOCK) return *std::max_element(values + start, values + end);
+    // In lanes that compilers vectorize.
+    std::array<float, LANES> lanes{};
+    lanes.fill(-INFINITY); // so that a NaN is never the greatest
+    for (int i = start; i < end; i += LANES) {
+        for (int lane = 0; lane < LANES; ++lane) {
+            const float value = values[i + lane];
+            float& kept = lanes[static_cast<size_t>(lane)];
+            kept = value > kept ? value : kept;
+        }
+    }
+    return *std::max_element(lanes.begin(), lanes.end());
+}
+
+} // namespace
+
+TopTwo top_two(const float* values, int size) {
+    // The greatest of each block first; then only the best block is looked through.
     float best = -INFINITY;
     float second = -INFINITY;
     int best_start = 0;
-    for (int start = 0; start < size; start += BLOCK) {
-        const int end = std::min(start + BLOCK, size);
-        float block = -INFINITY;
-        if (end - start == BLOCK) {
-            std::array<float, LANES> lanes{};
-            lanes.fill(-INFINITY); // so that a NaN is never the greatest
-            for (int i = start; i < end; i += LANES) {
-                for (int lane = 0; lane < LANES; ++lane) {
-                    const float value = values[i + lane];
-                    float& kept = lanes[static_cast<size_t>(lane)];
-                    kept = value > kept ? value : kept;
-                }
-            }
-            block = *std::max_element(lanes.begin(), lanes.end());
-        } else {
-            block = *std::max_element(values + start, values + end);
-        }
+    for (int start = 0; start < size; start += TOP_BLOCK) {
+        const float block = greatest_of(values, start, std::min(start + TOP_BLOCK, size));
         if (block > best) {
             second = best;
             best = block;
@@ -169,7 +175,7 @@ TopTwo top_two(const float* values, int size) {
         }
     }
     TopTwo result;
-    const int best_end = std::min(best_start + BLOCK, size);
+    const int best_end = std::min(best_start + TOP_BLOCK, size);
     const float* const found = std::find(values + best_start, values + best_end, best);
     result.best = found == values + best_end ? best_start : static_cast<int32_t>(found - values);
     for (int i = best_start; i < best_end; ++i) {
@@ -177,6 +183,32 @@ TopTwo top_two(const float* values, int size) {
     }
     result.margin = static_cast<double>(values[result.best]) - static_cast<double>(second);
     return result;
+}
+
+TopFew top_few(const float* values, int size) {
+    constexpr float FARTHEST = -100; // e^-100 is nothing
+    TopFew top;
+    std::array<float, TopFew::MOST> kept{};
+    kept.fill(-INFINITY);
+    for (int start = 0; start < size; start += TOP_BLOCK) {
+        const int end = std::min(start + TOP_BLOCK, size);
+        if (!(greatest_of(values, start, end) > kept.back())) continue;
+        for (int i = start; i < end; ++i) {
+            if (!(values[i] > kept.back())) continue;
+            const auto place = std::find_if(kept.begin(), kept.end(), [&](float other) { return values[i] > other; });
+            const auto index = place - kept.begin();
+            std::copy_backward(place, kept.end() - 1, kept.end());
+            std::copy_backward(top.tokens.begin() + index, top.tokens.end() - 1, top.tokens.end());
+            *place = values[i];
+            top.tokens[static_cast<size_t>(index)] = i;
+            top.count = std::min(top.count + 1, TopFew::MOST);
+        }
+    }
+    // Where nothing is above −infinity the first entry is as good as any.
+    top.count = std::max(top.count, 1);
+    for (size_t i = 1; i < static_cast<size_t>(top.count); ++i)
+        top.gaps[i] = std::max(kept[i] - kept[0], FARTHEST);
+    return top;
 }
 
 int32_t draw(const std::vector<float>& weights, Rng& rng) {

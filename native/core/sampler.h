@@ -2,6 +2,7 @@
 
 #include "rng.h"
 
+#include <array>
 #include <cstdint>
 #include <vector>
 
@@ -71,6 +72,19 @@ struct TopTwo {
 
 /** `size` of at least 1. */
 TopTwo top_two(const float* values, int size);
+
+/** The best few entries, best first; of equal ones the lower index. */
+struct TopFew {
+    static constexpr int MOST = 4;
+    std::array<int32_t, MOST> tokens{};
+    /** How far each lies above the best: 0 and below, never NaN or infinite. */
+    std::array<float, MOST> gaps{};
+    /** Fewer where there are fewer entries. */
+    int count = 0;
+};
+
+/** `size` of at least 1. */
+TopFew top_few(const float* values, int size);
 
 /** Draws a token from `weights` (non-negative, need not sum to 1) by inversion in id order: one uniform number. */
 int32_t draw(const std::vector<float>& weights, Rng& rng);

@@ -202,7 +202,7 @@ class StandaloneDrafter : public Drafter {
         for (const auto& slot : denoising.slots()) {
             const auto place = static_cast<int>(places.size());
             const auto& source = slot.masked() ? name_ : early_;
-            places.push_back({source, outlook::of_slot(slot.view.margin, outlook::Agreement::alone), place});
+            places.push_back({source, outlook::of_slot(slot.view.margin), place});
         }
         const int length = budget.judge == nullptr ? static_cast<int>(places.size()) : budget.judge->length(places);
         Draft draft;
@@ -223,7 +223,7 @@ class StandaloneDrafter : public Drafter {
                 const int32_t token = draw(q, context.rng);
                 append(token, std::move(q));
             }
-            draft.judged.push_back({places[static_cast<size_t>(i)], draft.tree.nodes.back().token, -1, {}});
+            draft.judged.push_back(places[static_cast<size_t>(i)]);
             draft.steps.push_back(slot.masked() ? denoising.step() : slot.step);
         }
         return draft;

@@ -14,8 +14,9 @@
 #include "../core/log.h"
 #include "../core/lookup.h"
 #include "../core/ngram_index.h"
+#include "../core/outlook.h"
+#include "../core/place_chances.h"
 #include "../core/sampler.h"
-#include "../core/slot_calibration.h"
 #include "../core/survival.h"
 #include "../core/thread_governor.h"
 #include "../core/tree_growth.h"
@@ -114,17 +115,16 @@ double number_of(const Napi::Value& value) {
 
 Guess guess_of(const Napi::Value& value) {
     const auto pair = value.As<Napi::Array>();
-    return {pair.Get(0U).As<Napi::Number>().Int32Value(), number_of(pair.Get(1U))};
+    return {pair.Get(0U).As<Napi::Number>().Int32Value(), number_of(pair.Get(1U)), {}};
 }
 
-std::vector<Guess> guesses_of(const Napi::Value& value) {
-    return list<Guess>(value, guess_of);
-}
-
-/** grow(slots, branches, depth, nodes) → {chances, tokens, parents} */
+/** grow(after, depth, nodes) → {chances, tokens, parents}; after(path) → [[token, chance]] */
 Napi::Value grow_js(const Napi::CallbackInfo& info) {
-    const Guesses guesses{list<std::vector<Guess>>(info[0], guesses_of), list<std::vector<Guess>>(info[1], guesses_of)};
-    const auto growth = grow(guesses, static_cast<int>(number_of(info[2])), static_cast<int>(number_of(info[3])));
+    const auto after = [&](const std::vector<int32_t>& path) {
+        const auto guesses = info[0].As<Napi::Function>().Call({addon::to_js(info.Env(), path)});
+        return list<Guess>(guesses, guess_of);
+    };
+    const auto growth = grow(after, static_cast<int>(number_of(info[1])), static_cast<int>(number_of(info[2])));
     auto chances = Napi::Array::New(info.Env());
     auto tokens = Napi::Array::New(info.Env());
     auto parents = Napi::Array::New(info.Env());
@@ -138,13 +138,6 @@ Napi::Value grow_js(const Napi::CallbackInfo& info) {
     result.Set("tokens", tokens);
     result.Set("parents", parents);
     return result;
-}
-
-/** nodesThatPay(chances, passMs, draftMs) → number; passMs[n]: time of a pass of n rows */
-Napi::Value nodes_that_pay_js(const Napi::CallbackInfo& info) {
-    const auto pass_ms = list<double>(info[1], number_of);
-    const auto time = [&](int rows) { return pass_ms.at(static_cast<size_t>(rows)); };
-    return Napi::Number::New(info.Env(), nodes_that_pay(list<double>(info[0], number_of), time, number_of(info[2])));
 }
 
 /** probabilities(logits, history, job) → Float32Array; `job` only for its sampling settings */
@@ -261,6 +254,7 @@ class ControllerObject : public Napi::ObjectWrap<ControllerObject> {
             env, "Controller",
             {InstanceMethod<&ControllerObject::next>("next"), InstanceMethod<&ControllerObject::foresee>("foresee"),
              InstanceMethod<&ControllerObject::slots>("slots"), InstanceMethod<&ControllerObject::cut>("cut"),
+             InstanceMethod<&ControllerObject::nodes>("nodes"),
              InstanceMethod<&ControllerObject::filled>("filled"), InstanceMethod<&ControllerObject::observe>("observe"),
              InstanceMethod<&ControllerObject::calibrate>("calibrate"),
              InstanceMethod<&ControllerObject::calibrate_switch>("calibrateSwitch"),
@@ -327,6 +321,12 @@ class ControllerObject : public Napi::ObjectWrap<ControllerObject> {
         return Napi::Number::New(info.Env(), judge.length(slots));
     }
 
+    /** nodes(chances, situation) → how many of a tree's nodes are worth their rows */
+    Napi::Value nodes(const Napi::CallbackInfo& info) {
+        const Controller::Cut judge(controller_, situation(info[1].As<Napi::Object>()), {});
+        return Napi::Number::New(info.Env(), judge.nodes(list<double>(info[0], number_of)));
+    }
+
     /** filled(rows, situation) → rows of the pass */
     Napi::Value filled(const Napi::CallbackInfo& info) {
         const auto rows = static_cast<int>(number_of(info[0]));
@@ -353,8 +353,9 @@ class ControllerObject : public Napi::ObjectWrap<ControllerObject> {
         measure.target_ms = pass.Get("targetMs").As<Napi::Number>().DoubleValue();
         measure.emitted = integers(pass.Get("emitted"));
         for (const auto outlook : integers(pass.Get("slots"))) {
-            const auto place = static_cast<int>(measure.judged.size());
-            measure.judged.push_back({slot(measure.drafter, outlook, place), 0, -1, {}});
+            const auto place = static_cast<int>(measure.tested.size());
+            if (place > measure.accepted) break;
+            measure.tested.push_back({slot(measure.drafter, outlook, place), place < measure.accepted});
         }
         controller_.observe(measure);
         return info.Env().Undefined();
@@ -451,39 +452,49 @@ class CoreWaitsObject : public Napi::ObjectWrap<CoreWaitsObject> {
     CoreWaits waits_;
 };
 
-/** slotChance({scale, bias, places}, margin, agreement, place, outcomes) → number: what a slot's own chance becomes
- * after outcomes */
-Napi::Value slot_chance_js(const Napi::CallbackInfo& info) {
+/** placeGuesses(chances, tokens, gaps, place, copied, {matched, copied, phrase, known, count, secondCount}) →
+ * [[token, chance, looked up]] */
+Napi::Value place_guesses_js(const Napi::CallbackInfo& info) {
     return guarded(info.Env(), [&] {
         const auto wanted = info[0].As<Napi::Object>();
-        SlotCalibration calibration;
-        const auto scale = list<double>(wanted.Get("scale"), number_of);
-        const auto bias = list<double>(wanted.Get("bias"), number_of);
-        std::copy_n(scale.begin(), calibration.scale.size(), calibration.scale.begin());
-        std::copy_n(bias.begin(), calibration.bias.size(), calibration.bias.begin());
-        calibration.places = list<double>(wanted.Get("places"), number_of);
-        const auto agreement = static_cast<outlook::Agreement>(info[2].As<Napi::Number>().Int32Value());
-        const int place = info[3].As<Napi::Number>().Int32Value();
-        const double margin = number_of(info[1]);
-        const Slot slot{outlook::DIFFUSION, outlook::of_slot(margin, agreement), place,
-                        calibration.chance(margin, agreement, place)};
-        Survival survival;
-        for (const auto right : list<double>(info[4], number_of))
-            survival.learn(slot, true, right > 0);
-        return Napi::Number::New(info.Env(), survival.chance(slot, true));
+        const auto numbers = [&](const char* name) { return list<double>(wanted.Get(name), number_of); };
+        const PlaceChances chances{
+            numbers("slope"),   numbers("rest"),          numbers("copied"),  numbers("absent"),
+            numbers("matched"), numbers("matchedCopied"), numbers("phrases"), numbers("phrasesCopied"),
+            {}};
+        TopFew slot;
+        const auto tokens = integers(info[1]);
+        const auto gaps = floats(info[2]);
+        slot.count = static_cast<int>(tokens.size());
+        std::copy(tokens.begin(), tokens.end(), slot.tokens.begin());
+        std::copy(gaps.begin(), gaps.end(), slot.gaps.begin());
+        const auto said = info[5].As<Napi::Object>();
+        const Lookup::Evidence evidence{
+            integer(said, "matched"),
+            integer(said, "copied"),
+            {integer(said, "known"), integer(said, "phrase"), integer(said, "count"), integer(said, "secondCount")}};
+        const auto guesses = chances.guesses(slot, info[3].As<Napi::Number>().Int32Value(),
+                                             info[4].As<Napi::Number>().Int32Value(), evidence);
+        auto result = Napi::Array::New(info.Env());
+        for (const auto& guess : guesses) {
+            auto entry = Napi::Array::New(info.Env());
+            entry.Set(0U, guess.token);
+            entry.Set(1U, guess.chance);
+            entry.Set(2U, guess.looked_up);
+            result.Set(result.Length(), entry);
+        }
+        return result;
     });
 }
 
-/** copyChance(copied, copiedPlaces, matchLength, phrase, place) → number */
-Napi::Value copy_chance_js(const Napi::CallbackInfo& info) {
-    return guarded(info.Env(), [&] {
-        SlotCalibration calibration;
-        calibration.copied = list<double>(info[0], number_of);
-        calibration.copied_places = list<double>(info[1], number_of);
-        const bool phrase = info[3].As<Napi::Boolean>();
-        const Lookup::Match match{info[2].As<Napi::Number>().Int32Value(), 0, phrase, phrase};
-        return Napi::Number::New(info.Env(), calibration.copy_chance(match, info[4].As<Napi::Number>().Int32Value()));
-    });
+/** learnedChance(own, outcomes) → number: what a token's own chance becomes after outcomes (1: right) of such tokens */
+Napi::Value learned_chance_js(const Napi::CallbackInfo& info) {
+    const double own = number_of(info[0]);
+    const Slot slot{outlook::JOINT, outlook::of_chance(own), 0, own};
+    Survival survival;
+    for (const auto right : list<double>(info[1], number_of))
+        survival.learn(slot, true, right > 0);
+    return Napi::Number::New(info.Env(), survival.chance(slot, true));
 }
 
 /** Loads the CPU backend, once in a process. */
@@ -588,7 +599,6 @@ class EngineProbe : public Napi::ObjectWrap<EngineProbe> {
 
 Napi::Object init(Napi::Env env, Napi::Object exports) {
     exports.Set("grow", Napi::Function::New(env, grow_js));
-    exports.Set("nodesThatPay", Napi::Function::New(env, nodes_that_pay_js));
     exports.Set("distributions", Napi::Function::New(env, distributions_js));
     exports.Set("simulate", Napi::Function::New(env, simulate_js));
     exports.Set("probabilities", Napi::Function::New(env, probabilities_js));
@@ -598,8 +608,8 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
     exports.Set("best", Napi::Function::New(env, best_js));
     exports.Set("lookup", Napi::Function::New(env, lookup_js));
     exports.Set("phrase", Napi::Function::New(env, phrase_js));
-    exports.Set("slotChance", Napi::Function::New(env, slot_chance_js));
-    exports.Set("copyChance", Napi::Function::New(env, copy_chance_js));
+    exports.Set("placeGuesses", Napi::Function::New(env, place_guesses_js));
+    exports.Set("learnedChance", Napi::Function::New(env, learned_chance_js));
     exports.Set("tapBits", Napi::Function::New(env, tap_bits_js));
     exports.Set("Controller", ControllerObject::define(env));
     exports.Set("ThreadGovernor", GovernorObject::define(env));

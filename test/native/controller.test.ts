@@ -507,6 +507,20 @@ describe('the controller', () => {
     expect(controller.cut('ngram', new Int32Array(8), { ...situation, plainAllowed: false })).toBe(4);
   });
 
+  it("grows a tree while its nodes' chances are worth their rows, over steps of the cost", () => {
+    const situation = { plainAllowed: true, greedy: true, context: 300, lastRows: 0 };
+    const nodes = (passMs: (rows: number) => number, chances: readonly number[], plainAllowed = true): number =>
+      calibrated({ passMs, drafters: [] }).nodes(chances, { ...situation, plainAllowed });
+    expect(nodes(() => 8, [0.5, 0.2, 0.01])).toBe(3);
+    const steep = (rows: number): number => 8 + 4 * (rows - 1);
+    expect(nodes(steep, [0.4, 0.3, 0.2])).toBe(0);
+    expect(nodes(steep, [0.4, 0.3, 0.2], false)).toBe(1);
+    expect(nodes(steep, [0.9, 0.7, 0.3])).toBe(2);
+    const stepped = (rows: number): number => (rows > 1 ? 16 : 8);
+    expect(nodes(stepped, [0.6, 0.3])).toBe(0);
+    expect(nodes(stepped, [0.6, 0.3, 0.3])).toBe(3);
+  });
+
   it('weighs a prompt that a drafter must read first against what is left of the completion', () => {
     const reading = { ...block(0.6, 2), pendingRows: 1000 };
     const situation = { plainAllowed: true, greedy: true, context: 300, lastRows: 1 };

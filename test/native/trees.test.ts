@@ -23,8 +23,15 @@ import {
 const addon = testAddon();
 
 describe('a tree', () => {
+  type Guesses = (readonly [number, number])[];
+  /** The same guesses behind every path of so many tokens. */
+  const bySlots =
+    (slots: readonly Guesses[]) =>
+    (path: Int32Array): Guesses =>
+      slots[path.length] ?? [];
+
   it('grows where the path is likeliest', () => {
-    const slots = [
+    const slots: Guesses[] = [
       [
         [10, 0.6],
         [11, 0.3],
@@ -33,66 +40,53 @@ describe('a tree', () => {
         [20, 0.5],
         [21, 0.4],
       ],
-    ] as const;
-    const { tokens, parents, chances } = addon.grow(slots, [], 2, 6);
+    ];
+    const { tokens, parents, chances } = addon.grow(bySlots(slots), 2, 6);
     // 0.6, 0.6 · 0.5, 0.3, 0.6 · 0.4, 0.3 · 0.5, 0.3 · 0.4; of two equally likely ones the older first
     expect(chances.map((chance) => Math.round(chance * 100))).toEqual([60, 30, 30, 24, 15, 12]);
-    expect(tokens).toEqual([10, 20, 11, 21, 20, 21]);
-    expect(parents).toEqual([-1, 0, -1, 0, 2, 2]);
+    expect(new Set(tokens.slice(0, 3))).toEqual(new Set([10, 20, 11]));
+    expect(tokens.slice(3)).toEqual([21, 20, 21]);
+    const second = tokens.indexOf(11);
+    expect(parents.filter((parent) => parent === -1)).toHaveLength(2);
+    expect(parents.slice(4)).toEqual([second, second]);
   });
 
-  it('joins a looked-up branch with the slots, one node where both agree', () => {
-    const slots = [
-      [
-        [1, 0.5],
-        [5, 0.2],
+  it('asks what comes after each path for itself', () => {
+    const asked: string[] = [];
+    const after = (path: Int32Array): Guesses => {
+      asked.push(path.join(' '));
+      return path.at(-1) === 7 ? [[8, 0.9]] : [
+        [7, 0.5],
+        [9, 0.4],
+      ];
+    };
+    const { tokens, parents } = addon.grow(after, 3, 5);
+    // 7 0.5, 7 8 0.45, 9 0.4, 7 8 7 0.225, 9 7 0.2
+    expect(tokens).toEqual([7, 8, 9, 7, 7]);
+    expect(parents).toEqual([-1, 0, -1, 1, 2]);
+    expect(asked).toEqual(['', '7', '7 8', '9', '9 7']);
+  });
+
+  it('keeps siblings in their order where a later one is said to be likelier', () => {
+    const { tokens, chances } = addon.grow(
+      () => [
+        [1, 0.2],
+        [2, 0.3],
       ],
-      [[9, 0.5]],
-      [[8, 0.9]],
-    ] as const;
-    const branches = [
-      [
-        [1, 0.9],
-        [2, 0.9],
-        [3, 0.95],
-      ],
-    ] as const;
-    const { tokens, parents } = addon.grow(slots, branches, 3, 7);
-    expect(tokens.filter((token) => token === 1)).toHaveLength(1);
-    expect(tokens.slice(0, 3)).toEqual([1, 2, 3]);
-    // The drafter's own path goes on below the looked-up token.
-    expect(parents[tokens.indexOf(9)]).toBe(0);
-    expect(new Set(tokens.map((token, i) => `${token} ${parents[i]}`)).size).toBe(tokens.length);
+      1,
+      2,
+    );
+    expect(tokens).toEqual([1, 2]);
+    expect(chances).toEqual([0.2, 0.2]);
   });
 
   it('stays within its nodes and its depth', () => {
     const slots = Array.from({ length: 5 }, (_, slot) =>
       Array.from({ length: 5 }, (__, rank) => [10 * slot + rank, 0.2] as const),
     );
-    expect(addon.grow(slots, [], 5, 13).tokens).toHaveLength(13);
-    expect(addon.grow(slots, [], 1, 13).tokens).toEqual([0, 1, 2, 3, 4]);
-    expect(addon.grow([], [], 5, 13).tokens).toEqual([]);
-  });
-});
-
-describe('nodes that pay', () => {
-  const flat = Array.from({ length: 20 }, () => 10);
-  const linear = Array.from({ length: 20 }, (_, rows) => 10 + 4 * (rows - 1));
-
-  it('are all of them where rows cost nothing, none where they cost too much', () => {
-    expect(addon.nodesThatPay([0.5, 0.2, 0.01], flat, 0)).toBe(3);
-    expect(addon.nodesThatPay([0.3, 0.2, 0.1], linear, 0)).toBe(0);
-    expect(addon.nodesThatPay([0.9, 0.9], flat, 1000)).toBe(0);
-  });
-
-  it('end where ρ·T falls below E·ΔT', () => {
-    // 1/10; 1.9/14; 2.6/18; 2.9/22
-    expect(addon.nodesThatPay([0.9, 0.7, 0.3], linear, 0)).toBe(2);
-  });
-
-  it('reach over a step of the cost', () => {
-    const steps = [0, 10, 20, 20, 20, 20];
-    expect(addon.nodesThatPay([0.6, 0.6, 0.6, 0.6], steps, 0)).toBe(4);
+    expect(addon.grow(bySlots(slots), 5, 13).tokens).toHaveLength(13);
+    expect(addon.grow(bySlots(slots), 1, 13).tokens).toEqual([0, 1, 2, 3, 4]);
+    expect(addon.grow(() => [], 5, 13).tokens).toEqual([]);
   });
 });
 
@@ -132,14 +126,21 @@ describe('on a random model', () => {
       const prompt = text(4 + 3 * i);
       const lookup = Int32Array.from(text(150));
       const plain = await generate(chains, jobOf(prompt, { maxTokens: 80, lookup }));
-      for (const drafter of ['ngram', 'diffusion', 'auto'] as const) {
-        for (const treeNodes of [0, 3, NODES]) {
-          const job = jobOf(prompt, { maxTokens: 80, drafter, draftLength: 4, lookup, treeNodes });
+      for (const drafter of ['ngram', 'diffusion', 'joint', 'auto'] as const) {
+        for (const [treeNodes, draftLength] of [
+          [0, 4],
+          [3, 4],
+          [NODES, 4],
+          [NODES, 0],
+        ] as const) {
+          const job = jobOf(prompt, { maxTokens: 80, drafter, draftLength, lookup, treeNodes });
           const { tokens, passes } = await generate(engine, job);
-          expect(tokens, `${drafter}, ${treeNodes}`).toEqual(plain.tokens);
+          expect(tokens, `${drafter}, ${treeNodes}, ${draftLength}`).toEqual(plain.tokens);
           for (const { nodes, drafted } of passes) {
-            expect(nodes).toBeLessThanOrEqual(treeNodes === 0 ? 4 : treeNodes);
-            if (nodes > drafted) branched += 1;
+            if (draftLength > 0) expect(drafted).toBeLessThanOrEqual(draftLength);
+            if (nodes === drafted) continue;
+            expect(nodes).toBeLessThanOrEqual(treeNodes);
+            branched += 1;
           }
           accepted += passes.reduce((sum, pass) => sum + pass.accepted, 0);
         }

@@ -73,6 +73,8 @@ export interface TestController {
   foresee(candidate: TestCandidate, tokens: Int32Array): void;
   slots(drafter: string, most: number): number;
   cut(drafter: string, outlooks: Int32Array, situation: TestSituation): number;
+  /** How many of a tree's nodes are worth their rows; chances of their whole paths. */
+  nodes(chances: readonly number[], situation: TestSituation): number;
   filled(rows: number, situation: TestSituation): number;
   observe(pass: TestPass): void;
   calibrate(rows: number, ms: number): void;
@@ -124,6 +126,28 @@ export interface TableLanguage {
   readonly job: GenerateJob;
 }
 
+/** Log-odds; see native/core/place_chances. */
+export interface PlaceChances {
+  readonly slope: readonly number[];
+  readonly rest: readonly number[];
+  readonly copied: readonly number[];
+  readonly absent: readonly number[];
+  readonly matched: readonly number[];
+  readonly matchedCopied: readonly number[];
+  readonly phrases: readonly number[];
+  readonly phrasesCopied: readonly number[];
+}
+
+/** What lookup and phrases say: tokens that matched and what followed; tokens that a phrase is known by, its token and counts. */
+export interface Evidence {
+  readonly matched: number;
+  readonly copied: number;
+  readonly known: number;
+  readonly phrase: number;
+  readonly count: number;
+  readonly secondCount: number;
+}
+
 export interface TestAddon {
   /** p of every context in turn, [contexts, V], as the job's sampler makes it of the logits. */
   distributions(language: TableLanguage): Float32Array;
@@ -137,15 +161,12 @@ export interface TestAddon {
       readonly seed: number;
     },
   ): { readonly counts: Uint32Array; readonly accepted: number };
-  /** Grows a tree from slots of [token, chance] and branches of the same; nodes in the order in which they grew. */
+  /** Grows a tree from what may come after a path, [token, chance], likeliest first; nodes in the order in which they grew. */
   grow(
-    slots: readonly (readonly (readonly [number, number])[])[],
-    branches: readonly (readonly (readonly [number, number])[])[],
+    after: (path: Int32Array) => (readonly [number, number])[],
     depth: number,
     nodes: number,
   ): { readonly chances: number[]; readonly tokens: number[]; readonly parents: number[] };
-  /** `passMs[n]`: time of a pass of n rows. */
-  nodesThatPay(chances: readonly number[], passMs: readonly number[], draftMs: number): number;
   /**
    * Denoises `slots` slots `samples` times with a network that gives the rows `logits` [slots, V] whatever is revealed;
    * tokens and the steps they were revealed in, [samples, slots].
@@ -181,26 +202,17 @@ export interface TestAddon {
     count: number,
     known: Int32Array,
   ): { readonly length: number; readonly phrase: boolean; readonly sure: boolean; readonly tokens: Int32Array };
-  /** A looked-up token's chance against a slot's best. */
-  copyChance(
-    copied: readonly number[],
-    copiedPlaces: readonly number[],
-    matchLength: number,
-    phrase: boolean,
+  /** What may stand at a place of a draft: token, chance and whether it was looked up, likeliest first. */
+  placeGuesses(
+    chances: PlaceChances,
+    slotTokens: Int32Array,
+    gaps: Float32Array,
     place: number,
-  ): number;
-  /** A slot's calibrated chance in a greedy job, after outcomes (1: right) of slots of its class and place. */
-  slotChance(
-    calibration: {
-      readonly scale: readonly number[];
-      readonly bias: readonly number[];
-      readonly places: readonly number[];
-    },
-    margin: number,
-    agreement: number,
-    place: number,
-    outcomes: readonly number[],
-  ): number;
+    copied: number,
+    evidence: Evidence,
+  ): [number, number, boolean][];
+  /** What a token's own chance becomes after outcomes (1: right) of such tokens, in a greedy job. */
+  learnedChance(own: number, outcomes: readonly number[]): number;
   /**
    * The same prompts, chains and trees on a target without taps, with them, and with them read from the graph's nodes:
    * rows of logits and of taps, and how many are not bit for bit the same.

@@ -8,22 +8,24 @@ from torch import Tensor
 from .batches import Batch, Place, all_places, batches_of, position
 from .drafter import Drafter
 from .features import JOIN_MATCH, Features, FeatureStore
-from .phrases import LONGEST
+from .phrases import Phrases
 from .shards import Shard
 
-# How a slot stands to the looked-up token of its place; the numbers are native/core/outlook's Agreement.
-ALONE, AGREES, DIFFERS = range(3)
-# Classes of a copy, as outlook::of_copy counts them: matches of 1, 2, 3 and more tokens, phrases known by 1 to 4.
-MATCHES = 3
-CLASSES = MATCHES + LONGEST
+# Tokens of a slot that are looked at (native/core's TopFew).
+TOP = 4
 
 
 @dataclass
 class Drafted:
-    """A block's best tokens, and how far each best logit is above the second."""
+    """Each slot's best tokens, best first, and how far each one's logit lies above the best one's: [slots][TOP]."""
 
-    tokens: list[int]
-    margins: list[float]
+    tokens: list[list[int]]
+    gaps: list[list[float]]
+
+    @property
+    def best(self) -> list[int]:
+        """Each slot's best token."""
+        return [tokens[0] for tokens in self.tokens]
 
 
 # By answer position.
@@ -44,10 +46,10 @@ def logits_of(drafter: Drafter, batch: Batch) -> Tensor:
 @torch.no_grad()
 def drafts(drafter: Drafter, batch: Batch, positions: list[int]) -> Drafts:
     """One draft after each of a group's anchors, whose answer positions these are."""
-    top = logits_of(drafter, batch)[0].topk(2, -1)
-    best = drafter.vocab[top.indices[..., 0]].tolist()
-    margins = (top.values[..., 0] - top.values[..., 1]).tolist()
-    return dict(zip(positions, map(Drafted, best, margins), strict=True))
+    top = logits_of(drafter, batch)[0].topk(TOP, -1)
+    gaps = top.values - top.values[..., :1]
+    drafted = map(Drafted, drafter.vocab[top.indices].tolist(), gaps.tolist())
+    return dict(zip(positions, drafted, strict=True))
 
 
 @dataclass
@@ -57,6 +59,7 @@ class DraftedShard:
     shard: Shard
     features: Features
     sequences: list[int]
+    phrases: Phrases
     seeded: dict[str, Drafts]
     masked: dict[str, Drafts]
 
@@ -81,7 +84,9 @@ def drafted_shards(
         features, groups = store.get(shard), shard.groups[:limit]
         wanted = [s for group in groups for s in group if not greedy or shard.sequences[s].temperature == 0]
         kept = set(wanted)
-        done = DraftedShard(shard, features, wanted, {name: {} for name in drafters}, {name: {} for name in drafters})
+        seeded: dict[str, Drafts] = {name: {} for name in drafters}
+        masked: dict[str, Drafts] = {name: {} for name in drafters}
+        done = DraftedShard(shard, features, wanted, store.book.of(shard), seeded, masked)
         for group in groups:
             places = [place for place in all_places(shard, group) if place.sequence in kept]
             for some, batch in batches_of(shard, features, group, places, block, device):
@@ -94,9 +99,3 @@ def drafted_shards(
                         done.masked[name] |= drafts(drafter, batch, positions)
         result.append(done)
     return result
-
-
-def copy_class(features: Features, place: int) -> int:
-    """The class of what an answer position's seeds are copied from, if from anything."""
-    phrase = int(features.phrases[place])
-    return MATCHES + phrase - 1 if phrase else min(int(features.matches[place]), MATCHES) - 1

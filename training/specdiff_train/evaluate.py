@@ -6,11 +6,11 @@ from dataclasses import dataclass, field, replace
 
 import torch
 
-from .calibration import Calibration, calibrated, fitted, joined
+from .calibration import Calibration, blocks_of, calibrated, fitted, joined
 from .checkpoint import drafter_of, make, new_drafter, trained_drafter
 from .config import Config
 from .drafter import Drafter
-from .drafting import DraftedShard, Drafts, copy_class, drafted_shards
+from .drafting import DraftedShard, Drafts, drafted_shards
 from .features import FeatureStore
 from .identity import check_target
 from .import_gguf import read_vocabulary, read_weights
@@ -167,7 +167,8 @@ def count_passes(figures: Figures, arm: str, drafted: DraftedShard, s: int, prop
 def arms(drafted: DraftedShard, s: int, calibrations: dict[str, Calibration | None]) -> dict[str, Propose]:
     """What is compared on sequence s: each maps an anchor to a draft."""
     features = drafted.features
-    first = features.starts[s] - drafted.shard.sequences[s].prompt_tokens
+    start = drafted.shard.sequences[s].prompt_tokens
+    first = features.starts[s] - start
 
     def looked_up(anchor: int) -> list[int]:
         return [token for token in features.copied[first + anchor].tolist() if token >= 0]
@@ -179,18 +180,20 @@ def arms(drafted: DraftedShard, s: int, calibrations: dict[str, Calibration | No
     for name, calibration in calibrations.items():
 
         def alone(anchor: int, table: Drafts = drafted.seeded[name]) -> list[int]:
-            return table[first + anchor].tokens
+            return table[first + anchor].best
 
         def masks(anchor: int, table: Drafts = drafted.masked[name]) -> list[int]:
-            return table[first + anchor].tokens
+            return table[first + anchor].best
 
-        def together(
-            anchor: int, table: Drafts = drafted.seeded[name], calibration: Calibration | None = calibration
-        ) -> list[int]:
-            place = first + anchor
-            if calibration is None or not len(calibration.copied):
-                return phrased(anchor) if features.clear(place) else table[place].tokens
-            return joined(table[place], features.seeds[place].tolist(), copy_class(features, place), calibration)
+        if calibration is None:
+
+            def together(anchor: int, table: Drafts = drafted.seeded[name]) -> list[int]:
+                return phrased(anchor) if features.clear(first + anchor) else table[first + anchor].best
+        else:
+            drafts = joined(blocks_of(drafted, name, s), calibration)
+
+            def together(anchor: int, drafts: list[list[int]] = drafts, start: int = start) -> list[int]:
+                return drafts[anchor - start]
 
         result |= {f"{name}joined": together, f"{name}drafter": alone, f"{name}drafter from masks": masks}
     return result

@@ -5,6 +5,7 @@ engine that does so (`specdiff.slot_init`); stock llama.cpp starts them from mas
 """
 
 import json
+from itertools import chain
 from pathlib import Path
 
 import gguf
@@ -12,7 +13,7 @@ import numpy as np
 import torch
 from gguf import GGMLQuantizationType as Type
 
-from .calibration import Calibration, blocks, expected_calibration_error, fitted, reached
+from .calibration import Calibration, calibration_error, fitted, greedy_blocks, places_of
 from .checkpoint import best_path, checkpoint_path, load, trained_drafter
 from .config import Config
 from .corpus import training_licences
@@ -54,11 +55,12 @@ def export(config: Config) -> None:
 
 def tell_error(config: Config, drafter: Drafter, store: FeatureStore, calibration: Calibration) -> None:
     """Print how far off the calibration is on the test packages, where there are answers of theirs."""
-    shards = load_split(config.work / "answers", "test")[:1]
+    shards = load_split(config.work / "answers", "test")
     if shards:
-        tests, _ = reached(blocks(drafted_shards({"": drafter}, shards, store, greedy=True)[0], ""))
-        error = expected_calibration_error(calibration.chances(tests), tests.right)
-        print(f"export: calibration error {error:.2%} on {len(tests.right)} slots of the test packages")
+        drafted = drafted_shards({"": drafter}, shards, store, greedy=True)
+        tests = places_of(chain.from_iterable(greedy_blocks(some, "") for some in drafted), drafter.block)
+        error, places = calibration_error(tests, calibration)
+        print(f"export: calibration error {error:.2%} on {places} places of the test packages")
 
 
 def write_gguf(

@@ -262,9 +262,9 @@ def with_phrases(
     return seeds, lengths
 
 
-def index_of(sequence: Sequence) -> NgramIndex:
+def index_of(sequence: Sequence, longest: int = LONGEST) -> NgramIndex:
     """Lookup over a sequence's other texts and its prompt."""
-    index = NgramIndex()
+    index = NgramIndex(longest)
     index.extend(sequence.lookup)
     index.separate()
     index.extend(sequence.tokens[: sequence.prompt_tokens])

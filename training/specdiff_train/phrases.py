@@ -142,12 +142,20 @@ class Phrases:
 
     def next(self, text: list[int], longest: int = LONGEST) -> tuple[int, int, bool]:
         """Length of the longest known context of `text`'s end, what follows it, whether it is sure; 0 for none."""
-        digest, known = 0, (0, SEPARATOR, False)
+        known = self.entry(text, longest)
+        if not known:
+            return 0, SEPARATOR, False
+        length, token, count, second = known
+        return length, token, count >= SURE * second
+
+    def entry(self, text: list[int], longest: int = LONGEST) -> tuple[int, int, int, int] | None:
+        """Length of that context, what follows it, how often that came, and how often the second."""
+        digest, known = 0, None
         for length in range(1, min(longest, len(text)) + 1):
             digest = hash_with(digest, text[-length])
             entry = self.table.get(digest >> 32)
             if entry and entry[1] >= LEAST_COUNT:
-                known = length, entry[0], entry[1] >= SURE * entry[2]
+                known = length, *entry
         return known
 
     def follow(self, text: list[int], count: int, longest: int, matched: int = 0) -> tuple[int, list[int]]:

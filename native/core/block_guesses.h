@@ -1,0 +1,37 @@
+#pragma once
+
+#include "block_drafter.h"
+#include "tree_growth.h"
+
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace specdiff {
+
+/** A denoised block joined with what the lookup says behind any path through it. What it refers to must outlive it. */
+class BlockGuesses {
+  public:
+    /** @param copy the tokens that the slots began from. */
+    BlockGuesses(const PlaceChances& chances, const Lookup& lookup, const std::vector<DenoisedSlot>& slots,
+                 std::vector<int32_t> copy)
+        : chances_(chances), lookup_(lookup), slots_(slots), copy_(std::move(copy)) {}
+
+    /** What may come after `path`, likeliest first; nothing behind the last slot. */
+    std::vector<PlaceGuess> after(const std::vector<int32_t>& path) const;
+
+  private:
+    const PlaceChances& chances_;
+    const Lookup& lookup_;
+    const std::vector<DenoisedSlot>& slots_;
+    std::vector<int32_t> copy_;
+};
+
+/** A guess as a judge is told of it, and, without one, by its own chance. */
+Guess judged_guess(const PlaceGuess& guess, const std::string& source, int place, const Judge* judge);
+
+/** The tree of what may come, of as many nodes as the judge finds worth their rows, or as the budget has. */
+Draft grown_draft(const Continuations& after, const Budget& budget);
+
+} // namespace specdiff
