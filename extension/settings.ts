@@ -89,6 +89,7 @@ function readServerSettings(source: SettingsSource): ServerSettings {
     draftLength: number(source, 'draftLength', fallback.draftLength),
     denoising: { ...fallback.denoising, steps: number(source, 'denoisingSteps', fallback.denoising.steps) },
     remember: flag(source, 'remember', fallback.remember),
+    ahead: flag(source, 'completion.ahead', fallback.ahead),
     contextTokens,
     // The suffix is part of the context and must leave room for what is before the cursor.
     suffixTokens: Math.min(

@@ -61,6 +61,8 @@ export interface ServerSettings {
   readonly denoising: DenoisingSettings;
   /** Drafts may be the target's turns of phrase; what it writes is counted among them, in the engine's memory alone. */
   readonly remember: boolean;
+  /** The completion that would come next is begun while the user reads the last one. */
+  readonly ahead: boolean;
   /** Prompt budget of a completion, in the target's tokens, prefix and suffix together. */
   readonly contextTokens: number;
   /** Part of contextTokens kept for text after the cursor. */
@@ -105,6 +107,7 @@ export const DEFAULT_SETTINGS: Settings = {
     draftLength: 0,
     denoising: { steps: 0, sampler: 'confidence', hotStart: true },
     remember: true,
+    ahead: true,
     contextTokens: 512,
     suffixTokens: 96,
     maxTokens: 64,

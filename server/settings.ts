@@ -41,6 +41,7 @@ export function readServerSettings(value: unknown): ServerSettings {
     draftLength: whole(get(value, 'draftLength'), 0, 64, DEFAULTS.draftLength),
     denoising: readDenoising(get(value, 'denoising')),
     remember: flag(get(value, 'remember'), DEFAULTS.remember),
+    ahead: flag(get(value, 'ahead'), DEFAULTS.ahead),
     contextTokens: whole(get(value, 'contextTokens'), 32, 131_072, DEFAULTS.contextTokens),
     suffixTokens: whole(get(value, 'suffixTokens'), 0, 65_536, DEFAULTS.suffixTokens),
     maxTokens: whole(get(value, 'maxTokens'), 1, 8192, DEFAULTS.maxTokens),

@@ -289,7 +289,7 @@ class Bench:
             ("drafters-sampled", "none,ngram,diffusion,joint", fewer, (*rounds, *hot), BACKEND, 1),
             ("all-threads", "none,auto", few[:6], all_threads, BACKEND, 1),
             ("trees", "none,diffusion,diffusion/22,diffusion/64,diffusion/254", fewer, (*rounds, *WHOLE), BACKEND, 1),
-            ("trees-if-they-pay", "none,auto/22", fewer, rounds, BACKEND, 1),
+            ("trees-if-they-pay", "none,joint/7,auto/7", fewer, rounds, BACKEND, 1),
             ("cpu", "none,auto", fewer, rounds, "cpu", 1),
         ]
         self.results["speed"] = []

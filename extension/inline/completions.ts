@@ -87,9 +87,11 @@ export class InlineCompletions implements vscode.InlineCompletionItemProvider, v
     let running = this.running;
     let answer = this.ask(running, document, position, selected);
     if (answer.kind === 'other' || (answer.kind === 'nothing' && explicit)) {
+      // Behind an accepted suggestion the next one may be there already.
+      const pause = running?.session.takenUpTo(document.uri.toString(), position) === true ? 0 : settings.debounceMs;
       this.cancel();
       if (!explicit) {
-        if (!settings.automatic || !(await waited(settings.debounceMs, token))) return undefined;
+        if (!settings.automatic || !(await waited(pause, token))) return undefined;
       }
       running = this.begin(document, position, selected, explicit);
       answer = this.ask(running, document, position, selected);

@@ -148,6 +148,13 @@ export class Session {
     };
   }
 
+  /** Whether all of its text was written into the document, up to this place. */
+  takenUpTo(uri: string, cursor: Place): boolean {
+    const { line, character } = this.place;
+    const here = uri === this.uri && cursor.line === line && cursor.character === character;
+    return here && this.state === 'complete' && this.receivedAny && this.pending === '';
+  }
+
   /** Whether somebody waits for text. */
   get awaited(): boolean {
     return this.listeners.size > 0;

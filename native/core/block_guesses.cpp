@@ -10,8 +10,7 @@ std::vector<PlaceGuess> BlockGuesses::after(const std::vector<int32_t>& path) co
     const size_t place = path.size();
     if (place >= slots_.size()) return {};
     const bool along = place < copy_.size() && std::equal(path.begin(), path.end(), copy_.begin());
-    return chances_.guesses(slots_[place].top, static_cast<int>(place), along ? copy_[place] : -1,
-                            lookup_.after(path));
+    return chances_.guesses(slots_[place].top, static_cast<int>(place), along ? copy_[place] : -1, lookup_.after(path));
 }
 
 Guess judged_guess(const PlaceGuess& guess, const std::string& source, int place, const Judge* judge) {
@@ -21,7 +20,7 @@ Guess judged_guess(const PlaceGuess& guess, const std::string& source, int place
 
 Draft grown_draft(const Continuations& after, const Budget& budget) {
     const Growth growth = grow(after, budget.tokens, budget.nodes);
-    return draft_of(growth, budget.judge != nullptr ? budget.judge->nodes(growth.chances) : budget.nodes);
+    return draft_of(growth, budget.judge != nullptr ? budget.judge->cut(growth.chances).nodes : budget.nodes);
 }
 
 } // namespace specdiff

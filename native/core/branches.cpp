@@ -31,18 +31,20 @@ std::vector<int> leaves_of(const Tree& tree) {
 
 } // namespace
 
-const std::vector<std::vector<int32_t>>& Branches::open(llama_context* context, const Tree& tree, int rows) {
+const std::vector<std::vector<int32_t>>& Branches::open(llama_context* context, const Tree& tree, int rows, int most) {
     sequences_.assign(tree.size() + 1, {});
     sequences_.front().push_back(TRUNK);
     const auto leaves = leaves_of(tree);
     position_ = rows;
-    leaves_ = static_cast<int>(leaves.size());
-    known_.resize(std::max(known_.size(), leaves.size()), 0);
-    for (size_t leaf = 0; leaf < leaves.size(); ++leaf) {
+    const auto own = static_cast<int>(leaves.size());
+    leaves_ = std::max(own, std::min((own + LEAF_STEP - 1) / LEAF_STEP * LEAF_STEP, most));
+    known_.resize(std::max(known_.size(), static_cast<size_t>(leaves_)), 0);
+    for (size_t leaf = 0; leaf < static_cast<size_t>(leaves_); ++leaf) {
         const int sequence = FIRST_LEAF + static_cast<int>(leaf);
         if (known_[leaf] < rows) llama_memory_seq_cp(llama_get_memory(context), TRUNK, sequence, known_[leaf], rows);
         known_[leaf] = rows;
         sequences_.front().push_back(sequence);
+        if (leaf >= leaves.size()) continue;
         for (const int node : path_to(tree, leaves[leaf]))
             sequences_[static_cast<size_t>(node) + 1].push_back(sequence);
     }
@@ -68,8 +70,8 @@ void Branches::commit(llama_context* context, const Tree& tree, const std::vecto
         const int first = position_ + 1;
         llama_memory_seq_cp(llama_get_memory(context), kept, TRUNK, first, first + static_cast<int>(path.size()));
         const auto leaves = leaves_of(tree);
-        for (int leaf = 0; leaf < leaves_; ++leaf)
-            bury(context, path_to(tree, leaves[static_cast<size_t>(leaf)]), path, leaf);
+        for (size_t leaf = 0; leaf < leaves.size(); ++leaf)
+            bury(context, path_to(tree, leaves[leaf]), path, static_cast<int>(leaf));
         // Nodes lie in the cache in their own order, behind the root.
         const int between = path.back() + 1 - static_cast<int>(path.size());
         if (between > 0) {

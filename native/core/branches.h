@@ -25,8 +25,12 @@ class Branches {
     /** Sequences that trees of at most `nodes` nodes need; 1 for chains alone. */
     static int sequences(int nodes) { return nodes > 0 ? nodes + 2 : 1; }
 
-    /** The sequences of the root (first) and of every node, which see the `rows` rows of text that are there. */
-    const std::vector<std::vector<int32_t>>& open(llama_context* context, const Tree& tree, int rows);
+    /**
+     * The sequences of the root (first) and of every node, which see the `rows` rows of text that are there. The root
+     * has spare ones, at most `most` leaves' in all: llama.cpp reuses the graph of the last pass only where the number
+     * of sequences is the same.
+     */
+    const std::vector<std::vector<int32_t>>& open(llama_context* context, const Tree& tree, int rows, int most);
     /** Keeps the rows of the root and of `path` as text. */
     void commit(llama_context* context, const Tree& tree, const std::vector<int>& path);
     /** The text keeps its first `rows` rows; a tree that was open goes, but for its root. */
@@ -43,12 +47,14 @@ class Branches {
   private:
     static constexpr int GRAVE = 1;
     static constexpr int FIRST_LEAF = 2;
+    /** Leaves are counted in steps of so many; a tree of seven nodes hardly ever has more. */
+    static constexpr int LEAF_STEP = 8;
 
     void bury(llama_context* context, const std::vector<int>& branch, const std::vector<int>& path, int leaf);
     void drop(llama_context* context);
 
     std::vector<std::vector<int32_t>> sequences_;
-    /** Position of the open tree's root, and its leaves; no leaves: none is open. */
+    /** Position of the open tree's root, and its leaves with the spare ones; no leaves: none is open. */
     int position_ = 0;
     int leaves_ = 0;
     /** Rows of the text that each leaf's sequence has: copying a row to a sequence is slow enough to do it once. */

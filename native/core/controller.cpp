@@ -269,24 +269,20 @@ int Controller::Cut::length(const std::vector<Slot>& slots) const {
     double path = 1;
     for (const auto& slot : slots)
         paths.push_back(path *= chance(slot));
-    return nodes(paths);
+    return cut(paths).nodes;
 }
 
-int Controller::Cut::nodes(const std::vector<double>& chances) const {
+Judge::Cut Controller::Cut::cut(const std::vector<double>& chances) const {
     const double rate = controller_.rate();
     const double plain = controller_.planned_cost(1, situation_);
     double gain = 0;
-    double best = 0;
-    int nodes = 0;
+    Judge::Cut best;
     for (int i = 0; i < static_cast<int>(chances.size()); ++i) {
         gain += chances[static_cast<size_t>(i)];
         const double worth = gain - rate * (controller_.planned_cost(i + 2, situation_) - plain);
-        if (worth > best || (i == 0 && !situation_.plain_allowed)) {
-            best = worth;
-            nodes = i + 1;
-        }
+        if (worth > best.worth || (i == 0 && !situation_.plain_allowed)) best = {i + 1, worth};
     }
-    return nodes;
+    return best;
 }
 
 bool Controller::Cut::worth(double path, int drafted, int steps) const {

@@ -135,7 +135,7 @@ class Controller {
     /** How many slots a drafter that denoises should denoise now, at most `most`. */
     int slots(const std::string& drafter, int most) const;
     /**
-     * How many rows a chain's pass of `rows` should have: as many as the last one where that costs less than another
+     * How many rows a pass of `rows` should have: as many as the last one where that costs less than another
      * shape's graph. What fills it up is thrown away.
      */
     int filled(int rows, const Situation& situation) const;
@@ -150,7 +150,7 @@ class Controller {
             : controller_(controller), situation_(situation), drafter_(std::move(drafter)) {}
         double chance(const Slot& slot) const override;
         int length(const std::vector<Slot>& slots) const override;
-        int nodes(const std::vector<double>& chances) const override;
+        Judge::Cut cut(const std::vector<double>& chances) const override;
         bool worth(double path, int drafted, int steps) const override;
 
       private:

@@ -46,23 +46,29 @@ class JointDrafter : public Drafter {
         const auto slots = block_.denoise(context, wanted, copy);
         const BlockGuesses guesses(block_.chances(), context.lookup, slots, std::move(copy));
         const bool drawn = context.temperature > 0 && context.drawn;
-        // A drawn chain is accepted more often than point masses.
-        if (budget.nodes > 0 && !(drawn && budget.judge != nullptr)) {
-            const auto after = [&](const std::vector<int32_t>& path) {
-                std::vector<Guess> all;
-                for (const auto& one : following(guesses, path, context, budget.judge))
-                    all.push_back(one.guess);
-                return all;
-            };
-            return grown_draft(after, budget);
-        }
+        const auto after = [&](const std::vector<int32_t>& path) {
+            std::vector<Guess> all;
+            for (const auto& one : following(guesses, path, context, budget.judge))
+                all.push_back(one.guess);
+            return all;
+        };
+        if (budget.nodes > 0 && budget.judge == nullptr) return grown_draft(after, budget);
         const auto likeliest = likeliest_path(guesses, context, budget);
         int length = static_cast<int>(likeliest.size());
         if (budget.judge != nullptr) {
-            std::vector<Slot> places;
+            std::vector<double> paths;
+            double path = 1;
             for (const auto& one : likeliest)
-                places.push_back(one.guess.slot);
-            length = budget.judge->length(places);
+                paths.push_back(path *= one.guess.chance);
+            const auto chain = budget.judge->cut(paths);
+            length = chain.nodes;
+            // A drawn chain is accepted more often than point masses; a long copy has more tokens than a tree has
+            // nodes.
+            if (budget.nodes > 0 && !drawn) {
+                const Growth growth = grow(after, budget.tokens, budget.nodes);
+                const auto tree = budget.judge->cut(growth.chances);
+                if (tree.worth > chain.worth) return draft_of(growth, tree.nodes);
+            }
         }
         Draft draft;
         std::vector<int32_t> path;
@@ -100,8 +106,8 @@ class JointDrafter : public Drafter {
             all.push_back({judged_guess(guess, outlook::JOINT, place, judge), guess.looked_up});
         if (!all.empty()) return all;
         const auto evidence = context.lookup.after(path);
-        const Lookup::Match match{evidence.phrased() ? evidence.phrase.length : evidence.matched, 0,
-                                  evidence.phrased(), evidence.phrase.sure()};
+        const Lookup::Match match{evidence.phrased() ? evidence.phrase.length : evidence.matched, 0, evidence.phrased(),
+                                  evidence.phrase.sure()};
         if (match.length == 0) return all;
         const Slot slot{outlook::NGRAM_BEYOND, outlook::of_match(match, streak_), place};
         const double chance = judge != nullptr ? judge->chance(slot) : outlook::prior(slot.source, slot.outlook, true);

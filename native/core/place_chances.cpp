@@ -43,7 +43,8 @@ std::vector<PlaceGuess> PlaceChances::guesses(const TopFew& slot, int place, int
     for (size_t i = 0; i < static_cast<size_t>(slot.count); ++i)
         guesses.push_back({slot.tokens[i], each * slot.gaps[i], false});
     const auto add = [&](int32_t token, double odds) {
-        auto found = std::find_if(guesses.begin(), guesses.end(), [&](const auto& guess) { return guess.token == token; });
+        auto found =
+            std::find_if(guesses.begin(), guesses.end(), [&](const auto& guess) { return guess.token == token; });
         if (found == guesses.end()) found = guesses.insert(found, {token, last + at_place(absent, place), false});
         found->chance += odds;
         found->looked_up = true;

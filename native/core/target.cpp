@@ -112,9 +112,9 @@ void Target::decode(const int32_t* tokens, int count, int position, int first_ou
 
 /** One llama_decode of the pending root and tree, its root at `position`. */
 void Target::decode_tree(int position) {
-    const auto& sequences = branches_.open(context_.get(), pending_tree_, position);
+    const auto& sequences = branches_.open(context_.get(), pending_tree_, position, tree_nodes_);
     batch_->n_tokens = static_cast<int32_t>(pending_.size());
-    last_rows_ = 0; // llama.cpp's graph depends on the number of sequences too
+    last_rows_ = static_cast<int>(pending_.size());
     for (size_t i = 0; i < pending_.size(); ++i) {
         const int parent = i == 0 ? ROOT : pending_tree_.nodes[i - 1].parent;
         batch_->token[i] = pending_[i];
@@ -229,17 +229,20 @@ const PassRows& Target::verify(int32_t root, const Tree& tree, Want /*want*/, in
     for (const auto& node : tree.nodes)
         pending_.push_back(node.token);
     const int position = cached_tokens();
-    evaluated_ = count;
-    if (chain) {
-        pending_tree_.nodes.clear();
-        if (rows <= std::min(MAX_ROWS, context_tokens_ - position)) evaluated_ = std::max(count, rows);
-        pending_.resize(static_cast<size_t>(evaluated_), root);
-        decode(pending_.data(), evaluated_, position, 0);
-        pending_.resize(static_cast<size_t>(count));
-    } else {
+    const int room = std::min(most + 1, context_tokens_ - position);
+    evaluated_ = rows <= room ? std::max(count, rows) : count;
+    pending_.resize(static_cast<size_t>(evaluated_), root);
+    pending_tree_.nodes.clear();
+    // Rows that could be a tree's are evaluated as one, so that one graph serves chains and trees.
+    if (evaluated_ > 1 && evaluated_ <= tree_nodes_ + 1) {
         pending_tree_.nodes = tree.nodes;
+        for (int filler = count - 1; filler < evaluated_ - 1; ++filler)
+            pending_tree_.nodes.push_back({root, filler - 1, POINT_MASS});
         decode_tree(position);
+    } else {
+        decode(pending_.data(), evaluated_, position, 0);
     }
+    pending_.resize(static_cast<size_t>(count));
     rows_.logits.clear();
     for (int i = 0; i < count; ++i)
         rows_.logits.push_back(llama_get_logits_ith(context_.get(), i));

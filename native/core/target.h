@@ -79,8 +79,7 @@ class Target {
     int tree_nodes() const { return tree_nodes_; }
     /** Cells that rejected rows of trees hold. */
     int dead_cells() const { return branches_.dead_cells(); }
-    /** Rows of the last chain's pass, all of them with logits; 0 after other passes. As many reuse llama.cpp's graph.
-     */
+    /** Rows of the last pass, all of them with logits; 0 after other passes. As many reuse llama.cpp's graph. */
     int last_rows() const { return last_rows_; }
     /** Rows of the last verify(), with those that filled it up. */
     int evaluated() const { return evaluated_; }
@@ -102,8 +101,8 @@ class Target {
                     const std::function<void(const TapRows&)>& on_rows);
 
     /**
-     * Evaluates the root and a chain or tree in one pass; a chain's pass is filled up to `rows`, where they are more,
-     * with rows that nobody sees. @throws Cancelled (nothing is kept), Error.
+     * Evaluates the root and a chain or tree in one pass, filled up to `rows`, where they are more, with rows that
+     * nobody sees. @throws Cancelled (nothing is kept), Error.
      */
     const PassRows& verify(int32_t root, const Tree& tree, Want want, int rows = 0);
     /**

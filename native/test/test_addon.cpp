@@ -254,8 +254,8 @@ class ControllerObject : public Napi::ObjectWrap<ControllerObject> {
             env, "Controller",
             {InstanceMethod<&ControllerObject::next>("next"), InstanceMethod<&ControllerObject::foresee>("foresee"),
              InstanceMethod<&ControllerObject::slots>("slots"), InstanceMethod<&ControllerObject::cut>("cut"),
-             InstanceMethod<&ControllerObject::nodes>("nodes"),
-             InstanceMethod<&ControllerObject::filled>("filled"), InstanceMethod<&ControllerObject::observe>("observe"),
+             InstanceMethod<&ControllerObject::nodes>("nodes"), InstanceMethod<&ControllerObject::filled>("filled"),
+             InstanceMethod<&ControllerObject::observe>("observe"),
              InstanceMethod<&ControllerObject::calibrate>("calibrate"),
              InstanceMethod<&ControllerObject::calibrate_switch>("calibrateSwitch"),
              InstanceMethod<&ControllerObject::expect>("expect"),
@@ -324,7 +324,7 @@ class ControllerObject : public Napi::ObjectWrap<ControllerObject> {
     /** nodes(chances, situation) → how many of a tree's nodes are worth their rows */
     Napi::Value nodes(const Napi::CallbackInfo& info) {
         const Controller::Cut judge(controller_, situation(info[1].As<Napi::Object>()), {});
-        return Napi::Number::New(info.Env(), judge.nodes(list<double>(info[0], number_of)));
+        return Napi::Number::New(info.Env(), judge.cut(list<double>(info[0], number_of)).nodes);
     }
 
     /** filled(rows, situation) → rows of the pass */
@@ -458,10 +458,9 @@ Napi::Value place_guesses_js(const Napi::CallbackInfo& info) {
     return guarded(info.Env(), [&] {
         const auto wanted = info[0].As<Napi::Object>();
         const auto numbers = [&](const char* name) { return list<double>(wanted.Get(name), number_of); };
-        const PlaceChances chances{
-            numbers("slope"),   numbers("rest"),          numbers("copied"),  numbers("absent"),
-            numbers("matched"), numbers("matchedCopied"), numbers("phrases"), numbers("phrasesCopied"),
-            {}};
+        const PlaceChances chances{numbers("slope"),   numbers("rest"),          numbers("copied"),
+                                   numbers("absent"),  numbers("matched"),       numbers("matchedCopied"),
+                                   numbers("phrases"), numbers("phrasesCopied"), {}};
         TopFew slot;
         const auto tokens = integers(info[1]);
         const auto gaps = floats(info[2]);

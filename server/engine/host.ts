@@ -9,8 +9,8 @@ type Command<Name extends EngineCommand['command']> = Extract<EngineCommand, { c
 const LEARNED_EVERY_MS = 20_000;
 
 const VERBOSE = process.env['SPECDIFF_VERBOSE'] !== undefined;
-/** No trees until a measurement says that they pay on this machine. */
-const CHAINS = 0;
+/** What fills a pass of eight rows, which kernels are fastest for; of these the controller verifies what pays (docs/how-it-works.md). */
+const TREE_NODES = 7;
 
 export class EngineHost {
   private engine: NativeEngine | null = null;
@@ -91,7 +91,7 @@ export class EngineHost {
     });
     const { kernelsNote } = options;
     if (kernelsNote !== null) this.send({ event: 'log', level: 'info', text: `backend ${kernelsNote}` });
-    const engine = await addon.load({ ...options, treeNodes: CHAINS });
+    const engine = await addon.load({ ...options, treeNodes: TREE_NODES });
     this.engine = engine;
     const notes = [...backend.notes, kernelsNote, engine.weightsNote].filter((note) => note !== null);
     this.send({
@@ -127,7 +127,7 @@ export class EngineHost {
           prompt: Int32Array.from(prompt),
           lookup: Int32Array.from(lookup),
           suffix: Int32Array.from(suffix),
-          treeNodes: CHAINS,
+          treeNodes: TREE_NODES,
           acceptance: 'auto',
         },
         (prefill) => this.send({ event: 'prefilled', id, ...prefill }),

@@ -2,10 +2,12 @@
 import type { InlineCompletionItem, Range } from 'vscode-languageserver/node';
 import type { CompleteParams, CompleteResult } from '../../protocol/messages';
 import type { ServerSettings } from '../../protocol/settings';
+import { CompletionAhead } from '../completion/ahead';
 import { complete, cursorBudget, refusal } from '../completion/complete';
-import { cursorText } from '../completion/source';
+import { cursorText, type CursorText, type SourceDocument } from '../completion/source';
 import { LookupContext } from '../context/lookup';
 import type { EngineClient, EngineSession } from '../engine/client';
+import type { GenerationResult, GenerationSink } from '../generation/generate';
 import type { OpenDocuments } from './documents';
 import { answer, type RequestOutput } from './generation-request';
 
@@ -16,10 +18,14 @@ export interface CompletionEnvironment {
   readonly workspaceTrusted: boolean;
 }
 
-type CompletionPlace = Omit<CompleteParams, 'version' | 'trigger'> & { readonly version: number | null };
+type CompletionRequest = Omit<CompleteParams, 'version' | 'trigger'> & { readonly version: number | null };
+
+/** Nobody sees it: an event of a completion begun ahead gets the number of the request that takes it. */
+const NO_REQUEST = 0;
 
 export class CompletionRequests {
   private readonly lookup = new LookupByTarget();
+  private ahead: CompletionAhead | null = null;
   private standardRequests = 0;
 
   constructor(
@@ -56,29 +62,61 @@ export class CompletionRequests {
     return [{ insertText: selected.text + text, range: selected.range, filterText: selected.text }];
   }
 
-  private async run(place: CompletionPlace, output: RequestOutput, signal: AbortSignal): Promise<CompleteResult> {
+  /** Ends the completion that nobody has asked for yet: something else wants the engine, or the settings are others. */
+  dropAhead(): void {
+    this.ahead?.drop();
+    this.ahead = null;
+  }
+
+  private async run(request: CompletionRequest, output: RequestOutput, signal: AbortSignal): Promise<CompleteResult> {
     const arrivedAt = performance.now();
-    const { requestId, uri, position, selectedCompletion: selected } = place;
-    const { engine, documents, workspaceTrusted } = this.environment;
+    const { requestId, uri, position, selectedCompletion: selected } = request;
     const settings = this.environment.settings();
-    const document = documents.get(uri);
-    if (document === undefined || (place.version !== null && document.version !== place.version)) {
+    const document = this.environment.documents.get(uri);
+    if (document === undefined || (request.version !== null && document.version !== request.version)) {
       return { outcome: 'stale', text: '', stats: null };
     }
+    const { version } = document;
     const budget = cursorBudget(settings);
     const insertion = selected === undefined ? null : { start: selected.range.start, text: selected.text };
     const text = cursorText(document, position, insertion, budget.before, budget.after);
     const message = refusal(uri, text.before, text.after);
     if (message !== null) return { outcome: 'refused', text: '', stats: null, message };
-    const { languageId } = document;
+    const ahead = this.ahead?.isAt({ uri, text }) === true ? this.ahead : null;
+    if (ahead === null) this.dropAhead();
+    this.ahead = null;
     const { answer: result } = await answer(requestId, 'completion', output, (sink) =>
-      engine.run('completion', signal, (session, either) => {
-        const others = workspaceTrusted ? documents.others(uri) : [];
-        const job = { requestId, uri, languageId, text, others, arrivedAt };
-        return complete(job, session, this.lookup.of(session), settings, sink, either);
-      }),
+      ahead === null
+        ? this.generate(requestId, document, text, arrivedAt, settings, sink, signal)
+        : ahead.take(requestId, sink, arrivedAt, signal),
     );
+    const accepted = settings.ahead && result.outcome === 'done' && selected === undefined ? result.text : '';
+    // Whoever typed meanwhile has gone another way, or asks for the next one by himself.
+    if (accepted !== '' && this.environment.documents.get(uri)?.version === version) {
+      const next = cursorText(document, position, { start: position, text: accepted }, budget.before, budget.after);
+      this.dropAhead();
+      this.ahead = new CompletionAhead({ uri, text: next }, (sink, until) =>
+        this.generate(NO_REQUEST, document, next, performance.now(), settings, sink, until),
+      );
+    }
     return result;
+  }
+
+  private generate(
+    requestId: number,
+    { uri, languageId }: SourceDocument,
+    text: CursorText,
+    arrivedAt: number,
+    settings: ServerSettings,
+    sink: GenerationSink,
+    signal: AbortSignal,
+  ): Promise<GenerationResult> {
+    const { engine, documents, workspaceTrusted } = this.environment;
+    return engine.run('completion', signal, (session, either) => {
+      const others = workspaceTrusted ? documents.others(uri) : [];
+      const job = { requestId, uri, languageId, text, others, arrivedAt };
+      return complete(job, session, this.lookup.of(session), settings, sink, either);
+    });
   }
 }
 

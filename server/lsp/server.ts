@@ -98,9 +98,13 @@ function handleRequests(
   connection.languages.inlineCompletion.on(({ textDocument, position, context }, token) =>
     completions.inlineCompletion(textDocument.uri, position, context.selectedCompletionInfo, signalOf(token)),
   );
-  onRequest(connection, SummarizeRequest, (params, token) => summaries.summarize(params, signalOf(token)));
+  onRequest(connection, SummarizeRequest, (params, token) => {
+    completions.dropAhead();
+    return summaries.summarize(params, signalOf(token));
+  });
   onNotification(connection, SettingsNotification, (value) => {
     current = readServerSettings(value);
+    completions.dropAhead();
     engine.settingsChanged();
   });
   onRequest(connection, ImportModelRequest, ({ path }, token) =>

@@ -59,6 +59,42 @@ describe.skipIf(engineMissing() !== null)(named('the language server, spoken to 
     expect(second.stats!.prefillTokens).toBeLessThan(8);
   });
 
+  it('has the next completion ready when one is accepted, and only there', async () => {
+    const story = 'file:///work/story.md';
+    const begin = 'Once upon a time there was a';
+    /** A fresh document, its first completion accepted; then the next one at its end, behind `more`. */
+    const acceptedThen = async (ahead: boolean, version: number, more: string) => {
+      await client.settings({ ahead, maxTokens: 12 });
+      const first = await client.complete({ uri: story, version, position: { line: 0, character: begin.length } });
+      if (ahead) await client.until(() => client.states.filter(({ engine }) => engine.state === 'ready').length >= 3);
+      const lines = (begin + first.text + more).split('\n');
+      const start = { line: 0, character: begin.length };
+      await client.change(story, version + 1, [{ range: { start, end: start }, text: first.text + more }]);
+      const position = { line: lines.length - 1, character: lines.at(-1)!.length };
+      return client.complete({ requestId: version + 1, uri: story, version: version + 1, position });
+    };
+    await client.open(story, begin, 'markdown');
+    const ready = await acceptedThen(true, 1, '');
+    expect(ready.outcome).toBe('done');
+    expect(ready.stats!.firstBlockMs).toBe(0);
+    expect(client.textOf(2)).toBe(ready.text);
+    const events = client.telemetry.filter(({ requestId }) => requestId === 2).map(({ event }) => event);
+    expect(events.slice(0, 2)).toEqual(['started', 'prefilled']);
+    expect(events.at(-1)).toBe('finished');
+    expect(client.telemetry.every(({ requestId }) => requestId !== 0)).toBe(true);
+
+    for (const [version, ahead, more] of [
+      [3, false, ''],
+      [5, true, ' blue'],
+      [7, false, ' blue'],
+    ] as const) {
+      await client.change(story, version, [{ text: begin }]);
+      const other = await acceptedThen(ahead, version, more);
+      expect(other.stats!.firstBlockMs).toBeGreaterThan(0);
+      if (more === '') expect(other.text).toBe(ready.text);
+    }
+  });
+
   it('answers stale for another version, and an unknown document', async () => {
     await client.open(URI, PYTHON);
     const position = { line: 0, character: 0 };
