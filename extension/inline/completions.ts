@@ -87,7 +87,7 @@ export class InlineCompletions implements vscode.InlineCompletionItemProvider, v
     let running = this.running;
     let answer = this.ask(running, document, position, selected);
     if (answer.kind === 'other' || (answer.kind === 'nothing' && explicit)) {
-      // Behind an accepted suggestion the next one may be there already.
+      // Behind an accepted suggestion nobody is typing, and the next one may be there already.
       const pause = running?.session.takenUpTo(document.uri.toString(), position) === true ? 0 : settings.debounceMs;
       this.cancel();
       if (!explicit) {

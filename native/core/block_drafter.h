@@ -28,6 +28,8 @@ class BlockDrafter : public Drafter {
      */
     virtual std::vector<DenoisedSlot> denoise(const DraftContext& context, int slots,
                                               const std::vector<int32_t>& guesses) = 0;
+    /** Whether its slots start from such tokens. */
+    virtual bool starts_from_guesses() const = 0;
     virtual int vocabulary_size() const = 0;
     /** What the slots' tokens and looked-up ones are worth. */
     virtual const PlaceChances& chances() const = 0;

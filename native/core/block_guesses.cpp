@@ -18,9 +18,4 @@ Guess judged_guess(const PlaceGuess& guess, const std::string& source, int place
     return {guess.token, judge != nullptr ? judge->chance(slot) : guess.chance, slot};
 }
 
-Draft grown_draft(const Continuations& after, const Budget& budget) {
-    const Growth growth = grow(after, budget.tokens, budget.nodes);
-    return draft_of(growth, budget.judge != nullptr ? budget.judge->cut(growth.chances).nodes : budget.nodes);
-}
-
 } // namespace specdiff

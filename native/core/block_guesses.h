@@ -30,8 +30,4 @@ class BlockGuesses {
 
 /** A guess as a judge is told of it, and, without one, by its own chance. */
 Guess judged_guess(const PlaceGuess& guess, const std::string& source, int place, const Judge* judge);
-
-/** The tree of what may come, of as many nodes as the judge finds worth their rows, or as the budget has. */
-Draft grown_draft(const Continuations& after, const Budget& budget);
-
 } // namespace specdiff

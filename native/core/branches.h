@@ -47,7 +47,7 @@ class Branches {
   private:
     static constexpr int GRAVE = 1;
     static constexpr int FIRST_LEAF = 2;
-    /** Leaves are counted in steps of so many; a tree of seven nodes hardly ever has more. */
+    /** Leaves are counted in steps of so many; a tree of seven nodes never has more. */
     static constexpr int LEAF_STEP = 8;
 
     void bury(llama_context* context, const std::vector<int>& branch, const std::vector<int>& path, int leaf);

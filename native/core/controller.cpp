@@ -269,14 +269,14 @@ int Controller::Cut::length(const std::vector<Slot>& slots) const {
     double path = 1;
     for (const auto& slot : slots)
         paths.push_back(path *= chance(slot));
-    return cut(paths).nodes;
+    return prefix(paths).nodes;
 }
 
-Judge::Cut Controller::Cut::cut(const std::vector<double>& chances) const {
+Judge::Prefix Controller::Cut::prefix(const std::vector<double>& chances) const {
     const double rate = controller_.rate();
     const double plain = controller_.planned_cost(1, situation_);
     double gain = 0;
-    Judge::Cut best;
+    Prefix best;
     for (int i = 0; i < static_cast<int>(chances.size()); ++i) {
         gain += chances[static_cast<size_t>(i)];
         const double worth = gain - rate * (controller_.planned_cost(i + 2, situation_) - plain);

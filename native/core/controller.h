@@ -150,7 +150,7 @@ class Controller {
             : controller_(controller), situation_(situation), drafter_(std::move(drafter)) {}
         double chance(const Slot& slot) const override;
         int length(const std::vector<Slot>& slots) const override;
-        Judge::Cut cut(const std::vector<double>& chances) const override;
+        Prefix prefix(const std::vector<double>& chances) const override;
         bool worth(double path, int drafted, int steps) const override;
 
       private:

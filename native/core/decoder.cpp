@@ -180,7 +180,7 @@ class Decoder::Run {
         emit(pass, tree, outcome);
     }
 
-    /** The nodes below the root and below what was accepted. */
+    /** The nodes below the root and below what was accepted: of siblings one is what the target emits, at most. */
     static std::vector<Tested> tested(const Draft& draft, const Outcome& outcome) {
         const auto accepted = [&](int node) {
             return std::find(outcome.path.begin(), outcome.path.end(), node) != outcome.path.end();

@@ -58,6 +58,7 @@ class DiffusionDrafter : public BlockDrafter {
         return Outlook{match_.length, pending_rows()};
     }
 
+    bool starts_from_guesses() const override { return metadata_.slots_from_lookup; }
     int vocabulary_size() const override { return vocabulary_size_; }
 
     std::vector<DenoisedSlot> denoise(const DraftContext& context, int count,

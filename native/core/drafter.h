@@ -58,8 +58,8 @@ class Judge {
     virtual double chance(const Slot& slot) const = 0;
     /** How many of these slots, in order, are worth their rows in the target's pass. */
     virtual int length(const std::vector<Slot>& slots) const = 0;
-    /** So many nodes, and the tokens that they gain above what their time is worth. */
-    struct Cut {
+    /** The first so many nodes, and the tokens that they gain above what their time is worth. */
+    struct Prefix {
         int nodes = 0;
         double worth = 0;
     };
@@ -67,7 +67,7 @@ class Judge {
      * How many of a tree's or a chain's nodes are, in the order in which they grew. @param chances ρ of each: that its
      * whole path is accepted.
      */
-    virtual Cut cut(const std::vector<double>& chances) const = 0;
+    virtual Prefix prefix(const std::vector<double>& chances) const = 0;
     /**
      * Whether one more slot after `drafted` is worth its row, and `steps` passes of the drafter that are still to be
      * paid for it. `path`: chance that the draft is accepted up to and with it.

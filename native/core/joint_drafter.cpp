@@ -42,7 +42,7 @@ class JointDrafter : public Drafter {
 
     Draft propose(const DraftContext& context, const Budget& budget) override {
         const int wanted = std::min(budget.tokens, block_.max_draft_length());
-        auto copy = context.lookup.copy(match_, wanted);
+        auto copy = block_.starts_from_guesses() ? context.lookup.copy(match_, wanted) : std::vector<int32_t>();
         const auto slots = block_.denoise(context, wanted, copy);
         const BlockGuesses guesses(block_.chances(), context.lookup, slots, std::move(copy));
         const bool drawn = context.temperature > 0 && context.drawn;
@@ -57,16 +57,17 @@ class JointDrafter : public Drafter {
         int length = static_cast<int>(likeliest.size());
         if (budget.judge != nullptr) {
             std::vector<double> paths;
+            paths.reserve(likeliest.size());
             double path = 1;
             for (const auto& one : likeliest)
                 paths.push_back(path *= one.guess.chance);
-            const auto chain = budget.judge->cut(paths);
+            const auto chain = budget.judge->prefix(paths);
             length = chain.nodes;
             // A drawn chain is accepted more often than point masses; a long copy has more tokens than a tree has
             // nodes.
             if (budget.nodes > 0 && !drawn) {
                 const Growth growth = grow(after, budget.tokens, budget.nodes);
-                const auto tree = budget.judge->cut(growth.chances);
+                const auto tree = budget.judge->prefix(growth.chances);
                 if (tree.worth > chain.worth) return draft_of(growth, tree.nodes);
             }
         }
@@ -106,12 +107,11 @@ class JointDrafter : public Drafter {
             all.push_back({judged_guess(guess, outlook::JOINT, place, judge), guess.looked_up});
         if (!all.empty()) return all;
         const auto evidence = context.lookup.after(path);
-        const Lookup::Match match{evidence.phrased() ? evidence.phrase.length : evidence.matched, 0, evidence.phrased(),
-                                  evidence.phrase.sure()};
+        const auto match = evidence.best();
         if (match.length == 0) return all;
         const Slot slot{outlook::NGRAM_BEYOND, outlook::of_match(match, streak_), place};
         const double chance = judge != nullptr ? judge->chance(slot) : outlook::prior(slot.source, slot.outlook, true);
-        all.push_back({{match.phrase ? evidence.phrase.token : evidence.copied, chance, slot}, true});
+        all.push_back({{evidence.best_token(), chance, slot}, true});
         return all;
     }
 

@@ -35,6 +35,9 @@ class Lookup {
 
         /** Whether the phrase is the better of the two. */
         bool phrased() const { return phrase.length > matched && (phrase.sure() || matched == 0); }
+        /** The better of the two, and its token. */
+        Match best() const { return phrased() ? Match{phrase.length, 0, true, phrase.sure()} : Match{matched}; }
+        int32_t best_token() const { return phrased() ? phrase.token : copied; }
     };
 
     Phrases& phrases() { return phrases_; }

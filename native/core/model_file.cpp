@@ -9,7 +9,6 @@
 #include <algorithm>
 #include <cmath>
 #include <functional>
-#include <iterator>
 #include <limits>
 #include <set>
 #include <string_view>
@@ -307,16 +306,16 @@ bool falling_chances(const std::vector<int64_t>& reached, int places) {
            std::all_of(reached.begin(), reached.end(), [](int64_t value) { return value >= 0 && value <= 1000; });
 }
 
-/** Keys `specdiff.survival.…`, in thousandths; where they are missing, what is usual. */
+/** Keys `specdiff.survival.…`, in thousandths; what is usual where a file, of an older export too, has no slopes. */
 PlaceChances chances_of(const GgufFile& drafter, int places) {
     PlaceChances chances = PlaceChances::usual();
+    if (!drafter.integers("specdiff.survival.slope")) return chances;
     bool fits = true;
     const auto read = [&](const std::string& name, int size, std::vector<double>& values) {
-        const auto thousandths = drafter.integers("specdiff.survival." + name);
-        if (!thousandths) return;
-        fits = fits && thousandths->size() == static_cast<size_t>(size);
+        const auto thousandths = drafter.integers("specdiff.survival." + name).value_or(std::vector<int64_t>());
+        fits = fits && thousandths.size() == static_cast<size_t>(size);
         values.clear();
-        for (const auto value : *thousandths)
+        for (const auto value : thousandths)
             values.push_back(static_cast<double>(value) / 1000);
     };
     read("slope", places, chances.slope);

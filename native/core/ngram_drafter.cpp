@@ -54,7 +54,7 @@ class NgramDrafter : public Drafter {
         // Where a judge decides, it knows chains of what is free.
         if (budget.nodes > 0 && budget.judge == nullptr) {
             const auto after = [&](const std::vector<int32_t>& path) { return looked_up(context.lookup, path); };
-            Draft grown = draft_of(grow(after, budget.tokens, budget.nodes), budget.nodes);
+            Draft grown = grown_draft(after, budget);
             grown.judged.clear();
             return grown;
         }

@@ -56,8 +56,8 @@ std::vector<PlaceGuess> PlaceChances::guesses(const TopFew& slot, int place, int
     }
     if (evidence.phrase.length > 0) {
         const auto& odds = evidence.phrase.token == copied_token ? phrases_copied : phrases;
-        add(evidence.phrase.token,
-            odds[static_cast<size_t>(SURENESSES * (evidence.phrase.length - 1) + sureness(evidence.phrase))]);
+        const int kind = SURENESSES * (evidence.phrase.length - 1) + sureness(evidence.phrase);
+        add(evidence.phrase.token, odds[static_cast<size_t>(kind)]);
     }
     std::stable_sort(guesses.begin(), guesses.end(), [](const auto& a, const auto& b) { return a.chance > b.chance; });
     const double best = guesses.front().chance;

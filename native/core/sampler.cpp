@@ -143,17 +143,17 @@ constexpr int TOP_BLOCK = 64;
 /** The greatest of values[start, end), at most TOP_BLOCK of them; −infinity where all are NaN. */
 float greatest_of(const float* values, int start, int end) {
     constexpr int LANES = 8;
-    if (end - start < TOP_BLOCK) return *std::max_element(values + start, values + end);
-    // In lanes that compilers vectorize.
+    // In lanes that compilers vectorize; begun so that a NaN is never the greatest.
     std::array<float, LANES> lanes{};
-    lanes.fill(-INFINITY); // so that a NaN is never the greatest
-    for (int i = start; i < end; i += LANES) {
-        for (int lane = 0; lane < LANES; ++lane) {
-            const float value = values[i + lane];
-            float& kept = lanes[static_cast<size_t>(lane)];
-            kept = value > kept ? value : kept;
-        }
+    lanes.fill(-INFINITY);
+    const auto keep = [](float& kept, float value) { kept = value > kept ? value : kept; };
+    const int whole = end - (end - start) % LANES;
+    for (int i = start; i < whole; i += LANES) {
+        for (int lane = 0; lane < LANES; ++lane)
+            keep(lanes[static_cast<size_t>(lane)], values[i + lane]);
     }
+    for (int i = whole; i < end; ++i)
+        keep(lanes.front(), values[i]);
     return *std::max_element(lanes.begin(), lanes.end());
 }
 
@@ -207,7 +207,7 @@ TopFew top_few(const float* values, int size) {
     // Where nothing is above −infinity the first entry is as good as any.
     top.count = std::max(top.count, 1);
     for (size_t i = 1; i < static_cast<size_t>(top.count); ++i)
-        top.gaps[i] = std::max(kept[i] - kept[0], FARTHEST);
+        top.gaps[i] = std::max(FARTHEST, kept[i] - kept[0]); // in this order a NaN (of two infinities) goes
     return top;
 }
 

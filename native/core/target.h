@@ -79,7 +79,8 @@ class Target {
     int tree_nodes() const { return tree_nodes_; }
     /** Cells that rejected rows of trees hold. */
     int dead_cells() const { return branches_.dead_cells(); }
-    /** Rows of the last pass, all of them with logits; 0 after other passes. As many reuse llama.cpp's graph. */
+    /** Rows of the last pass, all of them with logits; 0 after other passes. As many reuse llama.cpp's graph (trees of
+     * more than eight leaves where they have about as many). */
     int last_rows() const { return last_rows_; }
     /** Rows of the last verify(), with those that filled it up. */
     int evaluated() const { return evaluated_; }

@@ -106,4 +106,9 @@ Draft draft_of(const Growth& growth, int nodes) {
     return draft;
 }
 
+Draft grown_draft(const Continuations& after, const Budget& budget) {
+    const Growth growth = grow(after, budget.tokens, budget.nodes);
+    return draft_of(growth, budget.judge != nullptr ? budget.judge->prefix(growth.chances).nodes : budget.nodes);
+}
+
 } // namespace specdiff

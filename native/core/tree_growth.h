@@ -40,4 +40,7 @@ Growth grow(const Continuations& after, int depth, int nodes);
 /** The first `nodes` nodes of a growth, likelier children first, each path's likeliest continuation right behind it. */
 Draft draft_of(const Growth& growth, int nodes);
 
+/** The tree of what may come, of as many nodes as the judge finds worth their rows, or as the budget has. */
+Draft grown_draft(const Continuations& after, const Budget& budget);
+
 } // namespace specdiff

@@ -324,7 +324,7 @@ class ControllerObject : public Napi::ObjectWrap<ControllerObject> {
     /** nodes(chances, situation) → how many of a tree's nodes are worth their rows */
     Napi::Value nodes(const Napi::CallbackInfo& info) {
         const Controller::Cut judge(controller_, situation(info[1].As<Napi::Object>()), {});
-        return Napi::Number::New(info.Env(), judge.cut(list<double>(info[0], number_of)).nodes);
+        return Napi::Number::New(info.Env(), judge.prefix(list<double>(info[0], number_of)).nodes);
     }
 
     /** filled(rows, situation) → rows of the pass */

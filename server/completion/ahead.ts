@@ -18,6 +18,7 @@ export class CompletionAhead {
   private readonly told: Told[] = [];
   private sink: GenerationSink | null = null;
   private firstBlockAt: number | null = null;
+  private failed = false;
   private readonly result: Promise<GenerationResult>;
 
   /** `run` completes the place; it rejects or resolves when the signal fires. */
@@ -33,18 +34,18 @@ export class CompletionAhead {
       telemetry: (event) => this.tell((to) => to.telemetry(event)),
     };
     this.result = run(sink, this.cancellation.signal);
-    // Whoever takes it is told of a failure; nobody else asked.
-    this.result.catch(() => {});
+    // Nobody has asked for it: who asks after a failure gets a completion of their own.
+    this.result.catch(() => {
+      this.failed = true;
+    });
   }
 
-  /** The text before the cursor may begin elsewhere: it is cut in steps. */
+  /** Whether it can be had there. The text before the cursor may begin elsewhere, where it is cut: that goes in steps. */
   isAt({ uri, text }: CompletionPlace): boolean {
     const ahead = this.place.text;
-    return (
-      uri === this.place.uri &&
-      text.after === ahead.after &&
-      (text.before.endsWith(ahead.before) || ahead.before.endsWith(text.before))
-    );
+    const [longer, shorter] = text.before.length > ahead.before.length ? [text, ahead] : [ahead, text];
+    const same = longer.before === shorter.before || (!shorter.whole && longer.before.endsWith(shorter.before));
+    return !this.failed && same && uri === this.place.uri && text.after === ahead.after;
   }
 
   /** Makes it the completion of a request that arrived at `arrivedAt` (performance.now()). */

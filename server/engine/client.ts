@@ -4,7 +4,7 @@
  */
 import type { EngineLoadOptions, EngineState, GenerationKind } from '../../protocol/messages';
 import type { KernelChoice } from '../../protocol/settings';
-import { abortable, isAbortError } from '../abort';
+import { abortable, abortError, isAbortError } from '../abort';
 import { NoModelError } from '../models/resolve';
 import { EngineChild, type LoadedModel, type LogLevel } from './child';
 import { EngineCrashError } from './crash';
@@ -135,7 +135,8 @@ export class EngineClient {
           // Text that was shown already must not come a second time.
           if (!progress.emitted && !signal.aborted) continue;
         }
-        this.tellState(error);
+        // What was cancelled may fail otherwise before it ends; nobody waits for it.
+        this.tellState(signal.aborted ? abortError() : error);
         throw error;
       }
     }

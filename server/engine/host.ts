@@ -127,7 +127,8 @@ export class EngineHost {
           prompt: Int32Array.from(prompt),
           lookup: Int32Array.from(lookup),
           suffix: Int32Array.from(suffix),
-          treeNodes: TREE_NODES,
+          // A draft length that the user chose is a chain's.
+          treeNodes: options.draftLength > 0 ? 0 : TREE_NODES,
           acceptance: 'auto',
         },
         (prefill) => this.send({ event: 'prefilled', id, ...prefill }),

@@ -26,6 +26,8 @@ const NO_REQUEST = 0;
 export class CompletionRequests {
   private readonly lookup = new LookupByTarget();
   private ahead: CompletionAhead | null = null;
+  /** Of requests that went to the engine. */
+  private runs = 0;
   private standardRequests = 0;
 
   constructor(
@@ -82,6 +84,7 @@ export class CompletionRequests {
     const text = cursorText(document, position, insertion, budget.before, budget.after);
     const message = refusal(uri, text.before, text.after);
     if (message !== null) return { outcome: 'refused', text: '', stats: null, message };
+    const run = ++this.runs;
     const ahead = this.ahead?.isAt({ uri, text }) === true ? this.ahead : null;
     if (ahead === null) this.dropAhead();
     this.ahead = null;
@@ -91,8 +94,9 @@ export class CompletionRequests {
         : ahead.take(requestId, sink, arrivedAt, signal),
     );
     const accepted = settings.ahead && result.outcome === 'done' && selected === undefined ? result.text : '';
-    // Whoever typed meanwhile has gone another way, or asks for the next one by himself.
-    if (accepted !== '' && this.environment.documents.get(uri)?.version === version) {
+    // Nothing has happened meanwhile that makes another request likely, or is one.
+    const last = run === this.runs && !signal.aborted && settings === this.environment.settings();
+    if (accepted !== '' && last && this.environment.documents.get(uri)?.version === version) {
       const next = cursorText(document, position, { start: position, text: accepted }, budget.before, budget.after);
       this.dropAhead();
       this.ahead = new CompletionAhead({ uri, text: next }, (sink, until) =>

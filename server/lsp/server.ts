@@ -107,10 +107,14 @@ function handleRequests(
     completions.dropAhead();
     engine.settingsChanged();
   });
-  onRequest(connection, ImportModelRequest, ({ path }, token) =>
-    answerImport({ ...files, engine, cpuLibraries, settings, onState }, path, signalOf(token)),
-  );
-  onRequest0(connection, RestartEngineRequest, () => engine.restart());
+  onRequest(connection, ImportModelRequest, ({ path }, token) => {
+    completions.dropAhead();
+    return answerImport({ ...files, engine, cpuLibraries, settings, onState }, path, signalOf(token));
+  });
+  onRequest0(connection, RestartEngineRequest, () => {
+    completions.dropAhead();
+    return engine.restart();
+  });
   onRequest0(connection, DiagnosticsRequest, () =>
     Promise.resolve(diagnosticsReport(current, state.current, log.lastProblems)),
   );

@@ -56,7 +56,14 @@ describe('guesses at a place', () => {
   });
 
   it('count what speaks for a token, by place, and a token that is none of the best as the last of these', () => {
-    const { chance, lookedUp } = guesses(1, 12, { matched: 3, copied: 20, known: 2, phrase: 12, count: 9, secondCount: 1 });
+    const { chance, lookedUp } = guesses(1, 12, {
+      matched: 3,
+      copied: 20,
+      known: 2,
+      phrase: 12,
+      count: 9,
+      secondCount: 1,
+    });
     expect(lookedUp.sort()).toEqual([12, 20]);
     // A phrase of two tokens, 4.5 times as often as the next: class 4 · 1 + 2; the slot began from its token.
     const odds = { 11: 0, 12: -0.5 + 0.6 + (-0.5 + 0.6), 13: -1, 14: -1.5, 20: -1.5 - 1 + 1.2 };
@@ -159,6 +166,21 @@ describe("a drafter file's calibration", () => {
       expect(first?.expectedTokens).toBeLessThan(most);
       await engine.dispose();
     }
+  });
+
+  it('of an older export, which knew copies by what they are copied from, is what is usual', async () => {
+    const { metadata, tensors } = tinyDrafter({ seed: 2, blockSize: 4, sampleFromAnchor: true, slotInit: 'lookup' });
+    const drafterPath = path.join(folder, 'older.gguf');
+    const older = {
+      'specdiff.survival.scale': { type: 'i32s', value: [600, 500, 400] },
+      'specdiff.survival.copied': { type: 'i32s', value: [-1000, 0, 1500, -2000, -1500, 0, 0] },
+    } as const;
+    writeGguf(drafterPath, { ...metadata, ...older }, tensors);
+    const load = { targetPath, threads: 1, contextTokens: TINY_CONTEXT, treeNodes: 0, learned: null };
+    const engine = await nativeAddon().load({ ...load, drafterPath });
+    expect(engine.drafterNote).toBeNull();
+    expect(engine.drafter?.kind).toBe('diffusion');
+    await engine.dispose();
   });
 
   it('of another block is refused', async () => {

@@ -55,10 +55,12 @@ describe('a tree', () => {
     const asked: string[] = [];
     const after = (path: Int32Array): Guesses => {
       asked.push(path.join(' '));
-      return path.at(-1) === 7 ? [[8, 0.9]] : [
-        [7, 0.5],
-        [9, 0.4],
-      ];
+      return path.at(-1) === 7
+        ? [[8, 0.9]]
+        : [
+            [7, 0.5],
+            [9, 0.4],
+          ];
     };
     const { tokens, parents } = addon.grow(after, 3, 5);
     // 7 0.5, 7 8 0.45, 9 0.4, 7 8 7 0.225, 9 7 0.2

@@ -176,6 +176,24 @@ describe('accepting', () => {
     expect(offered(session)).toBe('\ny');
   });
 
+  it('knows that all of it was taken, there and only there', () => {
+    const session = start('x');
+    session.append(' = 1;\ny');
+    session.finish();
+    const end = { line: 4, character: 1 };
+    expect(session.takenUpTo(URI, end)).toBe(false);
+    session.apply(insert(session, ' = 1;'));
+    expect(session.takenUpTo(URI, session.position)).toBe(false);
+    session.apply(insert(session, '\ny'));
+    expect(session.takenUpTo(URI, end)).toBe(true);
+    expect(session.takenUpTo(URI, { line: 4, character: 0 })).toBe(false);
+    expect(session.takenUpTo('file:///b.ts', end)).toBe(false);
+    const streaming = start('x');
+    streaming.append('y');
+    streaming.apply(insert(streaming, 'y'));
+    expect(streaming.takenUpTo(URI, streaming.position)).toBe(false);
+  });
+
   it('takes less than what has come by now', () => {
     const session = start('x');
     session.append(' = 1');

@@ -63,10 +63,11 @@ describe.skipIf(engineMissing() !== null)(named('the language server, spoken to 
     const story = 'file:///work/story.md';
     const begin = 'Once upon a time there was a';
     /** A fresh document, its first completion accepted; then the next one at its end, behind `more`. */
-    const acceptedThen = async (ahead: boolean, version: number, more: string) => {
+    const acceptedThen = async (ahead: boolean, version: number, more: string, meanwhile = () => Promise.resolve()) => {
       await client.settings({ ahead, maxTokens: 12 });
       const first = await client.complete({ uri: story, version, position: { line: 0, character: begin.length } });
       if (ahead) await client.until(() => client.states.filter(({ engine }) => engine.state === 'ready').length >= 3);
+      await meanwhile();
       const lines = (begin + first.text + more).split('\n');
       const start = { line: 0, character: begin.length };
       await client.change(story, version + 1, [{ range: { start, end: start }, text: first.text + more }]);
@@ -82,14 +83,20 @@ describe.skipIf(engineMissing() !== null)(named('the language server, spoken to 
     expect(events.slice(0, 2)).toEqual(['started', 'prefilled']);
     expect(events.at(-1)).toBe('finished');
     expect(client.telemetry.every(({ requestId }) => requestId !== 0)).toBe(true);
+    expect(client.messages).toEqual([]);
 
-    for (const [version, ahead, more] of [
-      [3, false, ''],
-      [5, true, ' blue'],
-      [7, false, ' blue'],
+    const nothing = () => Promise.resolve();
+    const restart = () => client.connection.sendRequest<void>('specdiff/restartEngine');
+    for (const [version, ahead, more, meanwhile] of [
+      [3, false, '', nothing],
+      [5, true, ' blue', nothing],
+      [7, false, ' blue', nothing],
+      [9, true, '', restart],
+      [11, true, '', () => client.settings({ ahead: true, maxTokens: 12, threads: 2 })],
     ] as const) {
       await client.change(story, version, [{ text: begin }]);
-      const other = await acceptedThen(ahead, version, more);
+      const other = await acceptedThen(ahead, version, more, meanwhile);
+      expect(other.outcome).toBe('done');
       expect(other.stats!.firstBlockMs).toBeGreaterThan(0);
       if (more === '') expect(other.text).toBe(ready.text);
     }

@@ -5,7 +5,13 @@ import type { CursorText } from '../../../../server/completion/source';
 import type { GenerationResult, GenerationSink } from '../../../../server/generation/generate';
 
 const URI = 'file:///work/a.ts';
-const at = (before: string, after = 'AFTER'): CursorText => ({ before, after, line: 1, whole: false, crlf: false });
+const at = (before: string, after = 'AFTER', whole = false): CursorText => ({
+  before,
+  after,
+  line: 1,
+  whole,
+  crlf: false,
+});
 const RESULT: GenerationResult = {
   text: 'one two',
   reason: 'maxTokens',
@@ -75,6 +81,10 @@ describe('a completion begun ahead', () => {
     expect(ahead.isAt({ uri: URI, text: at('some texts') })).toBe(false);
     expect(ahead.isAt({ uri: URI, text: at('some text', 'ELSE') })).toBe(false);
     expect(ahead.isAt({ uri: 'file:///work/b.ts', text: at('some text') })).toBe(false);
+    // The document begins there: what stood before is gone.
+    expect(ahead.isAt({ uri: URI, text: at('some text', 'AFTER', true) })).toBe(true);
+    expect(ahead.isAt({ uri: URI, text: at('text', 'AFTER', true) })).toBe(false);
+    expect(ahead.isAt({ uri: URI, text: at('', 'AFTER', true) })).toBe(false);
   });
 
   it('tells who takes it what it has written, and goes on as theirs', async () => {
@@ -125,10 +135,16 @@ describe('a completion begun ahead', () => {
     await cancelled;
   });
 
-  it('fails for who takes it, and for nobody else', async () => {
+  it('fails for who has taken it, and is not to be had once it has failed', async () => {
     const { ahead, reject } = begun();
+    const taken = ahead.take(7, listener().sink, 0, new AbortController().signal);
     reject(new Error('no memory'));
-    await Promise.resolve();
-    await expect(ahead.take(7, listener().sink, 0, new AbortController().signal)).rejects.toThrow('no memory');
+    await expect(taken).rejects.toThrow('no memory');
+
+    const other = begun();
+    expect(other.ahead.isAt({ uri: URI, text: at('some text') })).toBe(true);
+    other.reject(new Error('the engine crashed'));
+    await new Promise(setImmediate);
+    expect(other.ahead.isAt({ uri: URI, text: at('some text') })).toBe(false);
   });
 });
