@@ -109,6 +109,7 @@ export class EngineClient {
   async dispose(): Promise<void> {
     this.disposal.abort();
     this.stopIdling();
+    await this.starting?.catch(() => {});
     await this.stop();
   }
 
@@ -174,13 +175,16 @@ export class EngineClient {
     const choice = await this.options.cpuLibraries.pick(nativeDirectory, kernels, this.disposal.signal);
     const { learned } = this.options;
     const learnedKey = await learned.key({ ...wanted, ...choice });
+    const recalled = await learned.recall(learnedKey);
+    // A process begun now would outlive the client.
+    if (this.disposal.signal.aborted) throw abortError();
     const child = new EngineChild(
       this.options.enginePath,
       this.options.log,
       (error) => this.crashed(running, error),
       (state) => void learned.remember(learnedKey, state),
     );
-    const model = child.load({ ...wanted, ...choice, learned: await learned.recall(learnedKey) });
+    const model = child.load({ ...wanted, ...choice, learned: recalled });
     const running: Running = { key, child, nativeDirectory, cpuLibrary: choice.cpuLibrary, model };
     this.running = running;
     this.options.onProcess?.(child.pid ?? null);

@@ -282,13 +282,18 @@ describe.skipIf(engineMissing() !== null)(named('the language server, spoken to 
   });
 
   it('counts the engines of other windows', async () => {
+    const storageDirectory = await mkdtemp(join(storage, 'windows-'));
+    const folder = join(storageDirectory, 'engines');
+    const window = await LanguageServerClient.start({ storageDirectory });
+    await window.until(() => window.states.at(-1)?.otherEngines === 0);
     // This test's own process stands for another window's engine; no process has the other number.
-    await writeFile(join(storage, 'engines', `${process.pid}.engine`), '');
-    await writeFile(join(storage, 'engines', '99999999.engine'), '');
-    await client.until(() => client.states.at(-1)?.otherEngines === 1);
-    await rm(join(storage, 'engines', `${process.pid}.engine`));
-    await client.until(() => client.states.at(-1)?.otherEngines === 0);
-    expect(await readdir(join(storage, 'engines'))).toEqual([]);
+    await writeFile(join(folder, `${process.pid}.engine`), '');
+    await writeFile(join(folder, '99999999.engine'), '');
+    await window.until(() => window.states.at(-1)?.otherEngines === 1);
+    await rm(join(folder, `${process.pid}.engine`));
+    await window.until(() => window.states.at(-1)?.otherEngines === 0);
+    await window.stop();
+    expect(await readdir(folder)).toEqual([]);
   });
 
   it('copies from other open files in a trusted workspace, and never reads them in another', async () => {
