@@ -18,8 +18,11 @@ class BlockGuesses {
                  std::vector<int32_t> copy)
         : chances_(chances), lookup_(lookup), slots_(slots), copy_(std::move(copy)) {}
 
-    /** What may come after `path`, likeliest first; nothing behind the last slot. */
-    std::vector<PlaceGuess> after(const std::vector<int32_t>& path) const;
+    /**
+     * What may come after `path`, likeliest first, as `judge` is told of it by `source`; without one, each by its own
+     * chance. Nothing behind the last slot.
+     */
+    std::vector<Guess> after(const std::vector<int32_t>& path, const std::string& source, const Judge* judge) const;
 
   private:
     const PlaceChances& chances_;
@@ -28,6 +31,4 @@ class BlockGuesses {
     std::vector<int32_t> copy_;
 };
 
-/** A guess as a judge is told of it, and, without one, by its own chance. */
-Guess judged_guess(const PlaceGuess& guess, const std::string& source, int place, const Judge* judge);
 } // namespace specdiff

@@ -96,20 +96,17 @@ class DiffusionDrafter : public BlockDrafter {
         const bool drawn = context.temperature > 0 && context.drawn;
         if (budget.nodes > 0 && !(drawn && budget.judge != nullptr)) {
             const auto after = [&](const std::vector<int32_t>& path) {
-                std::vector<Guess> all;
-                for (const auto& guess : guesses.after(path))
-                    all.push_back(judged_guess(guess, outlook::DIFFUSION, static_cast<int>(path.size()), budget.judge));
-                return all;
+                return guesses.after(path, outlook::DIFFUSION, budget.judge);
             };
             return grown_draft(after, budget);
         }
         std::vector<Slot> places;
         std::vector<int32_t> path;
         for (const auto& slot : slots) {
-            const auto all = guesses.after(path);
-            const auto own = std::find_if(all.begin(), all.end(),
-                                          [&](const PlaceGuess& guess) { return guess.token == slot.best(); });
-            places.push_back(judged_guess(*own, outlook::DIFFUSION, static_cast<int>(path.size()), nullptr).slot);
+            const auto all = guesses.after(path, outlook::DIFFUSION, nullptr);
+            const auto own =
+                std::find_if(all.begin(), all.end(), [&](const Guess& guess) { return guess.token == slot.best(); });
+            places.push_back(own->slot);
             path.push_back(slot.best());
         }
         const int length = budget.judge == nullptr ? wanted : budget.judge->length(places);

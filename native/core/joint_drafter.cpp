@@ -47,10 +47,7 @@ class JointDrafter : public Drafter {
         const BlockGuesses guesses(block_.chances(), context.lookup, slots, std::move(copy));
         const bool drawn = context.temperature > 0 && context.drawn;
         const auto after = [&](const std::vector<int32_t>& path) {
-            std::vector<Guess> all;
-            for (const auto& one : following(guesses, path, context, budget.judge))
-                all.push_back(one.guess);
-            return all;
+            return following(guesses, path, context, budget.judge);
         };
         if (budget.nodes > 0 && budget.judge == nullptr) return grown_draft(after, budget);
         const auto likeliest = likeliest_path(guesses, context, budget);
@@ -60,7 +57,7 @@ class JointDrafter : public Drafter {
             paths.reserve(likeliest.size());
             double path = 1;
             for (const auto& one : likeliest)
-                paths.push_back(path *= one.guess.chance);
+                paths.push_back(path *= one.chance);
             const auto chain = budget.judge->prefix(paths);
             length = chain.nodes;
             // A drawn chain is accepted more often than point masses; a long copy has more tokens than a tree has
@@ -75,16 +72,16 @@ class JointDrafter : public Drafter {
         std::vector<int32_t> path;
         bool left = false; // a drawn token was another one
         while (static_cast<int>(path.size()) < length) {
-            const auto all = left ? following(guesses, path, context, budget.judge) : std::vector<Following>();
+            const auto all = left ? after(path) : std::vector<Guess>();
             if (left && all.empty()) break;
-            const Following& next = left ? all.front() : likeliest[path.size()];
+            const Guess& next = left ? all.front() : likeliest[path.size()];
             if (drawn && !next.looked_up)
                 append_slot(draft.tree, slots[path.size()], block_.vocabulary_size(), context);
             else
-                draft.tree.append(next.guess.token);
-            draft.judged.push_back(next.guess.slot);
+                draft.tree.append(next.token);
+            draft.judged.push_back(next.slot);
             path.push_back(draft.tree.nodes.back().token);
-            left = left || path.back() != next.guess.token;
+            left = left || path.back() != next.token;
         }
         return draft;
     }
@@ -93,36 +90,28 @@ class JointDrafter : public Drafter {
     /** More rows than this no target verifies cheaply enough. */
     static constexpr int LONGEST_DRAFT = 32;
 
-    struct Following {
-        Guess guess;
-        bool looked_up = false;
-    };
-
     /** What may come after `path`, likeliest first. */
-    std::vector<Following> following(const BlockGuesses& guesses, const std::vector<int32_t>& path,
-                                     const DraftContext& context, const Judge* judge) const {
-        const auto place = static_cast<int>(path.size());
-        std::vector<Following> all;
-        for (const auto& guess : guesses.after(path))
-            all.push_back({judged_guess(guess, outlook::JOINT, place, judge), guess.looked_up});
+    std::vector<Guess> following(const BlockGuesses& guesses, const std::vector<int32_t>& path,
+                                 const DraftContext& context, const Judge* judge) const {
+        auto all = guesses.after(path, outlook::JOINT, judge);
         if (!all.empty()) return all;
         const auto evidence = context.lookup.after(path);
         const auto match = evidence.best();
         if (match.length == 0) return all;
-        const Slot slot{outlook::NGRAM_BEYOND, outlook::of_match(match, streak_), place};
+        const Slot slot{outlook::NGRAM_BEYOND, outlook::of_match(match, streak_), static_cast<int>(path.size())};
         const double chance = judge != nullptr ? judge->chance(slot) : outlook::prior(slot.source, slot.outlook, true);
-        all.push_back({{evidence.best_token(), chance, slot}, true});
+        all.push_back({evidence.best_token(), chance, slot, true});
         return all;
     }
 
-    std::vector<Following> likeliest_path(const BlockGuesses& guesses, const DraftContext& context,
-                                          const Budget& budget) const {
+    std::vector<Guess> likeliest_path(const BlockGuesses& guesses, const DraftContext& context,
+                                      const Budget& budget) const {
         std::vector<int32_t> path;
-        std::vector<Following> likeliest;
+        std::vector<Guess> likeliest;
         while (static_cast<int>(path.size()) < budget.tokens) {
             auto all = following(guesses, path, context, budget.judge);
             if (all.empty()) break;
-            path.push_back(all.front().guess.token);
+            path.push_back(all.front().token);
             likeliest.push_back(std::move(all.front()));
         }
         return likeliest;

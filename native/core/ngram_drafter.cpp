@@ -20,9 +20,9 @@ std::vector<Guess> looked_up(const Lookup& lookup, const std::vector<int32_t>& p
     const auto evidence = lookup.after(path);
     const auto chance_of = [](int length) { return CHANCES[static_cast<size_t>(length - 1)]; };
     std::vector<Guess> guesses;
-    if (evidence.matched > 0) guesses.push_back({evidence.copied, chance_of(evidence.matched), {}});
+    if (evidence.matched > 0) guesses.push_back({evidence.copied, chance_of(evidence.matched), {}, true});
     if (evidence.phrase.length > 0 && evidence.phrase.token != evidence.copied)
-        guesses.push_back({evidence.phrase.token, chance_of(evidence.phrase.length), {}});
+        guesses.push_back({evidence.phrase.token, chance_of(evidence.phrase.length), {}, true});
     if (guesses.size() < 2) return guesses;
     if (evidence.phrased()) std::swap(guesses.front(), guesses.back());
     guesses.back().chance *= 1 - guesses.front().chance;

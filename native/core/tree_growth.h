@@ -15,6 +15,8 @@ struct Guess {
     double chance = 0;
     /** What that was judged by. */
     Slot slot;
+    /** A text or a phrase says so too. */
+    bool looked_up = false;
 };
 
 /**

@@ -115,7 +115,7 @@ double number_of(const Napi::Value& value) {
 
 Guess guess_of(const Napi::Value& value) {
     const auto pair = value.As<Napi::Array>();
-    return {pair.Get(0U).As<Napi::Number>().Int32Value(), number_of(pair.Get(1U)), {}};
+    return {pair.Get(0U).As<Napi::Number>().Int32Value(), number_of(pair.Get(1U)), {}, false};
 }
 
 /** grow(after, depth, nodes) → {chances, tokens, parents}; after(path) → [[token, chance]] */

@@ -98,7 +98,6 @@ export class CompletionRequests {
     const last = run === this.runs && !signal.aborted && settings === this.environment.settings();
     if (accepted !== '' && last && this.environment.documents.get(uri)?.version === version) {
       const next = cursorText(document, position, { start: position, text: accepted }, budget.before, budget.after);
-      this.dropAhead();
       this.ahead = new CompletionAhead({ uri, text: next }, (sink, until) =>
         this.generate(NO_REQUEST, document, next, performance.now(), settings, sink, until),
       );

@@ -90,6 +90,7 @@ async function sample(engine: EngineProbe, wanted: GenerateJob, samples: number,
 }
 
 const anchored: TinyDrafterOptions = { seed: 2, blockSize: 3, sampleFromAnchor: true, slotInit: 'mask' };
+const lookedUp: TinyDrafterOptions = { ...anchored, seed: 5, slotInit: 'lookup' };
 const cases: readonly {
   readonly name: string;
   readonly drafter: GenerateJob['drafter'];
@@ -145,7 +146,7 @@ const cases: readonly {
   {
     name: 'joint, drafts cut by the judge',
     drafter: 'joint',
-    options: { ...anchored, seed: 5, slotInit: 'lookup' },
+    options: lookedUp,
     sampling: { temperature: 1, topK: 6 },
     draftLength: 0,
     samples: 20_000,
@@ -207,7 +208,7 @@ const cases: readonly {
   {
     name: 'joint, trees of point masses',
     drafter: 'joint',
-    options: { ...anchored, seed: 5, slotInit: 'lookup' },
+    options: lookedUp,
     sampling: { temperature: 1, topK: 6 },
     samples: 20_000,
     rule: 'match',
@@ -216,7 +217,7 @@ const cases: readonly {
   {
     name: 'joint, cut by the judge on a target made for trees',
     drafter: 'joint',
-    options: { ...anchored, seed: 5, slotInit: 'lookup' },
+    options: lookedUp,
     sampling: { temperature: 1, topK: 6 },
     draftLength: 0,
     samples: 20_000,
@@ -235,7 +236,7 @@ const cases: readonly {
   {
     name: 'auto, joint among its arms',
     drafter: 'auto',
-    options: { ...anchored, seed: 5, slotInit: 'lookup' },
+    options: lookedUp,
     sampling: { temperature: 1, topK: 6 },
     draftLength: 0,
     samples: 20_000,

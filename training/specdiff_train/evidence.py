@@ -29,7 +29,8 @@ class Evidence:
 def evidence_of(sequence: Sequence, phrases: Phrases, block: int) -> list[list[Evidence]]:
     """Of every anchor: what is said at each of its places, as far as the answer goes, behind the answer's tokens."""
     index = index_of(sequence, MATCHES)
-    said = [phrased(sequence.tokens[:end], phrases) for end in range(sequence.prompt_tokens + 1, len(sequence.tokens))]
+    ends = range(sequence.prompt_tokens + 1, len(sequence.tokens))
+    said = [phrased(sequence.tokens[max(0, end - LONGEST) : end], phrases) for end in ends]
     result = []
     for anchor in sequence.anchors:
         index.append(sequence.tokens[anchor])
@@ -46,17 +47,13 @@ def evidence_of(sequence: Sequence, phrases: Phrases, block: int) -> list[list[E
 
 def looked_up(index: NgramIndex, path: list[int]) -> tuple[int, int]:
     """Tokens that match where the text goes on with `path`, and what followed them."""
-    end = [*index.tokens[-MATCHES:], *path]
-    for length in range(min(MATCHES, len(end)), 0, -1):
-        place = index.places.get(tuple(end[-length:]))
-        if place is not None:
-            return length, index.tokens[place]
-    return 0, -1
+    length, place = index.find_end([*index.tokens[-MATCHES:], *path])
+    return (length, index.tokens[place]) if length else (0, -1)
 
 
 def phrased(text: list[int], phrases: Phrases) -> tuple[int, int, int]:
     """Tokens that the phrase after a text is known by, its token, and its class of sureness."""
-    known = phrases.entry(text[-LONGEST:])
+    known = phrases.entry(text)
     if not known:
         return 0, -1, 0
     length, token, count, second = known

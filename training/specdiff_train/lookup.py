@@ -38,17 +38,21 @@ class NgramIndex:
         """The next tokens are another text: no match and no copy goes across."""
         self.append(SEPARATOR)
 
+    def find_end(self, text: list[int], shortest: int = 1) -> tuple[int, int]:
+        """Length of the longest match of a text's end, and the place of what followed it; zeros where there is none."""
+        for n in range(min(self.longest, len(text)), shortest - 1, -1):
+            place = self.places.get(tuple(text[-n:]))
+            if place is not None:
+                return n, place
+        return 0, 0
+
     def find(self, count: int, shortest: int = 1) -> tuple[int, list[int]]:
         """Length of the match and `count` tokens copied from after it; 0 and none where nothing matches."""
         size = len(self.tokens)
-        for n in range(min(self.longest, size), shortest - 1, -1):
-            place = self.places.get(tuple(self.tokens[size - n :]))
-            if place is None:
-                continue
-            copied: list[int] = []
-            at = place
-            while len(copied) < count and self.tokens[at] != SEPARATOR:
-                copied.append(self.tokens[at])
-                at = at + 1 if at + 1 < size else place
-            return n, copied
-        return 0, []
+        length, place = self.find_end(self.tokens[-self.longest :], shortest)
+        copied: list[int] = []
+        at = place
+        while length and len(copied) < count and self.tokens[at] != SEPARATOR:
+            copied.append(self.tokens[at])
+            at = at + 1 if at + 1 < size else place
+        return length, copied
