@@ -34,7 +34,8 @@ PARITY_ENDS, SPEED_ENDS, COSTS_END = 0.24, 0.8, 0.97
 CONTEXT = "2048"
 # Every draft as long as it can be, not as long as pays.
 WHOLE = ("--draft-length", "64")
-CHAINS = "none,ngram,diffusion,joint,auto,none"
+# Trees of seven nodes are what the product drafts (server/engine/host).
+CHAINS = "none,ngram,diffusion,joint/7,auto/7,none"
 TREES = "none,diffusion/22,diffusion/64,diffusion/254"
 # Of random weights, the smallest first.
 SHAPES = ("sedd-small", "sedd-small-q4_0", "1.5b", "gpt2-xl")
@@ -283,14 +284,14 @@ class Bench:
         hot = ("--temperature", "1")
         # The last: parts of the time. `auto` has plain decoding alone beside it and learns from no other drafter.
         plans = [
-            ("auto", "none,auto", few, rounds, BACKEND, 3),
-            ("auto-sampled", "none,auto", few, (*rounds, *hot), BACKEND, 3),
-            ("drafters", "none,ngram,diffusion,joint", few, rounds, BACKEND, 2),
+            ("auto", "none,auto/7", few, rounds, BACKEND, 3),
+            ("auto-sampled", "none,auto/7", few, (*rounds, *hot), BACKEND, 3),
+            ("drafters", "none,ngram,diffusion,joint,joint/7", few, rounds, BACKEND, 3),
             ("drafters-sampled", "none,ngram,diffusion,joint", fewer, (*rounds, *hot), BACKEND, 1),
-            ("all-threads", "none,auto", few[:6], all_threads, BACKEND, 1),
+            ("all-threads", "none,auto/7", few[:6], all_threads, BACKEND, 1),
             ("trees", "none,diffusion,diffusion/22,diffusion/64,diffusion/254", fewer, (*rounds, *WHOLE), BACKEND, 1),
-            ("trees-if-they-pay", "none,joint/7,auto/7", fewer, rounds, BACKEND, 1),
-            ("cpu", "none,auto", fewer, rounds, "cpu", 1),
+            ("chains", "none,auto", fewer, rounds, BACKEND, 1),
+            ("cpu", "none,auto/7", fewer, rounds, "cpu", 1),
         ]
         self.results["speed"] = []
         parts, passed = sum(plan[-1] for plan in plans), 0

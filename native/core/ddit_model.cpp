@@ -12,7 +12,7 @@ namespace specdiff {
 
 namespace {
 
-constexpr size_t NODES_PER_LAYER = 64;
+constexpr size_t NODES_PER_LAYER = 80;
 constexpr size_t OTHER_NODES = 64;
 
 } // namespace
@@ -71,7 +71,7 @@ ggml_tensor* DditModel::attention(ggml_context* graph, ggml_tensor* x, int index
     const int64_t head = shape_.head_width();
     const int64_t heads = shape_.heads;
     const int64_t width = shape_.width;
-    auto* qkv = ggml_mul_mat(graph, layer.qkv, x);
+    auto* qkv = network_.product(layer.qkv, x);
     const auto rotated = [&](int which, int64_t from, int64_t rows) {
         auto* view =
             ggml_view_3d(graph, qkv, head, heads, rows, static_cast<size_t>(head) * sizeof(float), qkv->nb[1],
@@ -144,14 +144,14 @@ void DditModel::build(const DditPass& pass) {
         auto* attended = attention(graph, modulated(graph, x, i, DditConditioning::attention_factor), i, first, count);
         if (count < graph_.tokens)
             x = ggml_view_2d(graph, x, shape_.width, count, x->nb[1], static_cast<size_t>(first) * x->nb[1]);
-        auto* branch = ggml_mul_mat(graph, layer.output, attended);
+        auto* branch = network_.product(layer.output, attended);
         x = ggml_add(graph, x, ggml_mul(graph, branch, part(graph, i, DditConditioning::attention_gate)));
-        branch = ggml_mul_mat(graph, layer.up, modulated(graph, x, i, DditConditioning::mlp_factor));
-        branch = ggml_mul_mat(graph, layer.down, gelu(graph, ggml_add(graph, branch, layer.up_bias)));
+        branch = network_.product(layer.up, modulated(graph, x, i, DditConditioning::mlp_factor));
+        branch = network_.product(layer.down, gelu(graph, ggml_add(graph, branch, layer.up_bias)));
         branch = ggml_add(graph, branch, layer.down_bias);
         x = ggml_add(graph, x, ggml_mul(graph, branch, part(graph, i, DditConditioning::mlp_gate)));
     }
-    graph_.logits = ggml_add(graph, ggml_mul_mat(graph, head_, modulated(graph, x, shape_.layers, 0)), head_bias_);
+    graph_.logits = ggml_add(graph, network_.product(head_, modulated(graph, x, shape_.layers, 0)), head_bias_);
     network_.finish({graph_.logits});
     graph_.complete = true;
 }

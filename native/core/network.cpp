@@ -28,6 +28,11 @@ ggml_backend_dev_t gpu_device() {
 
 } // namespace
 
+bool gpu_shapes() {
+    const char* const wanted = std::getenv("SPECDIFF_SHAPES");
+    return gpu_device() != nullptr || (wanted != nullptr && std::string_view(wanted) == "gpu");
+}
+
 void Network::ReleaseContext::operator()(ggml_context* context) const {
     ggml_free(context);
 }
@@ -53,8 +58,7 @@ Network::Network(ThreadPool& threads, const std::atomic<bool>& cancelled) : thre
                         " can't be started for it (" + captured.reason() + "); choose another backend.");
         }
     }
-    const char* const wanted = std::getenv("SPECDIFF_SHAPES");
-    gpu_shapes_ = backends_.size() > 1 || (wanted != nullptr && std::string_view(wanted) == "gpu");
+    gpu_shapes_ = gpu_shapes();
     threads_.attach(backends_.back().get());
     watch_cancel();
 }
@@ -178,6 +182,16 @@ ggml_tensor* Network::input(int type, int64_t columns, int64_t rows) {
     auto* tensor = ggml_new_tensor_2d(graph_context_.get(), static_cast<ggml_type>(type), columns, rows);
     ggml_set_input(tensor);
     return tensor;
+}
+
+ggml_tensor* Network::product(ggml_tensor* weights, ggml_tensor* x) const {
+    auto* const context = graph_context_.get();
+    const int64_t rows = x->ne[1];
+    if (!gpu_shapes_ || weights->type != GGML_TYPE_F32 || rows >= EXACT_GPU_ROWS)
+        return ggml_mul_mat(context, weights, x);
+    auto* const filled = ggml_pad(context, x, 0, EXACT_GPU_ROWS - static_cast<int>(rows), 0, 0);
+    auto* const all = ggml_mul_mat(context, weights, filled);
+    return ggml_view_2d(context, all, all->ne[0], rows, all->nb[1], 0);
 }
 
 void Network::finish(const std::vector<ggml_tensor*>& outputs) {

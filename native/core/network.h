@@ -21,6 +21,16 @@ struct ggml_tensor;
 
 namespace specdiff {
 
+/**
+ * From so many rows of fp32 on llama.cpp's CUDA backend leaves a product to cuBLAS, which multiplies in fp32 where
+ * NVIDIA_TF32_OVERRIDE=0; its own kernel for 4 to 16 rows does in TF32, 10 bits of mantissa (logits 7e-3 off on an
+ * H200), and can't be told otherwise.
+ */
+constexpr int EXACT_GPU_ROWS = 17;
+
+/** Whether graphs take shapes that suit a GPU: one is loaded, or SPECDIFF_SHAPES=gpu has a CPU take them, for tests. */
+bool gpu_shapes();
+
 /** `value`, or the next multiple of `step`. */
 inline int rounded_up(int value, int step) {
     return (value + step - 1) / step * step;
@@ -43,7 +53,7 @@ class Network {
     /**
      * Rows of a graph that serves pass after pass come in steps of so many: a GPU repeats the launches of one whose
      * shape stays (a draft of the default drafter 0.52 ms on an H100; 0.71 on an H200 with a new shape each time), and
-     * a row more costs it nothing. SPECDIFF_SHAPES=gpu has a CPU take a GPU's steps, of rows and cells, for tests.
+     * a row more costs it nothing.
      */
     int row_step() const;
 
@@ -61,6 +71,9 @@ class Network {
     ggml_cgraph* graph() const { return graph_; }
     /** An input of the graph, [columns, rows]; written anew before every pass, since ggml may reuse its memory. */
     ggml_tensor* input(int type, int64_t columns, int64_t rows);
+    /** `weights` times the rows of `x`, which are contiguous. Of fp32 a GPU gets no fewer rows than it multiplies in
+     * fp32. */
+    ggml_tensor* product(ggml_tensor* weights, ggml_tensor* x) const;
     /** Ends the graph: `outputs` can be read after a pass. @throws Error where memory is short. */
     void finish(const std::vector<ggml_tensor*>& outputs);
     /** Evaluates it. @throws Cancelled, Error. */

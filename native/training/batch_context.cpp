@@ -2,6 +2,7 @@
 
 #include "../core/error.h"
 #include "../core/log.h"
+#include "../core/network.h"
 
 #include <llama.h>
 
@@ -29,6 +30,7 @@ BatchContext::BatchContext(Model model, ThreadPool& threads, int sequences, int 
         params.type_k = params.type_v = GGML_TYPE_F32;
         // llama.cpp's flash attention reads keys and values as fp16, whatever the cache holds.
         params.flash_attn_type = LLAMA_FLASH_ATTN_TYPE_DISABLED;
+        if (gpu_shapes()) least_rows_ = EXACT_GPU_ROWS;
     }
     params.n_batch = MOST_ROWS;
     params.n_ubatch = MOST_ROWS;
@@ -56,14 +58,23 @@ BatchContext::~BatchContext() {
     if (batch_ != nullptr) llama_batch_free(*batch_);
 }
 
+/** The rows, and others behind the last one, which it does not see, as many as there is room for. */
+std::vector<BatchContext::Row> BatchContext::filled(const std::vector<Row>& rows) const {
+    auto all = rows;
+    for (auto row = rows.back(); all.size() < least_rows_ && ++row.position < tokens_each_; all.push_back(row))
+        row.output = false;
+    return all;
+}
+
 void BatchContext::evaluate(const std::vector<Row>& rows) {
-    batch_->n_tokens = static_cast<int32_t>(rows.size());
-    for (size_t i = 0; i < rows.size(); ++i) {
-        batch_->token[i] = rows[i].token;
-        batch_->pos[i] = rows[i].position;
+    const auto all = filled(rows);
+    batch_->n_tokens = static_cast<int32_t>(all.size());
+    for (size_t i = 0; i < all.size(); ++i) {
+        batch_->token[i] = all[i].token;
+        batch_->pos[i] = all[i].position;
         batch_->n_seq_id[i] = 1;
-        batch_->seq_id[i][0] = rows[i].sequence;
-        batch_->logits[i] = rows[i].output ? 1 : 0;
+        batch_->seq_id[i][0] = all[i].sequence;
+        batch_->logits[i] = all[i].output ? 1 : 0;
     }
     layer_inputs_.begin(batch_->n_tokens);
     local_attention_.begin();
@@ -74,6 +85,7 @@ void BatchContext::evaluate(const std::vector<Row>& rows) {
         throw Error("The target could not evaluate " + std::to_string(rows.size()) + " tokens (code " +
                     std::to_string(result) + ", " + captured.reason() + "): lower --sequences or --context.");
     }
+    if (all.size() > rows.size()) truncate(rows.back().sequence, rows.back().position + 1);
 }
 
 const float* BatchContext::logits(int row) const {

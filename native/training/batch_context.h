@@ -30,7 +30,8 @@ class BatchContext {
     /** Most rows of one pass. */
     static constexpr int MOST_ROWS = 256;
 
-    /** `exact_cache` keeps keys and values in fp32. @throws Error where memory is short. */
+    /** `exact_cache` keeps keys and values in fp32, and has a GPU multiply in fp32 (EXACT_GPU_ROWS). @throws Error
+     * where memory is short. */
     BatchContext(Model model, ThreadPool& threads, int sequences, int tokens_each, const std::vector<int32_t>& layers,
                  bool exact_cache = false);
     ~BatchContext();
@@ -53,6 +54,8 @@ class BatchContext {
     void copy(int from, int to);
 
   private:
+    std::vector<Row> filled(const std::vector<Row>& rows) const;
+
     Model model_;
     ThreadPool& threads_;
     LayerInputs layer_inputs_;       // outlives the context
@@ -60,6 +63,8 @@ class BatchContext {
     std::unique_ptr<llama_context, void (*)(llama_context*)> context_;
     std::unique_ptr<llama_batch> batch_;
     int tokens_each_;
+    /** Passes of fewer rows are filled up. */
+    size_t least_rows_ = 1;
 };
 
 } // namespace specdiff::training

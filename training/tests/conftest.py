@@ -168,6 +168,12 @@ def resumed_equals_uninterrupted(kind, settings, folder: Path) -> None:
         assert torch.equal(value, b["model"][name]), name
 
 
+@pytest.fixture(params=["cpu", "gpu"])
+def shapes(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The engine's graphs in a CPU's shapes, and in a GPU's."""
+    monkeypatch.setenv("SPECDIFF_SHAPES", request.param)
+
+
 @pytest.fixture(scope="session")
 def config(tmp_path_factory: pytest.TempPathFactory) -> Config:
     """A toy configuration whose corpus and answers exist; the answers are the engine's."""

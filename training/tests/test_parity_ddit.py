@@ -50,6 +50,7 @@ def frozen_logits(kind, model, ids, noise, frozen):
         return net.output_layer(x, condition)[0, frozen:].numpy()
 
 
+@pytest.mark.usefixtures("shapes")
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_position_of_every_length(kind, tmp_path):
     torch.set_num_threads(1)

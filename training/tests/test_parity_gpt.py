@@ -23,6 +23,7 @@ def table_gelu(x, approximate):
     return torch.where(x <= -10, torch.zeros_like(x), torch.where(x >= 10, x, rounded))
 
 
+@pytest.mark.usefixtures("shapes")
 @pytest.mark.parametrize("spread, gelu", [(0.5, table_gelu), (0.15, exact_gelu)])
 @pytest.mark.parametrize("kind", ["gpt2", "gpt_neo"])
 def test_fp32_logits_are_the_reference_s(kind, spread, gelu, tmp_path, monkeypatch):
@@ -40,7 +41,7 @@ def test_fp32_logits_are_the_reference_s(kind, spread, gelu, tmp_path, monkeypat
         difference = np.abs(ours - expected).max(-1)
         print(f"{kind}, {length} tokens, spread {expected.std():.1f}, {gelu.__name__}: up to {difference.max():.1e}")
         assert difference.max() < 1e-3, (length, int(difference.argmax()))
-        if gelu is table_gelu:
+        if gelu is table_gelu and length > 1:
             assert np.median(difference) < 2e-4
 
 
