@@ -37,6 +37,8 @@ struct Situation {
     int context = 0;
     /** Rows of the target's last pass, all with logits; 0 where another kind of pass came before. */
     int last_rows = 0;
+    /** Rows of a pass over a whole tree; 0 where chains are drafted. */
+    int tree_rows = 0;
 };
 
 /** Why a pass does what it does. */
@@ -136,7 +138,7 @@ class Controller {
     int slots(const std::string& drafter, int most) const;
     /**
      * How many rows a pass of `rows` should have: as many as the last one where that costs less than another
-     * shape's graph. What fills it up is thrown away.
+     * shape's graph, and a whole tree's from the first. What fills it up is thrown away.
      */
     int filled(int rows, const Situation& situation) const;
     /** What a free drafter would draft now, chosen or not. */

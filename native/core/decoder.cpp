@@ -135,6 +135,9 @@ class Decoder::Run {
         reason_ = reason;
     }
 
+    /** Nodes of the trees to draft; 0 for chains. */
+    int tree_nodes() const { return std::min(job_.tree_nodes, target_.tree_nodes()); }
+
     /** Rows that the next pass may have. */
     int room() const {
         return std::min(
@@ -146,7 +149,7 @@ class Decoder::Run {
         Pass pass;
         PassMeasure measure;
         const Situation situation{job_.drafter == AUTO_DRAFTER, sampler_.greedy(), target_.cached_tokens(),
-                                  target_.last_rows()};
+                                  target_.last_rows(), sampler_.greedy() && tree_nodes() > 0 ? tree_nodes() + 1 : 0};
         const Draft drafted = draft(situation, pass, measure);
         const Tree& tree = drafted.tree;
 
@@ -206,7 +209,6 @@ class Decoder::Run {
                                    wants_drawn_drafts(job_.acceptance),
                                    wants_step_rows(job_.acceptance),
                                    job_.denoising};
-        const int nodes = std::min(job_.tree_nodes, target_.tree_nodes());
         std::vector<Candidate> candidates;
         std::vector<Drafter*> drafters;
         look_round(context, candidates, drafters);
@@ -230,7 +232,7 @@ class Decoder::Run {
             const Controller::Cut cut(decoder_.controller_, moment, candidates[chosen].drafter);
             const double begun = decoder_.clock_();
             const auto* judge = exactly ? nullptr : &cut;
-            draft = drafted(*drafters[chosen], context, {plan.length, judge, nodes, candidates[chosen].steps});
+            draft = drafted(*drafters[chosen], context, {plan.length, judge, tree_nodes(), candidates[chosen].steps});
             measure.draft_ms = decoder_.clock_() - begun;
             measure.drafter = candidates[chosen].drafter;
             measure.outlook = candidates[chosen].outlook;

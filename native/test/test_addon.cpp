@@ -278,7 +278,7 @@ class ControllerObject : public Napi::ObjectWrap<ControllerObject> {
 
     static Situation situation(const Napi::Object& entry) {
         return {entry.Get("plainAllowed").ToBoolean(), entry.Get("greedy").ToBoolean(), integer(entry, "context"),
-                integer(entry, "lastRows")};
+                integer(entry, "lastRows"), entry.Has("treeRows") ? integer(entry, "treeRows") : 0};
     }
 
     static Slot slot(const std::string& source, int outlook, int position) { return {source, outlook, position}; }

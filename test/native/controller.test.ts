@@ -480,6 +480,29 @@ describe('the controller', () => {
     }
   });
 
+  it('takes a long copy in pieces of the rows at hand, where others would have to be taken again and again', () => {
+    // ms of an H200 by rows: four passes of eight cost less than one of 32 and two changes.
+    const passMs = (rows: number) => (rows > 8 ? 3.3 : 1.2) + 0.05 * rows;
+    const dear = calibrated({ passMs, drafters: [], calibrated: [8, 9, 32], switchMs: 3.4, settleMs: 6.6 });
+    const cheap = calibrated({ passMs, drafters: [], calibrated: [8, 9, 32], switchMs: 0.2 });
+    const copy = Array.from({ length: 31 }, (_, place) => 0.98 ** (place + 1));
+    const at = (lastRows: number) => ({ plainAllowed: true, greedy: true, context: 300, lastRows });
+    expect(dear.nodes(copy, at(8))).toBe(7);
+    expect(cheap.nodes(copy, at(8))).toBe(31);
+    expect(dear.nodes(copy, at(32))).toBe(31);
+    // From one row on any number is dear.
+    expect(dear.nodes(copy, at(1))).toBe(31);
+  });
+
+  it('gives the first draft a whole tree’s rows, where changing them is dear', () => {
+    const gpu: World = { passMs: (rows) => 1.35 + 0.06 * (rows - 1), drafters: [], switchMs: 1.6, settleMs: 1 };
+    const situation = { plainAllowed: true, greedy: true, context: 300, lastRows: 1, treeRows: 8 };
+    const controller = calibrated(gpu);
+    expect([1, 2, 8, 9].map((rows) => controller.filled(rows, situation))).toEqual([1, 8, 8, 9]);
+    expect(controller.filled(3, { ...situation, treeRows: 0 })).toBe(3);
+    expect(calibrated({ ...gpu, switchMs: 0.5, settleMs: 0.2 }).filled(3, situation)).toBe(3);
+  });
+
   it('gains where drafts come and go and every change of shape costs a pass', () => {
     // Every third pass finds something to copy.
     const chance = (pass: number) => (pass % 3 === 0 ? 0.9 : 0);

@@ -46,6 +46,7 @@ export interface TestSituation {
   readonly greedy: boolean;
   readonly context: number;
   readonly lastRows: number;
+  readonly treeRows?: number;
 }
 
 export interface TestPass {
