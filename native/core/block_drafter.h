@@ -28,6 +28,8 @@ class BlockDrafter : public Drafter {
      */
     virtual std::vector<DenoisedSlot> denoise(const DraftContext& context, int slots,
                                               const std::vector<int32_t>& guesses) = 0;
+    /** How many slots a draft of that budget takes. */
+    virtual int slots(const Budget& budget) const = 0;
     /** Whether its slots start from such tokens. */
     virtual bool starts_from_guesses() const = 0;
     virtual int vocabulary_size() const = 0;

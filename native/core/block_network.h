@@ -33,6 +33,8 @@ class BlockNetwork {
     virtual void truncate(int length) = 0;
     /** The first row that slots behind `length` rows see: those before it may be left out. */
     virtual int first_seen(int /*length*/) const { return 0; }
+    /** Slots cost the same in steps of so many. */
+    virtual int slot_step() const { return 1; }
     /** Leaves out the text's next rows. */
     virtual void leave_out(int /*rows*/) {}
     /** Adds rows that were left out, from `position` on. @throws Cancelled, Error. */

@@ -134,7 +134,7 @@ class Controller {
     Plan next(const std::vector<Candidate>& candidates, const Situation& situation);
     /** The numbers of steps T that are tried where a draft may have `slots` slots. */
     static std::vector<int> step_choices(int slots);
-    /** How many slots a drafter that denoises should denoise now, at most `most`. */
+    /** How many slots a drafter should denoise now, at most `most`: some more than its last drafts had tokens. */
     int slots(const std::string& drafter, int most) const;
     /**
      * How many rows a pass of `rows` should have: as many as the last one where that costs less than another
@@ -266,7 +266,7 @@ class Controller {
     Hindsight hindsight_;
     std::map<Way, DraftCost> drafts_;
     std::map<std::string, std::vector<double>> expected_;
-    /** Of a drafter that denoises: slots that its last drafts kept, the longest of them fading. */
+    /** Tokens that a drafter's last drafts had, the longest of them fading. */
     std::map<std::string, double> reach_;
     std::map<ArmKey, Experience> arms_;
     /** Tokens and time of late, for g. */

@@ -232,7 +232,9 @@ class Decoder::Run {
             const Controller::Cut cut(decoder_.controller_, moment, candidates[chosen].drafter);
             const double begun = decoder_.clock_();
             const auto* judge = exactly ? nullptr : &cut;
-            draft = drafted(*drafters[chosen], context, {plan.length, judge, tree_nodes(), candidates[chosen].steps});
+            const int slots = exactly ? 0 : decoder_.controller_.slots(candidates[chosen].drafter, plan.length);
+            draft = drafted(*drafters[chosen], context,
+                            {plan.length, judge, tree_nodes(), candidates[chosen].steps, slots});
             measure.draft_ms = decoder_.clock_() - begun;
             measure.drafter = candidates[chosen].drafter;
             measure.outlook = candidates[chosen].outlook;

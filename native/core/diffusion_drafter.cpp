@@ -4,6 +4,7 @@
 #include "block_guesses.h"
 #include "error.h"
 #include "llama_block_network.h"
+#include "network.h"
 #include "outlook.h"
 #include "own_block_network.h"
 
@@ -58,6 +59,11 @@ class DiffusionDrafter : public BlockDrafter {
         return Outlook{match_.length, pending_rows()};
     }
 
+    int slots(const Budget& budget) const override {
+        const int most = std::min(budget.tokens, max_draft_length());
+        return budget.slots > 0 ? std::min(most, rounded_up(budget.slots, network_->slot_step())) : most;
+    }
+
     bool starts_from_guesses() const override { return metadata_.slots_from_lookup; }
     int vocabulary_size() const override { return vocabulary_size_; }
 
@@ -89,7 +95,7 @@ class DiffusionDrafter : public BlockDrafter {
      * looked-up tokens too.
      */
     Draft propose(const DraftContext& context, const Budget& budget) override {
-        const int wanted = std::min(budget.tokens, max_draft_length());
+        const int wanted = slots(budget);
         auto copy = context.lookup.copy(match_, wanted);
         const auto slots = denoise(context, wanted, copy);
         const BlockGuesses guesses(chances(), context.lookup, slots, std::move(copy));

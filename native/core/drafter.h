@@ -85,6 +85,8 @@ struct Budget {
     int nodes = 0;
     /** T of a drafter that denoises; 0 for its usual one. */
     int steps = 0;
+    /** Slots that a block drafter need not go beyond, as its drafts are seldom longer; 0 for all it has. */
+    int slots = 0;
 };
 
 /** A proposal. */

@@ -41,9 +41,9 @@ class JointDrafter : public Drafter {
     }
 
     Draft propose(const DraftContext& context, const Budget& budget) override {
-        const int wanted = std::min(budget.tokens, block_.max_draft_length());
-        auto copy = block_.starts_from_guesses() ? context.lookup.copy(match_, wanted) : std::vector<int32_t>();
-        const auto slots = block_.denoise(context, wanted, copy);
+        const int count = block_.slots(budget);
+        auto copy = block_.starts_from_guesses() ? context.lookup.copy(match_, count) : std::vector<int32_t>();
+        const auto slots = block_.denoise(context, count, copy);
         const BlockGuesses guesses(block_.chances(), context.lookup, slots, std::move(copy));
         const bool drawn = context.temperature > 0 && context.drawn;
         const auto after = [&](const std::vector<int32_t>& path) {

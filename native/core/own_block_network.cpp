@@ -58,6 +58,7 @@ class OwnBlockNetwork : public BlockNetwork {
         network_.load(drafter, NODES_PER_LAYER * static_cast<size_t>(shape.layers) + OTHER_NODES);
     }
 
+    int slot_step() const override { return row_step_; }
     int rows() const override { return rows_; }
     void truncate(int length) override { rows_ = std::min(rows_, length); }
     int first_seen(int length) const override { return std::max(length - WINDOW, 0) / cell_step_ * cell_step_; }

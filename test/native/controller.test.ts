@@ -322,12 +322,12 @@ describe('the controller', () => {
         targetMs: cheap(drafted + 1),
       });
     for (let i = 0; i < 30; i += 1) draft(1);
-    expect(controller.slots('mdlm', 64)).toBe(4);
+    expect(controller.slots('mdlm', 64)).toBe(3);
     expect(controller.slots('mdlm', 3)).toBe(3);
     // A draft that ends with its last slot may want more.
     const grown: number[] = [];
     for (let i = 0; i < 5; i += 1) grown.push((draft(controller.slots('mdlm', 64)), controller.slots('mdlm', 64)));
-    expect(grown).toEqual([7, 11, 16, 16, 16]);
+    expect(grown).toEqual([4, 6, 8, 11, 14]);
     expect(controller.slots('sedd', 64)).toBe(16);
   });
 
