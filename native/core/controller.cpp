@@ -66,9 +66,14 @@ constexpr double LEAST_PATIENCE = 0.1;
 constexpr double FILLED_SHARE = 0.3;
 constexpr double LEAST_EXCESS = 0.3;
 /**
- * Passes without settled plain ones between them: at most, and at first, until what they take is known beside those;
- * but so many for each one-row pass that a change of rows takes. A refresh is as many plain passes as settle, and two.
+ * Passes without settled plain ones between them: at most, at least, and at first, until what they take is known beside
+ * those; but so many for each one-row pass that a change of rows takes. A refresh is as many plain passes as settle,
+ * and two; it may lose this share of the tokens. The less drafts gain, the more often they are compared: what a row
+ * costs changes with what the neighbours of a virtual machine do (1.12 to 1.49 for two rows within minutes, Emerald
+ * Rapids).
  */
+constexpr double REFRESH_SHARE = 0.015;
+constexpr double LEAST_REFRESH = 32;
 constexpr double PLAIN_REFRESH = 256;
 constexpr double FIRST_REFRESH = 8;
 constexpr double REFRESH_GROWTH = 4;
@@ -89,7 +94,7 @@ constexpr int FIRST_SLOTS = 16;
 constexpr int LEAST_SLOTS = 3;
 constexpr double SLOT_ROOM = 1.25;
 constexpr double REACH_MEMORY = 0.7;
-const std::string STATE_HEADER = "specdiff-controller-5";
+const std::string STATE_HEADER = "specdiff-controller-6";
 
 } // namespace
 
@@ -399,13 +404,13 @@ Controller::Value Controller::paid_value(const Candidate& candidate, const Situa
     return value;
 }
 
-/** How many passes with best drafts may come without settled plain ones. */
-double Controller::refresh_after(const Candidate& candidate) const {
-    double after = PLAIN_REFRESH;
+/** How many passes with best drafts may come without settled plain ones, where those lose so many tokens each. */
+double Controller::refresh_after(const Candidate& candidate, double loss) const {
+    double after = std::clamp(REFRESH_PASSES * loss / REFRESH_SHARE, LEAST_REFRESH, PLAIN_REFRESH);
     if (!candidate.free) {
         const auto known = drafts_.find({candidate.drafter, candidate.steps});
         const double weight = known == drafts_.end() ? 0 : known->second.more_weight;
-        after = std::clamp(REFRESH_GROWTH * weight, FIRST_REFRESH, PLAIN_REFRESH);
+        after = std::clamp(REFRESH_GROWTH * weight, FIRST_REFRESH, after);
     }
     return std::max(after, REFRESH_CHANGE * change_cost());
 }
@@ -456,7 +461,8 @@ Plan Controller::next(const std::vector<Candidate>& candidates, const Situation&
     }
     ledger_ -= its_loss;
     if (plan.reason == Reason::trial) moment_.trial_cost = values[static_cast<size_t>(plan.candidate)].own;
-    if (plan.reason == Reason::best && since_plain_ >= refresh_after(candidates[static_cast<size_t>(plan.candidate)]))
+    if (plan.reason == Reason::best &&
+        since_plain_ >= refresh_after(candidates[static_cast<size_t>(plan.candidate)], best - plain))
         refreshing_ = REFRESH_PASSES;
     if (refreshing_ > 0) {
         --refreshing_;

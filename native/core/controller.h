@@ -255,7 +255,7 @@ class Controller {
     double stay(int rows, double tokens) const;
     double planned_cost(int rows, const Situation& situation) const;
     Value paid_value(const Candidate& candidate, const Situation& situation) const;
-    double refresh_after(const Candidate& candidate) const;
+    double refresh_after(const Candidate& candidate, double loss) const;
     double whole_cost(const PassMeasure& pass, double parts);
     void book_run(bool cut_off);
     void follow_run(const PassMeasure& pass, const Moment& moment, bool switched);

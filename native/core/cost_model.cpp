@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <istream>
+#include <numeric>
 #include <ostream>
 #include <utility>
 #include <vector>
@@ -32,6 +33,10 @@ constexpr int FIRST_CONTEXT = 256;
 constexpr double MOST_RATIO = 1e4;
 constexpr double SWITCHING_WEIGHT = 0.05;
 constexpr double MOST_SWITCHING = 10;
+constexpr double LINGERING_WEIGHT = 0.02;
+constexpr double MOST_LINGERING = 1.3;
+/** Passes that have just settled: SETTLED and so many behind it. */
+constexpr int JUST_SETTLED = 3;
 
 struct Block {
     double value;
@@ -54,8 +59,12 @@ void CostModel::add(int rows, int context, double ms, int repeated) {
     rows = std::clamp(rows, 1, MAX_ROWS);
     const double expected = cost(rows, context);
     const double before = slowness_ms_;
-    const Pass pass{rows, bucket(context), ms, unsettled(repeated)};
     const bool plain = settled(rows, repeated);
+    if (plain) {
+        learn_lingering(ms, repeated);
+        ms = steady_ms(ms, repeated);
+    }
+    const Pass pass{rows, bucket(context), ms, unsettled(repeated)};
     const double seen = ms / (expected + pass.extra);
     if (before <= 0) {
         slowness_ms_ = seen;
@@ -82,6 +91,32 @@ void CostModel::add(int rows, int context, double ms, int repeated) {
         const double value = std::min(ms / one, (1 + above) * SLOWNESS_OUTLIER) - 1;
         above = std::clamp(above + SWITCHING_WEIGHT * (value - above), 0.0, MOST_SWITCHING);
     }
+}
+
+/** What a settled pass of one row would have taken in plain decoding all along. */
+double CostModel::steady_ms(double ms, int repeated) const {
+    const double left = std::clamp(static_cast<double>(STEADY - repeated) / (STEADY - SETTLED), 0.0, 1.0);
+    return ms / (1 + (lingering_ - 1) * left);
+}
+
+void CostModel::learn_lingering(double ms, int repeated) {
+    if (repeated < SETTLED + JUST_SETTLED) {
+        const int before = repeated - SETTLED;
+        just_settled_ms_ = (before * just_settled_ms_ + ms) / (before + 1);
+    } else if (repeated >= STEADY && just_settled_ms_ > 0) {
+        const double value = std::clamp(just_settled_ms_ / ms, 1.0, MOST_LINGERING);
+        lingering_ += LINGERING_WEIGHT * (value - lingering_);
+    }
+}
+
+void CostModel::calibrate_lingering(const std::vector<double>& passes) {
+    const auto mean = [&](size_t from, size_t to) {
+        return std::accumulate(passes.begin() + static_cast<std::ptrdiff_t>(from),
+                               passes.begin() + static_cast<std::ptrdiff_t>(to), 0.0) /
+               static_cast<double>(to - from);
+    };
+    if (passes.size() <= STEADY) return;
+    lingering_ = std::clamp(mean(SETTLED, SETTLED + JUST_SETTLED) / mean(STEADY, passes.size()), 1.0, MOST_LINGERING);
 }
 
 double CostModel::unsettled(int repeated) const {
@@ -198,7 +233,7 @@ void CostModel::write(std::ostream& out) const {
         for (const auto& ratio : sizes)
             count += ratio.weight > 0 ? 1 : 0;
     }
-    out << slowness_ms_ << ' ' << switching_ << ' ' << settling_ << ' ' << count;
+    out << slowness_ms_ << ' ' << switching_ << ' ' << settling_ << ' ' << lingering_ << ' ' << count;
     for (int context = 0; context < BUCKETS; ++context) {
         for (int rows = 2; rows <= MAX_ROWS; ++rows) {
             const Ratio& ratio = ratios_[static_cast<size_t>(context)][static_cast<size_t>(rows)];
@@ -211,8 +246,10 @@ void CostModel::write(std::ostream& out) const {
 bool CostModel::read(std::istream& in) {
     CostModel result;
     int count = 0;
-    if (!(in >> result.slowness_ms_ >> result.switching_ >> result.settling_ >> count) || count < 0) return false;
-    if (!(result.slowness_ms_ >= 0)) return false;
+    if (!(in >> result.slowness_ms_ >> result.switching_ >> result.settling_ >> result.lingering_ >> count))
+        return false;
+    if (count < 0 || !(result.slowness_ms_ >= 0)) return false;
+    if (!(result.lingering_ >= 1 && result.lingering_ <= MOST_LINGERING)) return false;
     for (const double above : {result.switching_, result.settling_}) {
         if (!(above >= 0 && above <= MOST_SWITCHING)) return false;
     }

@@ -2,6 +2,7 @@
 
 #include <array>
 #include <iosfwd>
+#include <vector>
 
 namespace specdiff {
 
@@ -22,6 +23,11 @@ class CostModel {
     /** Passes of one row that must come before one that others are compared with: drafts slow those behind them by
      * 0.29, 0.15, 0.07 and 0.08 (two Emerald Rapids cores), as the target's data comes back into the caches. */
     static constexpr int SETTLED = 3;
+    /**
+     * From so many passes of one row on nothing is left of drafts before them: settled ones get quicker until then, by
+     * 8 % there. Drafts that are compared with those alone look as much cheaper than plain decoding all along.
+     */
+    static constexpr int STEADY = 13;
 
     /**
      * A pass of `rows` (1 to MAX_ROWS) over `context` cached tokens took `ms`, after `repeated` passes with as many
@@ -30,6 +36,8 @@ class CostModel {
     void add(int rows, int context, double ms, int repeated);
     /** From the quickest of several quiet passes at load: taken as it is. */
     void calibrate(int rows, double ms);
+    /** From passes of one row in a row, right behind one of several: how much quicker they get. */
+    void calibrate_lingering(const std::vector<double>& passes);
     /** What a pass took longer because the one before it had another number of rows, and what the one behind it did. */
     void calibrate_switch(double ms, double later_ms);
 
@@ -47,7 +55,8 @@ class CostModel {
     double slowness_ms() const { return slowness_ms_; }
     /** Another text, of another length: passes of one row before it are not near. */
     void begin_text();
-    /** Time of one row, settled, in the passes before; 0 where the last such pass is too far away to compare with. */
+    /** Time of one row, in plain decoding all along, by the passes before; 0 where the last settled one is too far away
+     * to compare with. */
     double plain_nearby_ms() const;
     /** Passes of that many rows measured or read. */
     bool knows(int rows) const;
@@ -74,6 +83,8 @@ class CostModel {
     };
 
     static int bucket(int context);
+    double steady_ms(double ms, int repeated) const;
+    void learn_lingering(double ms, int repeated);
     void learn(const Pass& pass, double plain_ms);
     void changed();
     const Curve& curve(int bucket) const;
@@ -85,6 +96,9 @@ class CostModel {
     bool measured_ = false;
     double switching_ = 0;
     double settling_ = 0;
+    /** What a pass that has just settled takes to one that is steady; of the present run, the mean of the former. */
+    double lingering_ = 1;
+    double just_settled_ms_ = 0;
     double slowness_ms_ = 0;
     double slowness_weight_ = 0;
     /** Time of the last settled passes of one row, and how many other passes came since. */

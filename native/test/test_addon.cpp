@@ -258,6 +258,7 @@ class ControllerObject : public Napi::ObjectWrap<ControllerObject> {
              InstanceMethod<&ControllerObject::observe>("observe"),
              InstanceMethod<&ControllerObject::calibrate>("calibrate"),
              InstanceMethod<&ControllerObject::calibrate_switch>("calibrateSwitch"),
+             InstanceMethod<&ControllerObject::calibrate_lingering>("calibrateLingering"),
              InstanceMethod<&ControllerObject::expect>("expect"),
              InstanceMethod<&ControllerObject::begin_job>("beginJob"),
              InstanceMethod<&ControllerObject::end_job>("endJob"), InstanceMethod<&ControllerObject::cost>("cost"),
@@ -366,6 +367,11 @@ class ControllerObject : public Napi::ObjectWrap<ControllerObject> {
         controller_.costs().calibrate(info[0].As<Napi::Number>().Int32Value(),
                                       info[1].As<Napi::Number>().DoubleValue());
         return info.Env().Undefined();
+    }
+
+    /** calibrateLingering([ms of passes of one row in a row]) */
+    void calibrate_lingering(const Napi::CallbackInfo& info) {
+        controller_.costs().calibrate_lingering(list<double>(info[0], number_of));
     }
 
     /** calibrateSwitch(ms, laterMs) */

@@ -204,6 +204,33 @@ describe('the controller', () => {
     expect(slow).toBeGreaterThan(0.99);
   });
 
+  it('compares drafts with plain decoding all along, not with passes that drafts have slowed', () => {
+    // A steady pass takes 10 ms, those behind drafts 12; drafted ones take 15 and bring 1.4 tokens.
+    const decided = (plainMs: (pass: number) => number) => {
+      const controller = calibrated({ passMs: (rows) => 10 + 3 * (rows - 1), drafters: [] });
+      controller.calibrateLingering(Array.from({ length: 17 }, (_, pass) => plainMs(pass)));
+      const candidate = block(0, 2);
+      const situation = { plainAllowed: true, greedy: true, context: 300, lastRows: 2 };
+      for (let round = 0; round < 12; round += 1) {
+        for (let pass = 0; pass < 6; pass += 1) {
+          const lastRows = pass === 0 ? 2 : 1;
+          controller.next([], { ...situation, lastRows });
+          controller.observe({ ...PLAIN, lastRows, targetMs: 12 });
+        }
+        for (let pass = 0; pass < 5; pass += 1) {
+          const lastRows = pass === 0 ? 1 : 2;
+          controller.next([candidate], { ...situation, lastRows, plainAllowed: false });
+          const emitted = new Int32Array(1 + (pass % 2));
+          const drafted = { rows: 2, drafted: 1, accepted: pass % 2, draftMs: 2, targetMs: 13, emitted };
+          controller.observe({ ...PLAIN, ...candidate, ...drafted, lastRows, slots: new Int32Array(1) });
+        }
+      }
+      return controller.next([candidate], situation).reason;
+    };
+    expect(decided((pass) => (pass < 13 ? 12 : 10))).not.toBe('best');
+    expect(decided(() => 10)).toBe('best');
+  });
+
   it('is not misled by passes of a drafter that the user chose, beside which there were no plain ones', () => {
     // Rows as on two Emerald Rapids cores; a draft drives the target's data out of the caches.
     const world = { passMs: (rows: number) => 8 + 1.6 * (rows - 1), drafters: [block(0.45, 2)], afterDraftMs: 1.2 };

@@ -80,6 +80,7 @@ export interface TestController {
   observe(pass: TestPass): void;
   calibrate(rows: number, ms: number): void;
   calibrateSwitch(ms: number, laterMs: number): void;
+  calibrateLingering(passes: readonly number[]): void;
   expect(drafter: string, reached: Float64Array): void;
   beginJob(): void;
   endJob(tokens: number): void;
