@@ -34,8 +34,8 @@ PARITY_ENDS, SPEED_ENDS, COSTS_END = 0.24, 0.8, 0.97
 CONTEXT = "2048"
 # Every draft as long as it can be, not as long as pays.
 WHOLE = ("--draft-length", "64")
-# Trees of seven nodes are what the product drafts (server/engine/host).
-CHAINS = "none,ngram,diffusion,joint/7,auto/7,none"
+# As the product drafts them: trees of seven nodes where the drafter grows such (server/engine/host).
+PRODUCT = "none,ngram,diffusion,joint/7,auto/7,none"
 TREES = "none,diffusion/22,diffusion/64,diffusion/254"
 # Of random weights, the smallest first.
 SHAPES = ("sedd-small", "sedd-small-q4_0", "1.5b", "gpt2-xl")
@@ -233,7 +233,7 @@ class Bench:
         prompts = self.spread({"code": 1000, "edit": 1000, "prose": 1000})
         single = ("--threads", "1")
         chains = [
-            self.start(f"chains-{i}", self.engine(CHAINS, prompts[i::4], *single)) for i in range(4) if prompts[i:]
+            self.start(f"chains-{i}", self.engine(PRODUCT, prompts[i::4], *single)) for i in range(4) if prompts[i:]
         ]
         trees = [
             self.start(f"trees-{i}", self.engine(TREES, prompts[i::3], *single, *WHOLE))

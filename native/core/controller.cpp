@@ -87,11 +87,10 @@ constexpr int ANY = -1;
 /** Numbers of steps that are tried; the paper finds 4 to 6 best, and more costs more than it can bring. */
 constexpr std::array<int, 4> STEP_CHOICES = {1, 2, 4, 8};
 /**
- * Slots to denoise: before the first draft, at least, and so many times what the last drafts had. A slot of seven takes
- * 2 to 3 % of a one-row pass (Emerald Rapids); τ with fewer 4.09, with all 4.06.
+ * Slots to denoise: before the first draft and at most, and so many times what the last drafts had. A slot of seven
+ * takes 2 to 3 % of a one-row pass (Emerald Rapids); τ with fewer 4.09, with all 4.06.
  */
-constexpr int FIRST_SLOTS = 16;
-constexpr int LEAST_SLOTS = 3;
+constexpr int MOST_SLOTS = 16;
 constexpr double SLOT_ROOM = 1.25;
 constexpr double REACH_MEMORY = 0.7;
 const std::string STATE_HEADER = "specdiff-controller-6";
@@ -186,10 +185,10 @@ std::vector<int> Controller::step_choices(int slots) {
     return choices;
 }
 
-int Controller::slots(const std::string& drafter, int most) const {
+int Controller::slots(const std::string& drafter, int least, int most) const {
     const auto found = reach_.find(drafter);
-    const double wanted = found == reach_.end() ? FIRST_SLOTS : SLOT_ROOM * found->second + 1;
-    return std::min(std::clamp(static_cast<int>(wanted), LEAST_SLOTS, FIRST_SLOTS), most);
+    const double wanted = found == reach_.end() ? MOST_SLOTS : SLOT_ROOM * found->second + 1;
+    return std::min(std::clamp(static_cast<int>(wanted), least, MOST_SLOTS), most);
 }
 
 /**
@@ -202,7 +201,7 @@ int Controller::filled(int rows, const Situation& situation) const {
     const int last = situation.last_rows;
     const double change = change_cost();
     if (!dear_change()) return rows;
-    if (rows > 1) rows = std::max(rows, situation.tree_rows);
+    if (rows > 1 && situation.tree_rows <= CostModel::MAX_ROWS) rows = std::max(rows, situation.tree_rows);
     if (rows >= last || last > CostModel::MAX_ROWS) return rows;
     const bool tried = run_.forced && run_.passes == 1 && run_.rows > 1;
     if (tried || given_up()) return rows;

@@ -37,7 +37,7 @@ struct Situation {
     int context = 0;
     /** Rows of the target's last pass, all with logits; 0 where another kind of pass came before. */
     int last_rows = 0;
-    /** Rows of a pass over a whole tree; 0 where chains are drafted. */
+    /** Rows of a pass over a whole tree, where trees may be drafted; 0 where only chains are. */
     int tree_rows = 0;
 };
 
@@ -134,8 +134,8 @@ class Controller {
     Plan next(const std::vector<Candidate>& candidates, const Situation& situation);
     /** The numbers of steps T that are tried where a draft may have `slots` slots. */
     static std::vector<int> step_choices(int slots);
-    /** How many slots a drafter should denoise now, at most `most`: some more than its last drafts had tokens. */
-    int slots(const std::string& drafter, int most) const;
+    /** How many slots a drafter should denoise now, `least` to `most`: some more than its last drafts had tokens. */
+    int slots(const std::string& drafter, int least, int most) const;
     /**
      * How many rows a pass of `rows` should have: as many as the last one where that costs less than another
      * shape's graph, and a whole tree's from the first. What fills it up is thrown away.

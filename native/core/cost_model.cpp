@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cmath>
 #include <istream>
-#include <numeric>
 #include <ostream>
 #include <utility>
 #include <vector>
@@ -33,10 +32,12 @@ constexpr int FIRST_CONTEXT = 256;
 constexpr double MOST_RATIO = 1e4;
 constexpr double SWITCHING_WEIGHT = 0.05;
 constexpr double MOST_SWITCHING = 10;
-constexpr double LINGERING_WEIGHT = 0.02;
+constexpr double LINGERING_WEIGHT = 0.05;
 constexpr double MOST_LINGERING = 1.3;
 /** Passes that have just settled: SETTLED and so many behind it. */
 constexpr int JUST_SETTLED = 3;
+/** Steady passes of a run that they are compared with: later ones have longer contexts. */
+constexpr int COMPARED = 4;
 
 struct Block {
     double value;
@@ -103,20 +104,21 @@ void CostModel::learn_lingering(double ms, int repeated) {
     if (repeated < SETTLED + JUST_SETTLED) {
         const int before = repeated - SETTLED;
         just_settled_ms_ = (before * just_settled_ms_ + ms) / (before + 1);
-    } else if (repeated >= STEADY && just_settled_ms_ > 0) {
+    } else if (repeated >= STEADY && repeated < STEADY + COMPARED && just_settled_ms_ > 0) {
         const double value = std::clamp(just_settled_ms_ / ms, 1.0, MOST_LINGERING);
         lingering_ += LINGERING_WEIGHT * (value - lingering_);
     }
 }
 
 void CostModel::calibrate_lingering(const std::vector<double>& passes) {
-    const auto mean = [&](size_t from, size_t to) {
-        return std::accumulate(passes.begin() + static_cast<std::ptrdiff_t>(from),
-                               passes.begin() + static_cast<std::ptrdiff_t>(to), 0.0) /
-               static_cast<double>(to - from);
+    if (passes.size() < STEADY + COMPARED) return;
+    // Medians: a moment of another program's would be remembered for long.
+    const auto median = [&](int from, int count) {
+        std::vector<double> some(passes.begin() + from, passes.begin() + from + count);
+        std::nth_element(some.begin(), some.begin() + count / 2, some.end());
+        return some[static_cast<size_t>(count / 2)];
     };
-    if (passes.size() <= STEADY) return;
-    lingering_ = std::clamp(mean(SETTLED, SETTLED + JUST_SETTLED) / mean(STEADY, passes.size()), 1.0, MOST_LINGERING);
+    lingering_ = std::clamp(median(SETTLED, JUST_SETTLED) / median(STEADY, COMPARED), 1.0, MOST_LINGERING);
 }
 
 double CostModel::unsettled(int repeated) const {

@@ -36,7 +36,7 @@ class CostModel {
     void add(int rows, int context, double ms, int repeated);
     /** From the quickest of several quiet passes at load: taken as it is. */
     void calibrate(int rows, double ms);
-    /** From passes of one row in a row, right behind one of several: how much quicker they get. */
+    /** From passes of one row in a row, STEADY and four, right behind one of several: how much quicker they get. */
     void calibrate_lingering(const std::vector<double>& passes);
     /** What a pass took longer because the one before it had another number of rows, and what the one behind it did. */
     void calibrate_switch(double ms, double later_ms);
@@ -101,7 +101,7 @@ class CostModel {
     double just_settled_ms_ = 0;
     double slowness_ms_ = 0;
     double slowness_weight_ = 0;
-    /** Time of the last settled passes of one row, and how many other passes came since. */
+    /** Time of one row by the last settled passes, as if they were steady, and how many other passes came since. */
     double plain_ms_ = 0;
     int since_plain_ = 0;
 };

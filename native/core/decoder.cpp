@@ -14,6 +14,9 @@ namespace {
 
 /** An occurrence in what was just written counts as so many in the texts that came with the drafter. */
 constexpr int OWN_WEIGHT = 2;
+/** Slots of a block, and of a drafter that may take up to as many steps, at least. */
+constexpr int LEAST_SLOTS = 3;
+constexpr int LEAST_DENOISED = 4;
 
 /** Rows of one pass seen through the job's sampler. */
 class SampledRows : public TargetRows {
@@ -138,6 +141,12 @@ class Decoder::Run {
     /** Nodes of the trees to draft; 0 for chains. */
     int tree_nodes() const { return std::min(job_.tree_nodes, target_.tree_nodes()); }
 
+    /** Situation::tree_rows: where drafts are drawn they are chains. */
+    int tree_rows() const {
+        const bool drawn = !sampler_.greedy() && wants_drawn_drafts(job_.acceptance);
+        return drawn || tree_nodes() == 0 ? 0 : tree_nodes() + 1;
+    }
+
     /** Rows that the next pass may have. */
     int room() const {
         return std::min(
@@ -149,7 +158,7 @@ class Decoder::Run {
         Pass pass;
         PassMeasure measure;
         const Situation situation{job_.drafter == AUTO_DRAFTER, sampler_.greedy(), target_.cached_tokens(),
-                                  target_.last_rows(), sampler_.greedy() && tree_nodes() > 0 ? tree_nodes() + 1 : 0};
+                                  target_.last_rows(), tree_rows()};
         const Draft drafted = draft(situation, pass, measure);
         const Tree& tree = drafted.tree;
 
@@ -232,7 +241,8 @@ class Decoder::Run {
             const Controller::Cut cut(decoder_.controller_, moment, candidates[chosen].drafter);
             const double begun = decoder_.clock_();
             const auto* judge = exactly ? nullptr : &cut;
-            const int slots = exactly ? 0 : decoder_.controller_.slots(candidates[chosen].drafter, plan.length);
+            const int slots =
+                exactly ? 0 : decoder_.controller_.slots(candidates[chosen].drafter, LEAST_SLOTS, plan.length);
             draft = drafted(*drafters[chosen], context,
                             {plan.length, judge, tree_nodes(), candidates[chosen].steps, slots});
             measure.draft_ms = decoder_.clock_() - begun;
@@ -266,7 +276,8 @@ class Decoder::Run {
             const auto outlook = most > 0 ? drafter->outlook(context) : std::nullopt;
             if (!outlook) continue;
             const bool wanted = job_.draft_length > 0 && job_.drafter != AUTO_DRAFTER;
-            if (drafter->denoises() && !wanted) most = decoder_.controller_.slots(drafter->name(), most);
+            if (drafter->denoises() && !wanted)
+                most = decoder_.controller_.slots(drafter->name(), LEAST_DENOISED, most);
             for (const int steps : step_choices(*drafter, most)) {
                 candidates.push_back({drafter->name(), *outlook, most, drafter->free(), drafter->sequential(), steps});
                 drafters.push_back(drafter);

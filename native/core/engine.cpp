@@ -28,7 +28,7 @@ int settling_passes() {
 /** Pass sizes timed at load where nothing was learned before, the most telling first, and the time that may take. */
 constexpr std::array<int, 6> CALIBRATED_ROWS = {8, 2, 4, 16, 3, 6};
 constexpr double CALIBRATION_MS = 150;
-/** Passes of one row in a row, for how they get quicker; within the same time again. */
+/** Passes of one row in a row, for how they get quicker, where they don't take longer than that again. */
 constexpr size_t STEADY_PASSES = CostModel::STEADY + 4;
 
 double median(std::vector<double> values) {
@@ -175,10 +175,11 @@ void Engine::calibrate_costs() {
     for (size_t i = 0; i < CALIBRATED_ROWS.size(); ++i)
         controller_.costs().calibrate(CALIBRATED_ROWS[i], again[i]);
     controller_.costs().calibrate_switch(median(longer), median(behind));
-    std::vector<double> plain;
+    if (static_cast<double>(STEADY_PASSES) * controller_.plain_ms() > CALIBRATION_MS) return; // learned while running
+    std::vector<double> plain(STEADY_PASSES);
     pass_ms(CALIBRATED_ROWS.back());
-    while (plain.size() < STEADY_PASSES && now_ms() - begun < 2 * CALIBRATION_MS)
-        plain.push_back(pass_ms(1));
+    for (auto& ms : plain)
+        ms = pass_ms(1);
     controller_.costs().calibrate_lingering(plain);
 }
 

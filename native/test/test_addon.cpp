@@ -300,10 +300,11 @@ class ControllerObject : public Napi::ObjectWrap<ControllerObject> {
         return result;
     }
 
-    /** slots(drafter, most) */
+    /** slots(drafter, least, most) */
     Napi::Value slots(const Napi::CallbackInfo& info) {
-        const auto most = static_cast<int>(number_of(info[1]));
-        return Napi::Number::New(info.Env(), controller_.slots(info[0].As<Napi::String>(), most));
+        const auto least = static_cast<int>(number_of(info[1]));
+        const auto most = static_cast<int>(number_of(info[2]));
+        return Napi::Number::New(info.Env(), controller_.slots(info[0].As<Napi::String>(), least, most));
     }
 
     /** foresee(candidate, tokens) */

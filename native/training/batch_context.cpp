@@ -58,11 +58,12 @@ BatchContext::~BatchContext() {
     if (batch_ != nullptr) llama_batch_free(*batch_);
 }
 
-/** The rows, and others behind the last one, which it does not see, as many as there is room for. */
+/** The rows, and others behind the last one, which it does not see, as many as there is room for. They have outputs as
+ * the last one has, or the head and the last layer would see as few rows as before. */
 std::vector<BatchContext::Row> BatchContext::filled(const std::vector<Row>& rows) const {
     auto all = rows;
-    for (auto row = rows.back(); all.size() < least_rows_ && ++row.position < tokens_each_; all.push_back(row))
-        row.output = false;
+    for (auto row = rows.back(); all.size() < least_rows_ && ++row.position < tokens_each_;)
+        all.push_back(row);
     return all;
 }
 

@@ -231,6 +231,30 @@ describe('the controller', () => {
     expect(decided(() => 10)).toBe('best');
   });
 
+  it('learns from long runs of plain passes how those behind drafts differ', () => {
+    const controller = calibrated({ passMs: cheap, drafters: [] });
+    const lingering = () => Number(controller.state().split('\n')[1]!.split(' ')[3]);
+    expect(lingering()).toBe(1);
+    for (let i = 0; i < 30 * 40; i += 1) {
+      const plain = i % 40;
+      const lastRows = plain === 0 ? 4 : 1;
+      controller.next([], { plainAllowed: true, greedy: true, context: 300, lastRows });
+      controller.observe({ ...PLAIN, lastRows, targetMs: plain < 13 ? 8.8 : 8 });
+    }
+    expect(lingering()).toBeCloseTo(1.1, 2);
+  });
+
+  it('compares drafts the more often with plain decoding, the less they gain', () => {
+    const compared = (chance: number) => {
+      const world: World = { passMs: (rows) => 10 + 0.5 * (rows - 1), drafters: [block(chance, 1.5)] };
+      return share(run(world, 2000, { controller: experienced(world) }).plans, 'plain');
+    };
+    const [little, much] = [compared(0.35), compared(0.9)];
+    console.log(`plain passes where drafts gain little and much: ${little}, ${much}`);
+    expect(little).toBeGreaterThan(1.5 * much);
+    expect(little).toBeLessThan(0.2);
+  });
+
   it('is not misled by passes of a drafter that the user chose, beside which there were no plain ones', () => {
     // Rows as on two Emerald Rapids cores; a draft drives the target's data out of the caches.
     const world = { passMs: (rows: number) => 8 + 1.6 * (rows - 1), drafters: [block(0.45, 2)], afterDraftMs: 1.2 };
@@ -337,7 +361,7 @@ describe('the controller', () => {
 
   it('has as many slots denoised as drafts keep, and some more', () => {
     const controller = calibrated({ passMs: cheap, drafters: [] });
-    expect(controller.slots('mdlm', 64)).toBe(16);
+    expect(controller.slots('mdlm', 4, 64)).toBe(16);
     const draft = (drafted: number) =>
       controller.observe({
         ...PLAIN,
@@ -349,13 +373,15 @@ describe('the controller', () => {
         targetMs: cheap(drafted + 1),
       });
     for (let i = 0; i < 30; i += 1) draft(1);
-    expect(controller.slots('mdlm', 64)).toBe(3);
-    expect(controller.slots('mdlm', 3)).toBe(3);
+    expect(controller.slots('mdlm', 4, 64)).toBe(4);
+    expect(controller.slots('mdlm', 2, 64)).toBe(2);
+    expect(controller.slots('mdlm', 4, 3)).toBe(3);
     // A draft that ends with its last slot may want more.
     const grown: number[] = [];
-    for (let i = 0; i < 5; i += 1) grown.push((draft(controller.slots('mdlm', 64)), controller.slots('mdlm', 64)));
-    expect(grown).toEqual([4, 6, 8, 11, 14]);
-    expect(controller.slots('sedd', 64)).toBe(16);
+    for (let i = 0; i < 5; i += 1)
+      grown.push((draft(controller.slots('mdlm', 4, 64)), controller.slots('mdlm', 4, 64)));
+    expect(grown).toEqual([6, 8, 11, 14, 16]);
+    expect(controller.slots('sedd', 4, 64)).toBe(16);
   });
 
   it('comes back to a drafter that has become good', () => {

@@ -72,7 +72,7 @@ export interface TestPass {
 export interface TestController {
   next(candidates: readonly TestCandidate[], situation: TestSituation): Plan;
   foresee(candidate: TestCandidate, tokens: Int32Array): void;
-  slots(drafter: string, most: number): number;
+  slots(drafter: string, least: number, most: number): number;
   cut(drafter: string, outlooks: Int32Array, situation: TestSituation): number;
   /** How many of a tree's nodes are worth their rows; chances of their whole paths. */
   nodes(chances: readonly number[], situation: TestSituation): number;
