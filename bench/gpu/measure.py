@@ -232,8 +232,8 @@ class Bench:
         }
         prompts = self.spread({"code": 1000, "edit": 1000, "prose": 1000})
         single = ("--threads", "1")
-        chains = [
-            self.start(f"chains-{i}", self.engine(PRODUCT, prompts[i::4], *single)) for i in range(4) if prompts[i:]
+        product = [
+            self.start(f"product-{i}", self.engine(PRODUCT, prompts[i::4], *single)) for i in range(4) if prompts[i:]
         ]
         trees = [
             self.start(f"trees-{i}", self.engine(TREES, prompts[i::3], *single, *WHOLE))
@@ -264,8 +264,8 @@ class Bench:
             ]
             seed = str(1_000_000 * (len(texts) + 1))
             texts.append(self.start(f"tiny-{arm.replace('/', '-')}", [*command, "--seed", seed]))
-        self.finish([*chains, *on_cpu], PARITY_ENDS - 0.02)
-        rows = self.keep("parity", [*chains, *on_cpu])
+        self.finish([*product, *on_cpu], PARITY_ENDS - 0.02)
+        rows = self.keep("parity", [*product, *on_cpu])
         self.finish([*trees, *texts, *networks.values(), *exact.values(), *made.values()], PARITY_ENDS)
         self.results["networks"] = self.compare_networks(networks)
         self.results["networks_fp32"] = self.compare_networks(exact)

@@ -87,7 +87,7 @@ def parity(rows: list[dict]) -> dict:
             name += " on the CPU"
         if reference is not None and not name.startswith("none") or row["again"]:
             pairs[name].append((row["ids"], reference))
-    on_gpu = {prompt: ids for (program, prompt), ids in plain.items() if program.startswith("chains")}
+    on_gpu = {prompt: ids for (program, prompt), ids in plain.items() if program.startswith("product")}
     for (program, prompt), ids in plain.items():
         if prompt in on_gpu and program.startswith("cpu"):
             pairs["plain text of the CPU against the GPU's"].append((ids, on_gpu[prompt]))
