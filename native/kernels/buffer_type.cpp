@@ -34,7 +34,7 @@ class MatrixTraits : public ggml::cpu::tensor_traits {
     }
 
     bool compute_forward(ggml_compute_params* params, ggml_tensor* op) override {
-        compute_matrix(kernels_, params, op);
+        compute_matrices(kernels_, params, {{op}, 1});
         return true;
     }
 
@@ -154,6 +154,14 @@ ggml_backend_buffer_t allocate(ggml_backend_buffer_type_t type, size_t size) {
 }
 
 } // namespace
+
+const MatrixKernels* product_kernels(const ggml_tensor* op) {
+    const auto* weights = op->src[0];
+    if (op->op != GGML_OP_MUL_MAT || weights->buffer == nullptr) return nullptr;
+    if (weights->buffer->buft->iface.alloc_buffer != allocate) return nullptr;
+    const auto layout = layout_of(weights->type);
+    return layout.has_value() ? &kernels()->matrix[static_cast<size_t>(*layout)] : nullptr;
+}
 
 } // namespace specdiff::kernels
 

@@ -2,6 +2,7 @@
 
 #include "last_panel.h"
 #include "prompt_matrix_op.h"
+#include "shares.h"
 #include "source_row.h"
 
 #include <ggml-cpu-impl.h>
@@ -23,14 +24,13 @@ constexpr int64_t PRIVATE_ACTIVATIONS = 2048;
 constexpr int64_t TILES_IN_CACHE = 4;
 
 struct Shape {
-    int64_t columns, rows, blocks, outputs, panels;
+    int64_t columns, rows, blocks;
     size_t tile_bytes; // of one activation row
     Tiles tiles;
 
     Shape(const MatrixKernels& kernels, const ggml_tensor* op)
-        : columns(op->src[0]->ne[0]), rows(ggml_nrows(op->src[1])), blocks(columns / BLOCK), outputs(op->src[0]->ne[1]),
-          panels(panels_of(outputs)), tile_bytes(static_cast<size_t>(blocks) * kernels.activation_block_bytes),
-          tiles(rows) {}
+        : columns(op->src[0]->ne[0]), rows(ggml_nrows(op->src[1])), blocks(columns / BLOCK),
+          tile_bytes(static_cast<size_t>(blocks) * kernels.activation_block_bytes), tiles(rows) {}
 
     bool private_activations() const { return rows * columns <= PRIVATE_ACTIVATIONS; }
     size_t activation_bytes() const { return (static_cast<size_t>(rows) * tile_bytes + 63) / 64 * 64; }
@@ -61,25 +61,29 @@ void quantize(const MatrixKernels& kernels, const Shape& shape, const ggml_tenso
     }
 }
 
-void multiply(const MatrixKernels& kernels, const Shape& shape, const char* weights, const char* activations,
-              float* out, int64_t panel_begin, int64_t panel_end) {
+/** Panels [begin, end) of one product. */
+void multiply(const MatrixKernels& kernels, const Shape& shape, const ggml_tensor* op, const char* activations,
+              int64_t begin, int64_t end) {
+    const auto* weights = static_cast<const char*>(op->src[0]->data);
+    auto* out = static_cast<float*>(op->data);
+    const int64_t outputs = op->src[0]->ne[1];
     const size_t panel_bytes = static_cast<size_t>(shape.blocks) * kernels.panel_block_bytes;
-    const auto stride = static_cast<size_t>(shape.outputs);
+    const auto stride = static_cast<size_t>(outputs);
     for (int64_t first = 0; first < shape.tiles.count; first += TILES_IN_CACHE) {
         const int64_t last = std::min(shape.tiles.count, first + TILES_IN_CACHE);
-        for (int64_t panel = panel_begin; panel < panel_end; ++panel) {
+        for (int64_t panel = begin; panel < end; ++panel) {
             for (int64_t t = first; t < last; ++t) {
                 const int rows = shape.tiles.size(t);
                 const char* panel_weights = weights + static_cast<size_t>(panel) * panel_bytes;
                 float* to = out + static_cast<size_t>(shape.tiles.begin(t)) * stride + panel * PANEL_ROWS;
                 const auto product = kernels.multiply[rows - 1];
-                if (shape.outputs - panel * PANEL_ROWS >= PANEL_ROWS) {
+                if (outputs - panel * PANEL_ROWS >= PANEL_ROWS) {
                     product(panel_weights, shape.blocks, shape.tile(activations, t), to, stride);
                     continue;
                 }
                 std::array<float, MAX_TILE * PANEL_ROWS> filled;
                 product(panel_weights, shape.blocks, shape.tile(activations, t), filled.data(), PANEL_ROWS);
-                copy_last(filled.data(), rows, to, shape.outputs);
+                copy_last(filled.data(), rows, to, outputs);
             }
         }
     }
@@ -93,31 +97,30 @@ size_t matrix_work_bytes(const MatrixKernels& kernels, const ggml_tensor* op, in
     return shape.activation_bytes() * static_cast<size_t>(shape.private_activations() ? threads : 1);
 }
 
-void compute_matrix(const MatrixKernels& kernels, const ggml_compute_params* params, ggml_tensor* op) {
-    if (is_prompt(kernels, op)) return compute_prompt_matrix(kernels, params, op);
-    const Shape shape(kernels, op);
+void compute_matrices(const MatrixKernels& kernels, const ggml_compute_params* params, const Products& products) {
+    if (is_prompt(kernels, products.ops[0])) return compute_prompt_matrices(kernels, params, products);
+    const ggml_tensor* x = products.ops[0]->src[1];
+    const Shape shape(kernels, products.ops[0]);
     if (shape.rows == 0) return;
     const int64_t ith = params->ith, nth = params->nth;
     auto* activations = static_cast<char*>(params->wdata);
-    const auto* weights = static_cast<const char*>(op->src[0]->data);
-    auto* out = static_cast<float*>(op->data);
-    const int64_t blocks = shape.rows * shape.blocks;
+    const int64_t blocks = shape.rows * shape.blocks, panels = products.units(1);
+    const auto multiply_panels = [&](int64_t begin, int64_t end) {
+        products.each(1, begin, end, [&](const ggml_tensor* op, int64_t first, int64_t last) {
+            multiply(kernels, shape, op, activations, first, last);
+        });
+    };
 
     if (shape.private_activations()) {
         activations += static_cast<size_t>(ith) * shape.activation_bytes();
-        quantize(kernels, shape, op->src[1], activations, 0, blocks);
-        multiply(kernels, shape, weights, activations, out, shape.panels * ith / nth, shape.panels * (ith + 1) / nth);
+        quantize(kernels, shape, x, activations, 0, blocks);
+        multiply_panels(panels * ith / nth, panels * (ith + 1) / nth);
         return;
     }
-    quantize(kernels, shape, op->src[1], activations, blocks * ith / nth, blocks * (ith + 1) / nth);
-    if (ith == 0) ggml_threadpool_chunk_set(params->threadpool, params->nth);
+    quantize(kernels, shape, x, activations, blocks * ith / nth, blocks * (ith + 1) / nth);
+    begin_shares(params);
     ggml_barrier(params->threadpool);
-    // Pieces small enough that a thread held up by another program doesn't make the others wait long.
-    const int64_t pieces = std::min(shape.panels, nth * 8);
-    for (int64_t piece = ith; piece < pieces; piece = ggml_threadpool_chunk_add(params->threadpool, 1)) {
-        multiply(kernels, shape, weights, activations, out, shape.panels * piece / pieces,
-                 shape.panels * (piece + 1) / pieces);
-    }
+    share(params, panels, multiply_panels);
 }
 
 } // namespace specdiff::kernels

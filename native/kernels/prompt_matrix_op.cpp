@@ -1,6 +1,7 @@
 #include "prompt_matrix_op.h"
 
 #include "last_panel.h"
+#include "shares.h"
 #include "source_row.h"
 
 #include <ggml-cpu-impl.h>
@@ -18,18 +19,20 @@ size_t padded(size_t bytes) {
 }
 
 struct Shape {
-    int64_t rows, blocks, outputs, panels;
+    int64_t rows, blocks;
     size_t panel_bytes, packed_bytes, scratch_bytes, last_bytes; // last: products of a last panel of fewer rows
 
     Shape(const MatrixKernels& kernels, const ggml_tensor* op)
-        : rows(ggml_nrows(op->src[1])), blocks(op->src[0]->ne[0] / BLOCK), outputs(op->src[0]->ne[1]),
-          panels(panels_of(outputs)), panel_bytes(static_cast<size_t>(blocks) * kernels.panel_block_bytes),
+        : rows(ggml_nrows(op->src[1])), blocks(op->src[0]->ne[0] / BLOCK),
+          panel_bytes(static_cast<size_t>(blocks) * kernels.panel_block_bytes),
           packed_bytes(padded(kernels.prompt->packed_bytes(rows, blocks))),
           scratch_bytes(padded(kernels.prompt->scratch_bytes)),
-          last_bytes(whole() == panels ? 0 : static_cast<size_t>(rows) * PANEL_ROWS * sizeof(float)) {}
+          last_bytes(whole_panels(op) == panels_of(op->src[0]->ne[1])
+                         ? 0
+                         : static_cast<size_t>(rows) * PANEL_ROWS * sizeof(float)) {}
 
     /** Panels without a last one of fewer rows. */
-    int64_t whole() const { return outputs / PANEL_ROWS; }
+    static int64_t whole_panels(const ggml_tensor* op) { return op->src[0]->ne[1] / PANEL_ROWS; }
 };
 
 } // namespace
@@ -43,35 +46,34 @@ size_t prompt_matrix_work_bytes(const MatrixKernels& kernels, const ggml_tensor*
     return ALIGNMENT + shape.packed_bytes + shape.last_bytes + shape.scratch_bytes * static_cast<size_t>(threads);
 }
 
-void compute_prompt_matrix(const MatrixKernels& kernels, const ggml_compute_params* params, ggml_tensor* op) {
-    const Shape shape(kernels, op);
+void compute_prompt_matrices(const MatrixKernels& kernels, const ggml_compute_params* params,
+                             const Products& products) {
+    const ggml_tensor* x = products.ops[0]->src[1];
+    const Shape shape(kernels, products.ops[0]);
     const int64_t ith = params->ith, nth = params->nth;
     auto* memory = static_cast<char*>(params->wdata);
     memory += padded(reinterpret_cast<uintptr_t>(memory)) - reinterpret_cast<uintptr_t>(memory);
-    for (int64_t row = shape.rows * ith / nth; row < shape.rows * (ith + 1) / nth; ++row) {
-        const auto* x = reinterpret_cast<const float*>(source_row(op->src[1], row));
-        kernels.prompt->pack(x, shape.blocks, row, memory);
-    }
-    if (ith == 0) ggml_threadpool_chunk_set(params->threadpool, params->nth);
+    for (int64_t row = shape.rows * ith / nth; row < shape.rows * (ith + 1) / nth; ++row)
+        kernels.prompt->pack(reinterpret_cast<const float*>(source_row(x, row)), shape.blocks, row, memory);
+    begin_shares(params);
     ggml_barrier(params->threadpool);
     char* filled = memory + shape.packed_bytes;
     char* scratch = filled + shape.last_bytes + shape.scratch_bytes * static_cast<size_t>(ith);
-    const auto* weights = static_cast<const char*>(op->src[0]->data);
-    auto* out = static_cast<float*>(op->data);
-    // Pieces as in matrix_op.cpp, of an even number of panels: kernels take two at once.
-    const int64_t pairs = (shape.panels + 1) / 2, pieces = std::min(pairs, nth * 8);
-    for (int64_t piece = ith; piece < pieces; piece = ggml_threadpool_chunk_add(params->threadpool, 1)) {
-        const int64_t first = pairs * piece / pieces * 2,
-                      last = std::min(shape.panels, pairs * (piece + 1) / pieces * 2),
-                      whole = std::min(last, shape.whole());
-        const auto weights_of = [&](int64_t panel) { return weights + static_cast<size_t>(panel) * shape.panel_bytes; };
-        kernels.prompt->multiply(weights_of(first), whole - first, shape.blocks, memory, shape.rows,
-                                 out + first * PANEL_ROWS, static_cast<size_t>(shape.outputs), scratch);
-        if (whole == last) continue;
-        auto* products = reinterpret_cast<float*>(filled);
-        kernels.prompt->multiply(weights_of(whole), 1, shape.blocks, memory, shape.rows, products, PANEL_ROWS, scratch);
-        copy_last(products, shape.rows, out + whole * PANEL_ROWS, shape.outputs);
-    }
+    const auto multiply = [&](const ggml_tensor* op, int64_t first, int64_t last) {
+        const auto* weights = static_cast<const char*>(op->src[0]->data);
+        const auto panel = [&](int64_t index) { return weights + static_cast<size_t>(index) * shape.panel_bytes; };
+        auto* out = static_cast<float*>(op->data);
+        const int64_t outputs = op->src[0]->ne[1], whole = std::min(last, Shape::whole_panels(op));
+        kernels.prompt->multiply(panel(first), whole - first, shape.blocks, memory, shape.rows,
+                                 out + first * PANEL_ROWS, static_cast<size_t>(outputs), scratch);
+        if (whole == last) return;
+        auto* rest = reinterpret_cast<float*>(filled);
+        kernels.prompt->multiply(panel(whole), 1, shape.blocks, memory, shape.rows, rest, PANEL_ROWS, scratch);
+        copy_last(rest, shape.rows, out + whole * PANEL_ROWS, outputs);
+    };
+    constexpr int64_t PAIR = 2; // kernels take two panels at once
+    share(params, products.units(PAIR),
+          [&](int64_t begin, int64_t end) { products.each(PAIR, begin, end, multiply); });
 }
 
 } // namespace specdiff::kernels

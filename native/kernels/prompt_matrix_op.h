@@ -2,6 +2,7 @@
 #pragma once
 
 #include "kernel_table.h"
+#include "products.h"
 
 #include <ggml.h>
 
@@ -16,6 +17,6 @@ bool is_prompt(const MatrixKernels& kernels, const ggml_tensor* op);
 
 /** As in matrix_op.h, for what is_prompt. */
 size_t prompt_matrix_work_bytes(const MatrixKernels& kernels, const ggml_tensor* op, int threads);
-void compute_prompt_matrix(const MatrixKernels& kernels, const ggml_compute_params* params, ggml_tensor* op);
+void compute_prompt_matrices(const MatrixKernels& kernels, const ggml_compute_params* params, const Products& products);
 
 } // namespace specdiff::kernels

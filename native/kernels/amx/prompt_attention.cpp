@@ -45,7 +45,7 @@ struct Scratch {
     float* cells;                // [CELLS][dim], keys or values as floats
     uint32_t *keys, *values;     // tiles: [cells / 16][depth][high, low]; [dims / 16][cells / 32]
     uint32_t *queries, *weights; // tiles: [row tile][depth][high, low]; [cells / 32]
-    float *scores, *output;      // [CELLS][lane]; [row tile][dim][lane]
+    float *scores[2], *output;   // [CELLS][lane], of two row tiles in turn; [row tile][dim][lane]
 
     Scratch(int dim, void* memory) {
         auto* at = static_cast<char*>(memory);
@@ -59,7 +59,8 @@ struct Scratch {
         take(values, CELLS * width / 2);
         take(queries, MOST_ROWS * width);
         take(weights, CELLS * LANES / 2);
-        take(scores, size_t{CELLS} * LANES);
+        take(scores[0], size_t{CELLS} * LANES);
+        take(scores[1], size_t{CELLS} * LANES);
         take(output, MOST_ROWS * width);
         end = at;
     }
@@ -92,10 +93,14 @@ struct Split {
     }
 };
 
-/** 2^x within 3·10^-6 of it for x ≤ 0, which is rounded to bf16 next; exactly 0 below −160 and for −∞; NaN stays NaN.
+/**
+ * 2^x within 3·10^-6 of it for x ≤ 0, which is rounded to bf16 next; exactly 0 below −125 and for −∞; NaN stays NaN.
+ * Results that are not normal would each be made by microcode: hidden cells took half of a prompt's attention that way.
  */
 SPECDIFF_INLINE inline __m512 exp2(__m512 x) {
-    x = _mm512_max_ps(_mm512_set1_ps(-160.0f), x);
+    const __m512 least = _mm512_set1_ps(-125.0f);
+    const auto normal = _mm512_cmp_ps_mask(x, least, _CMP_NLT_UQ);
+    x = _mm512_max_ps(least, x);
     const __m512 n = _mm512_roundscale_ps(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC), r = _mm512_sub_ps(x, n);
     // The least relative error over −½ … ½ that a polynomial of degree 4 with 1 at 0 has.
     __m512 p = _mm512_set1_ps(0.00958284288f);
@@ -103,7 +108,7 @@ SPECDIFF_INLINE inline __m512 exp2(__m512 x) {
     p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(0.240240989f));
     p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(0.693124193f));
     p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(1.0f));
-    return _mm512_scalef_ps(p, n);
+    return _mm512_maskz_scalef_ps(normal, p, n);
 }
 
 /** Second operand of the scores: words of two dimensions for 16 rows; lanes without a row repeat the last. */
@@ -231,7 +236,7 @@ void weigh(const float* scores, int count, int dim, uint32_t* weights, Kernel::T
     for (int c = 0; c < count; c += 4)
         unroll<4>([&](auto i) SPECDIFF_INLINE { tops[i] = V::max(_mm512_load_ps(scores + (c + i) * LANES), tops[i]); });
     const __m512 top = V::max(V::max(tops[0], tops[1]), V::max(tops[2], tops[3]));
-    __m512 total = tile.sum;
+    __m512 total = tile.sum, even = V::zero(), odd = V::zero(); // two chains of additions
     if (_mm512_cmp_ps_mask(top, before, _CMP_NEQ_UQ) != 0) {
         const __m512 factor = exp2(V::sub(before, top));
         total = V::mul(total, factor);
@@ -244,12 +249,13 @@ void weigh(const float* scores, int count, int dim, uint32_t* weights, Kernel::T
         if (c < count) {
             const __m512 first = exp2(V::sub(_mm512_load_ps(scores + c * LANES), top)),
                          second = exp2(V::sub(_mm512_load_ps(scores + (c + 1) * LANES), top));
-            total = V::add(V::add(total, first), second);
+            even = V::add(even, first);
+            odd = V::add(odd, second);
             words = pairs(first, second);
         }
         _mm512_store_si512(weights + c / 2 * LANES, words);
     }
-    tile.sum = total;
+    tile.sum = V::add(total, V::add(even, odd));
 }
 
 /** Adds by hand what lay_out_values left out: visible values that aren't finite must be seen in their rows. */
@@ -290,9 +296,20 @@ void attend(const Attention& a, int head, int begin, int end, void* memory) {
     for (int cell = 0; cell < a.cells; cell += CELLS) {
         const int here = std::min(CELLS, a.cells - cell);
         bool loaded = false, finite = true;
+        // A tile's scores are weighed while the next one's are computed: read at once, they wait for their tiles' stores.
+        int waiting = -1, slot = 0;
+        auto waiting_view = Kernel::none;
+        const auto finish = [&] {
+            if (waiting < 0) return;
+            Kernel::Tile& tile = tiles[waiting];
+            float* scores = scratch.scores[1 - slot];
+            if (waiting_view == Kernel::mixed) apply_mask(a, tile, cell, here, scores);
+            weigh(scores, here, a.dim, scratch.weights, tile);
+            add_values(scratch.values, scratch.weights, a.dim, tile.output);
+            if (!finite) add_not_finite(scratch.cells, here, a.dim, scratch.weights, tile.output);
+        };
         for (int t = 0; t < count; ++t) {
-            Kernel::Tile& tile = tiles[t];
-            const auto view = Kernel::visibility(a, tile, cell, here);
+            const auto view = Kernel::visibility(a, tiles[t], cell, here);
             if (view == Kernel::none) continue;
             if (!loaded) {
                 Kernel::load_block<false>(a, k + static_cast<size_t>(cell) * a.k_cell, a.k_cell, here, scratch.cells);
@@ -303,12 +320,13 @@ void attend(const Attention& a, int head, int begin, int end, void* memory) {
                 stores_done(scratch.keys);
                 loaded = true;
             }
-            multiply_scores(scratch.keys, scratch.queries + t * query_words, depth, scratch.scores);
-            if (view == Kernel::mixed) apply_mask(a, tile, cell, here, scratch.scores);
-            weigh(scratch.scores, here, a.dim, scratch.weights, tile);
-            add_values(scratch.values, scratch.weights, a.dim, tile.output);
-            if (!finite) add_not_finite(scratch.cells, here, a.dim, scratch.weights, tile.output);
+            multiply_scores(scratch.keys, scratch.queries + t * query_words, depth, scratch.scores[slot]);
+            finish();
+            waiting = t;
+            waiting_view = view;
+            slot = 1 - slot;
         }
+        finish();
     }
     for (int t = 0; t < count; ++t)
         Kernel::store_outputs(a, head, tiles[t]);

@@ -116,7 +116,7 @@ class TableMachine : public Machine {
     void multiply(ggml_tensor* op) const {
         const auto& kernels = kernels_.matrix[static_cast<size_t>(*layout_of(op->src[0]->type))];
         run(matrix_work_bytes(kernels, op, threads_),
-            [&](const ggml_compute_params& params) { compute_matrix(kernels, &params, op); });
+            [&](const ggml_compute_params& params) { compute_matrices(kernels, &params, {{op}, 1}); });
     }
 
     void attend(ggml_tensor* op) const {

@@ -1,0 +1,170 @@
+#include "row_op.h"
+
+#include <binary-ops.h>
+#include <ggml-cpu-impl.h>
+#include <ops.h>
+
+namespace specdiff::kernels {
+
+namespace {
+
+/** Sources that an operation on rows may have: a rotation's are values, positions and frequencies' factors. */
+constexpr int SOURCES = 3;
+
+/** Which dimension of source `index` counts the tokens. */
+int source_dimension(const ggml_tensor* op, int index, const RowOp& rows) {
+    const bool by_index = index == 1 && (op->op == GGML_OP_ROPE || op->op == GGML_OP_SET_ROWS);
+    return by_index ? 0 : rows.dimension;
+}
+
+/** Whether a source has a part for every token; others are read whole by all. */
+bool counts_tokens(const ggml_tensor* op, int index, const RowOp& rows) {
+    const bool whole = index == 2; // a rotation's factors; the tensor that SET_ROWS' result is a view of
+    return !whole && op->src[index]->ne[source_dimension(op, index, rows)] == rows.tokens;
+}
+
+/** Whether the values of each step along `dimension` lie within that step's stride. */
+bool apart(const ggml_tensor* x, int dimension) {
+    size_t extent = ggml_type_size(x->type);
+    for (int i = 0; i < GGML_MAX_DIMS; ++i) {
+        if (i != dimension) extent += static_cast<size_t>(x->ne[i] - 1) * x->nb[i];
+    }
+    return x->ne[dimension] == 1 || extent <= x->nb[dimension];
+}
+
+bool is_float(const ggml_tensor* x) {
+    return x->type == GGML_TYPE_F32 && x->nb[0] == sizeof(float);
+}
+
+/** The result's dimension of tokens: the third where there is one, as heads have. */
+int token_dimension(const ggml_tensor* op) {
+    if (op->op == GGML_OP_ROPE) return 2;
+    return op->op != GGML_OP_SET_ROWS && op->ne[2] > 1 ? 2 : 1;
+}
+
+bool is_row_op(const ggml_tensor* op) {
+    const auto *x = op->src[0], *other = op->src[1];
+    switch (op->op) {
+    case GGML_OP_RMS_NORM:
+    case GGML_OP_NORM:
+    case GGML_OP_UNARY:
+        return is_float(op) && is_float(x) && ggml_are_same_shape(x, op);
+    case GGML_OP_ADD:
+    case GGML_OP_MUL:
+        return is_float(op) && is_float(x) && is_float(other) && ggml_are_same_shape(x, op) && other->ne[3] == 1 &&
+               (other->ne[2] == 1 || other->ne[2] == op->ne[2]) && (other->ne[1] == 1 || other->ne[1] == op->ne[1]);
+    case GGML_OP_GLU:
+        return is_float(op) && is_float(x) && x->ne[1] == op->ne[1] && x->ne[2] == op->ne[2] &&
+               (other == nullptr || (is_float(other) && ggml_are_same_shape(other, op)));
+    case GGML_OP_ROPE:
+        return is_float(op) && is_float(x) && ggml_are_same_shape(x, op) && other->type == GGML_TYPE_I32 &&
+               ggml_is_vector(other) && other->ne[0] == op->ne[2];
+    case GGML_OP_SET_ROWS:
+        return is_float(x) && x->ne[2] == 1 && ggml_is_vector(other) && other->ne[0] == x->ne[1];
+    default:
+        return false;
+    }
+}
+
+/** A tensor's bytes, and where each token's begin if it has parts of tokens. */
+struct Region {
+    const char *begin, *end;
+    bool counts;
+    size_t stride;
+
+    Region(const ggml_tensor* x, bool counts_tokens, int dimension)
+        : begin(static_cast<const char*>(x->data)), end(begin + ggml_nbytes(x)), counts(counts_tokens),
+          stride(x->nb[dimension]) {}
+
+    /** No byte in common, or the same token's bytes at the same place. */
+    bool agrees_with(const Region& other) const {
+        if (end <= other.begin || other.end <= begin) return true;
+        return counts && other.counts && begin == other.begin && stride == other.stride;
+    }
+};
+
+Region result_of(const ggml_tensor* op, const RowOp& rows) {
+    return {op, op->op != GGML_OP_SET_ROWS, rows.dimension};
+}
+
+/** Calls check(region) for what `op` reads, until one is false. */
+template <class Check> bool all_sources(const ggml_tensor* op, const RowOp& rows, Check&& check) {
+    for (int i = 0; i < SOURCES; ++i) {
+        const auto* x = op->src[i];
+        if (x == nullptr || (i == 2 && op->op == GGML_OP_SET_ROWS)) continue;
+        if (!check(Region(x, counts_tokens(op, i, rows), source_dimension(op, i, rows)))) return false;
+    }
+    return true;
+}
+
+ggml_tensor part_of(const ggml_tensor* x, bool counts, int dimension, int64_t begin, int64_t end) {
+    ggml_tensor part = *x;
+    if (!counts) return part;
+    part.ne[dimension] = end - begin;
+    part.data = static_cast<char*>(x->data) + static_cast<size_t>(begin) * x->nb[dimension];
+    return part;
+}
+
+void compute(const ggml_compute_params* params, ggml_tensor* op) {
+    switch (op->op) {
+    case GGML_OP_RMS_NORM:
+        return ggml_compute_forward_rms_norm(params, op);
+    case GGML_OP_NORM:
+        return ggml_compute_forward_norm(params, op);
+    case GGML_OP_UNARY:
+        return ggml_compute_forward_unary(params, op);
+    case GGML_OP_ADD:
+        return ggml_compute_forward_add(params, op);
+    case GGML_OP_MUL:
+        return ggml_compute_forward_mul(params, op);
+    case GGML_OP_GLU:
+        return ggml_compute_forward_glu(params, op);
+    case GGML_OP_ROPE:
+        return ggml_compute_forward_rope(params, op);
+    default:
+        return ggml_compute_forward_set_rows(params, op);
+    }
+}
+
+} // namespace
+
+RowOp row_op(const ggml_tensor* op) {
+    if (!is_row_op(op) || op->ne[3] != 1) return {0, 0};
+    const bool cache = op->op == GGML_OP_SET_ROWS;
+    const int dimension = token_dimension(op);
+    const RowOp rows{(cache ? op->src[0] : op)->ne[dimension], dimension};
+    bool lie_apart = cache || apart(op, dimension);
+    for (int i = 0; i < SOURCES; ++i) {
+        if (op->src[i] != nullptr && counts_tokens(op, i, rows))
+            lie_apart = lie_apart && apart(op->src[i], source_dimension(op, i, rows));
+    }
+    return lie_apart ? rows : RowOp{0, 0};
+}
+
+bool rows_follow(const ggml_tensor* op, const ggml_tensor* next, const RowOp& rows, const RowOp& next_rows) {
+    const Region written = result_of(op, rows), then = result_of(next, next_rows);
+    return written.agrees_with(then) &&
+           all_sources(next, next_rows, [&](const Region& read) { return written.agrees_with(read); }) &&
+           all_sources(op, rows, [&](const Region& read) { return read.agrees_with(then); });
+}
+
+void compute_rows(const ggml_compute_params* params, const ggml_tensor* op, const RowOp& rows, int64_t begin,
+                  int64_t end) {
+    if (begin == end) return;
+    ggml_tensor part = part_of(op, op->op != GGML_OP_SET_ROWS, rows.dimension, begin, end);
+    ggml_tensor sources[SOURCES];
+    for (int i = 0; i < SOURCES; ++i) {
+        if (op->src[i] == nullptr) continue;
+        sources[i] = part_of(op->src[i], counts_tokens(op, i, rows), source_dimension(op, i, rows), begin, end);
+        part.src[i] = &sources[i];
+    }
+    // As the only thread, with this one's share of the working memory: a rotation keeps sines and cosines there.
+    ggml_compute_params alone = *params;
+    alone.ith = 0;
+    alone.nth = 1;
+    const size_t share = static_cast<size_t>(op->ne[0]) * sizeof(float) + CACHE_LINE_SIZE;
+    alone.wdata = static_cast<char*>(params->wdata) + static_cast<size_t>(params->ith) * share;
+    compute(&alone, &part);
+}
+
+} // namespace specdiff::kernels
