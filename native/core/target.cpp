@@ -89,7 +89,7 @@ bool Target::truncate(int length) {
 }
 
 void Target::forget() {
-    llama_memory_clear(llama_get_memory(context_.get()), true);
+    llama_memory_clear(llama_get_memory(context_.get()), false);
     branches_.reset();
     cached_.clear();
     origins_.cut(0);

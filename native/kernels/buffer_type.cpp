@@ -3,6 +3,7 @@
 #include "attention_op.h"
 #include "cpu_features.h"
 #include "fill_op.h"
+#include "huge_pages.h"
 #include "matrix_op.h"
 #include "repack.h"
 
@@ -13,16 +14,9 @@
 
 #include <cstdlib>
 
-#ifdef __linux__
-#include <sys/mman.h>
-#endif
-
 namespace specdiff::kernels {
 
 namespace {
-
-/** Huge pages: their size, and the alignment that lets the kernel use them. */
-constexpr size_t HUGE_PAGE = size_t{2} << 20;
 
 class MatrixTraits : public ggml::cpu::tensor_traits {
   public:
@@ -146,10 +140,7 @@ ggml_backend_buffer_t allocate(ggml_backend_buffer_type_t type, size_t size) {
     const size_t bytes = (size + HUGE_PAGE - 1) / HUGE_PAGE * HUGE_PAGE;
     void* data = std::aligned_alloc(HUGE_PAGE, bytes);
     if (data == nullptr) return nullptr;
-#ifdef __linux__
-    // Weights pass once per step: with 4 KB pages each pays a translation. Refusal costs speed only.
-    (void)madvise(data, bytes, MADV_HUGEPAGE);
-#endif
+    want_huge_pages(data, bytes);
     return ggml_backend_buffer_init(type, BUFFER_INTERFACE, data, size);
 }
 

@@ -1,7 +1,6 @@
 #include "node_runs.h"
 
 #include "buffer_type.h"
-#include "cpu_features.h"
 #include "matrix_op.h"
 #include "rms_norm.h"
 #include "row_op.h"
@@ -131,11 +130,7 @@ void move_node(ggml_cgraph* graph, int index, int to) {
 
 } // namespace
 
-} // namespace specdiff::kernels
-
-int specdiff_compute_run(const ggml_cgraph* graph, int node, const ggml_compute_params* params) {
-    using namespace specdiff::kernels;
-    if (kernels() == nullptr) return 0;
+int compute_run(const ggml_cgraph* graph, int node, const ggml_compute_params* params) {
     const Nodes first(graph, node);
     const ProductRun products(first);
     if (products.kernels != nullptr) {
@@ -149,9 +144,7 @@ int specdiff_compute_run(const ggml_cgraph* graph, int node, const ggml_compute_
     return rows.last() - node;
 }
 
-void specdiff_order_nodes(ggml_cgraph* graph) {
-    using namespace specdiff::kernels;
-    if (kernels() == nullptr) return;
+void order_nodes(ggml_cgraph* graph) {
     /** How far behind a product another of the same activations is looked for: rotations and views lie between. */
     constexpr int REACH = 16;
     for (int i = 0; i < graph->n_nodes; ++i) {
@@ -167,3 +160,5 @@ void specdiff_order_nodes(ggml_cgraph* graph) {
         i = place - 1;
     }
 }
+
+} // namespace specdiff::kernels
