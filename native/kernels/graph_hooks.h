@@ -9,9 +9,9 @@ extern "C" {
 #endif
 
 /**
- * From ggml-cpu.c, by every thread before it computes node `node`. Computes this thread's part of that node and of those
- * behind it that need no barrier between them (node_runs.h), and returns the number of the last one less `node`; 0:
- * nothing was computed.
+ * From ggml-cpu.c, by every thread before it computes node `node`. Computes this thread's part of that node and of
+ * those behind it that need no barrier between them (node_runs.h), and returns the number of the last one less `node`;
+ * 0: nothing was computed.
  */
 int specdiff_compute_run(const struct ggml_cgraph* graph, int node, const struct ggml_compute_params* params);
 

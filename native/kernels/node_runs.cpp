@@ -47,8 +47,7 @@ bool apart(const ggml_tensor* a, const ggml_tensor* b) {
 /** Whether `op` can be computed with `products`: the same activations, whole panels, its result in nobody's way. */
 bool joins(const ggml_tensor* op, const MatrixKernels* kernels, const Products& products) {
     const bool alike = op->op == GGML_OP_MUL_MAT && op->src[1] == products.ops[0]->src[1] &&
-                       product_kernels(op) == kernels && op->src[0]->ne[1] % PANEL_ROWS == 0 &&
-                       apart(op, op->src[1]);
+                       product_kernels(op) == kernels && op->src[0]->ne[1] % PANEL_ROWS == 0 && apart(op, op->src[1]);
     return alike && std::all_of(products.ops, products.ops + products.count,
                                 [&](const ggml_tensor* other) { return apart(op, other); });
 }
@@ -98,16 +97,18 @@ class RowRun {
             const auto* op = nodes_[i].tensor();
             const bool fused = i + 1 < count_ && is_rms_norm_times(op, nodes_[i + 1].tensor()) &&
                                ggml_can_fuse(graph, nodes_[i].index(), FUSED.data(), FUSED.size());
-            if (fused)
-                rms_norm_times(op, nodes_[++i].tensor(), begin, end);
-            else
+            if (fused) {
+                ++i;
+                rms_norm_times(op, nodes_[i].tensor(), rows_[i].dimension, begin, end);
+            } else {
                 compute_rows(params, op, rows_[i], begin, end);
+            }
         }
     }
 
   private:
-    /** A layer's longest: rotation of queries and keys, keys and values to their cache. */
-    static constexpr int MOST = 6;
+    /** A block drafter's longest: keys of two layers normalized, rotated and put into their cache, and values. */
+    static constexpr int MOST = 10;
 
     bool follows(const ggml_tensor* op, const RowOp& rows) const {
         if (count_ > 0 && rows.tokens != rows_[0].tokens) return false;
@@ -146,7 +147,7 @@ int compute_run(const ggml_cgraph* graph, int node, const ggml_compute_params* p
 
 void order_nodes(ggml_cgraph* graph) {
     /** How far behind a product another of the same activations is looked for: rotations and views lie between. */
-    constexpr int REACH = 16;
+    constexpr int REACH = 24;
     for (int i = 0; i < graph->n_nodes; ++i) {
         const auto* op = graph->nodes[i];
         if (op->op != GGML_OP_MUL_MAT) continue;

@@ -37,23 +37,28 @@ bool is_rms_norm_times(const ggml_tensor* norm, const ggml_tensor* product) {
     const bool floats = x->type == GGML_TYPE_F32 && x->nb[0] == sizeof(float) && weights->type == GGML_TYPE_F32 &&
                         product->type == GGML_TYPE_F32 && product->nb[0] == sizeof(float);
     return floats && ggml_is_vector(weights) && ggml_is_contiguous(weights) && weights->ne[0] == x->ne[0] &&
-           x->ne[2] == 1 && x->ne[3] == 1;
+           x->ne[3] == 1;
 }
 
-void rms_norm_times(const ggml_tensor* norm, const ggml_tensor* product, int64_t begin, int64_t end) {
+void rms_norm_times(const ggml_tensor* norm, const ggml_tensor* product, int dimension, int64_t begin, int64_t end) {
     const auto* source = norm->src[0];
     const auto* weights = static_cast<const float*>(weights_of(norm, product)->data);
     float epsilon;
     std::memcpy(&epsilon, norm->op_params, sizeof(epsilon));
     const int64_t count = source->ne[0];
+    const int other = 3 - dimension; // of the dimensions 1 and 2
     for (int64_t token = begin; token < end; ++token) {
-        const auto offset = static_cast<size_t>(token);
-        const auto* x =
-            reinterpret_cast<const float*>(static_cast<const char*>(source->data) + offset * source->nb[1]);
-        auto* y = reinterpret_cast<float*>(static_cast<char*>(product->data) + offset * product->nb[1]);
-        const float scale = 1.0f / std::sqrt(mean_square(x, count) + epsilon);
-        for (int64_t i = 0; i < count; ++i)
-            y[i] = x[i] * scale * weights[i];
+        for (int64_t part = 0; part < source->ne[other]; ++part) {
+            const auto place = [&](const ggml_tensor* tensor) {
+                return static_cast<char*>(tensor->data) + static_cast<size_t>(token) * tensor->nb[dimension] +
+                       static_cast<size_t>(part) * tensor->nb[other];
+            };
+            const auto* x = reinterpret_cast<const float*>(place(source));
+            auto* y = reinterpret_cast<float*>(place(product));
+            const float scale = 1.0f / std::sqrt(mean_square(x, count) + epsilon);
+            for (int64_t i = 0; i < count; ++i)
+                y[i] = x[i] * scale * weights[i];
+        }
     }
 }
 

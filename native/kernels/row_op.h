@@ -1,4 +1,5 @@
-// Operations that compute each token's row by itself, so that a thread can compute its rows of several one after another.
+// Operations that compute each token's row by itself, so that a thread can compute its rows of several one after
+// another.
 #pragma once
 
 #include <ggml.h>
@@ -21,7 +22,8 @@ struct RowOp {
  */
 RowOp row_op(const ggml_tensor* op);
 
-/** Whether `next`, computed after `op` by threads that don't wait for each other, meets only what its own thread did. */
+/** Whether `next`, computed after `op` by threads that don't wait for each other, meets only what its own thread did.
+ */
 bool rows_follow(const ggml_tensor* op, const ggml_tensor* next, const RowOp& rows, const RowOp& next_rows);
 
 /** Computes tokens [begin, end) of `op` by llama.cpp's own operation. */

@@ -8,7 +8,7 @@ import path from 'node:path';
 import { promisify } from 'node:util';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { buildKernels, type KernelBuild } from '../../scripts/kernels.mjs';
-import { CACHE_TYPES, WEIGHT_TYPES, expectAttention, expectProducts } from './expectations';
+import { CACHE_TYPES, WEIGHT_TYPES, expectAttention, expectLayers, expectProducts } from './expectations';
 
 const ROOT = path.resolve(import.meta.dirname, '../..');
 const MINUTES = 60_000;
@@ -36,12 +36,15 @@ const reason =
 describe.skipIf(reason !== null)(`ARM kernels under emulation${reason === null ? '' : ` [SKIP: ${reason}]`}`, () => {
   let built: KernelBuild;
 
-  /** Runs kernel_check on an emulated CPU. */
-  async function check(cpu: string, kernels: string, ...args: string[]): Promise<string> {
+  const check = (cpu: string, kernels: string, ...args: string[]): Promise<string> =>
+    run('kernel_check', cpu, kernels, ...args);
+
+  /** Runs a checking program on an emulated CPU. */
+  async function run(program: string, cpu: string, kernels: string, ...args: string[]): Promise<string> {
     const emulated = ['-cpu', cpu, '-L', LIBRARIES, '-E', `LD_LIBRARY_PATH=${built.prebuilt}`];
     const { stdout } = await promisify(execFile)(
       EMULATOR,
-      [...emulated, path.join(built.build, 'kernel_check'), built.library, ...args],
+      [...emulated, path.join(built.build, program), built.library, ...args],
       { maxBuffer: 1 << 26, env: { ...process.env, SPECDIFF_KERNELS: kernels } },
     );
     return stdout;
@@ -79,6 +82,14 @@ describe.skipIf(reason !== null)(`ARM kernels under emulation${reason === null ?
     'attend over an %s cache like double precision, in any batch, whatever lies between',
     async (type) => {
       expectAttention(await check('max', '', 'attention', type, 'quick'), true, false);
+    },
+    20 * MINUTES,
+  );
+
+  it(
+    'compute nodes together to what they are one by one, on any number of threads',
+    async () => {
+      expectLayers(await run('layer_check', 'max', ''));
     },
     20 * MINUTES,
   );

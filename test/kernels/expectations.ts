@@ -27,6 +27,14 @@ interface AttentionLine {
   spreadError: number;
 }
 
+/** Of layer_check: `different` values between numbers of threads, or the greatest `error` against single nodes. */
+interface LayerLine {
+  check: 'nodes' | 'threads' | 'shifted';
+  rows: number;
+  different?: number;
+  error?: number;
+}
+
 /** A verification's rows at most; above, a table may have kernels for prompts, whose rounding is another. */
 const MOST_ROWS = 72;
 
@@ -98,4 +106,14 @@ export function expectAttention(output: string, quick: boolean, prompts: boolean
     else expect(line.sameSpread, JSON.stringify(line)).toBe(true);
   }
   expectBits(result, prompts);
+}
+
+/** Nodes computed together give what they give one by one, and the same bits on any number of threads. */
+export function expectLayers(output: string): void {
+  const lines = parseLines<LayerLine>(output);
+  expect(new Set(lines.map(({ check }) => check))).toEqual(new Set(['nodes', 'threads', 'shifted']));
+  const single = lines.filter(({ check }) => check === 'nodes');
+  // A norm's rounding may move an activation, attention's output included, to the next of its 256 steps.
+  expect(single.filter(({ error = NaN }) => !(error < 0.03))).toEqual([]);
+  expect(lines.filter(({ check, different }) => check !== 'nodes' && different !== 0)).toEqual([]);
 }

@@ -13,7 +13,7 @@ import { describe, expect, it } from 'vitest';
 import { buildKernels, machineVariant } from '../../scripts/kernels.mjs';
 import { TARGET, heldOutTexts } from '../support/prompts';
 import { cpuLibrary } from '../support/native';
-import { CACHE_TYPES, WEIGHT_TYPES, expectAttention, expectProducts, parseLines } from './expectations';
+import { CACHE_TYPES, WEIGHT_TYPES, expectAttention, expectLayers, expectProducts, parseLines } from './expectations';
 
 const ROOT = path.resolve(import.meta.dirname, '../..');
 const MINUTES = 60_000;
@@ -89,6 +89,14 @@ describe.skipIf(built === null).each(tested)(
       expect(result.length).toBeGreaterThan(0);
       expect(result.filter(({ different }) => different !== 0)).toEqual([]);
     });
+
+    it(
+      'compute nodes together to what they are one by one, on any number of threads',
+      async () => {
+        expectLayers(await run('layer_check', [built?.library ?? ''], kernels));
+      },
+      2 * MINUTES,
+    );
 
     describe.skipIf(!existsSync(TARGET))('on the default model', () => {
       // Two threads once, for the way they share work; they spin at barriers, which costs where others want the cores.

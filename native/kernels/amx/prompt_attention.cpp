@@ -296,7 +296,8 @@ void attend(const Attention& a, int head, int begin, int end, void* memory) {
     for (int cell = 0; cell < a.cells; cell += CELLS) {
         const int here = std::min(CELLS, a.cells - cell);
         bool loaded = false, finite = true;
-        // A tile's scores are weighed while the next one's are computed: read at once, they wait for their tiles' stores.
+        // A tile's scores are weighed while the next one's are computed: read at once, they wait for their tiles'
+        // stores.
         int waiting = -1, slot = 0;
         auto waiting_view = Kernel::none;
         const auto finish = [&] {
