@@ -73,54 +73,70 @@ struct ProductRun {
     }
 };
 
+/** An operation on rows and where it is; a norm with the product behind it that it is computed with. */
+struct RowNode {
+    Nodes node;
+    RowOp rows{};
+    const ggml_tensor* norm = nullptr;
+
+    /** Without tokens where the node is no operation on rows. */
+    static RowNode at(const ggml_cgraph* graph, Nodes node) {
+        constexpr std::array PAIR{GGML_OP_RMS_NORM, GGML_OP_MUL};
+        const auto* op = node.tensor();
+        if (op->op == PAIR[0] && ggml_can_fuse(graph, node.index(), PAIR.data(), PAIR.size())) {
+            const Nodes behind(graph, node.index() + 1);
+            if (is_rms_norm_times(op, behind.tensor())) return {behind, row_op(behind.tensor()), op};
+        }
+        return {node, row_op(op), nullptr};
+    }
+
+    const ggml_tensor* op() const { return node.tensor(); }
+    bool follows(const RowNode& before) const {
+        return rows_follow(before.op(), op(), before.rows, rows) &&
+               (before.norm == nullptr || rows_follow(before.norm, op(), before.rows, rows)) &&
+               (norm == nullptr || rows_follow(before.op(), norm, before.rows, rows));
+    }
+};
+
 /** Operations on rows that are computed together: each thread its tokens'. */
 class RowRun {
   public:
-    explicit RowRun(Nodes first) {
-        for (Nodes node = first; node.tensor() != nullptr && count_ < MOST; node = node.next()) {
-            const RowOp rows = row_op(node.tensor());
-            if (rows.tokens == 0 || !follows(node.tensor(), rows)) break;
-            nodes_[count_] = node;
-            rows_[count_++] = rows;
+    RowRun(const ggml_cgraph* graph, Nodes first) {
+        for (Nodes node = first; node.tensor() != nullptr && count_ < MOST; node = nodes_[count_ - 1].node.next()) {
+            const auto next = RowNode::at(graph, node);
+            if (next.rows.tokens == 0 || !follows(next)) break;
+            nodes_[count_++] = next;
         }
     }
 
-    int count() const { return count_; }
-    int last() const { return nodes_[count_ - 1].index(); }
+    /** The last node's; that of a single one where there is nothing to be computed together. */
+    int last() const { return count_ > 0 ? nodes_[count_ - 1].node.index() : -1; }
 
     /** This thread's tokens. */
-    void compute(const ggml_cgraph* graph, const ggml_compute_params* params) const {
-        constexpr std::array FUSED{GGML_OP_RMS_NORM, GGML_OP_MUL};
-        const int64_t tokens = rows_[0].tokens, begin = tokens * params->ith / params->nth,
+    void compute(const ggml_compute_params* params) const {
+        const int64_t tokens = nodes_[0].rows.tokens, begin = tokens * params->ith / params->nth,
                       end = tokens * (params->ith + 1) / params->nth;
         for (int i = 0; i < count_; ++i) {
-            const auto* op = nodes_[i].tensor();
-            const bool fused = i + 1 < count_ && is_rms_norm_times(op, nodes_[i + 1].tensor()) &&
-                               ggml_can_fuse(graph, nodes_[i].index(), FUSED.data(), FUSED.size());
-            if (fused) {
-                ++i;
-                rms_norm_times(op, nodes_[i].tensor(), rows_[i].dimension, begin, end);
-            } else {
-                compute_rows(params, op, rows_[i], begin, end);
-            }
+            const auto& node = nodes_[i];
+            if (node.norm != nullptr)
+                rms_norm_times(node.norm, node.op(), node.rows.dimension, begin, end);
+            else
+                compute_rows(params, node.op(), node.rows, begin, end);
         }
     }
 
   private:
     /** A block drafter's longest: keys of two layers normalized, rotated and put into their cache, and values. */
-    static constexpr int MOST = 10;
+    static constexpr int MOST = 8;
 
-    bool follows(const ggml_tensor* op, const RowOp& rows) const {
-        if (count_ > 0 && rows.tokens != rows_[0].tokens) return false;
+    bool follows(const RowNode& next) const {
+        if (count_ > 0 && next.rows.tokens != nodes_[0].rows.tokens) return false;
         // A single token's operations are one thread's.
-        for (int i = 0; i < count_ && rows.tokens > 1; ++i) {
-            if (!rows_follow(nodes_[i].tensor(), op, rows_[i], rows)) return false;
-        }
-        return true;
+        return next.rows.tokens == 1 || std::all_of(nodes_.begin(), nodes_.begin() + count_,
+                                                    [&](const RowNode& before) { return next.follows(before); });
     }
 
-    std::array<Nodes, MOST> nodes_{};
-    std::array<RowOp, MOST> rows_{};
+    std::array<RowNode, MOST> nodes_{};
     int count_ = 0;
 };
 
@@ -139,9 +155,9 @@ int compute_run(const ggml_cgraph* graph, int node, const ggml_compute_params* p
         compute_matrices(*products.kernels, params, products.products);
         return products.last - node;
     }
-    const RowRun rows(first);
-    if (rows.count() < 2) return 0;
-    rows.compute(graph, params);
+    const RowRun rows(graph, first);
+    if (rows.last() <= node) return 0;
+    rows.compute(params);
     return rows.last() - node;
 }
 
