@@ -112,8 +112,8 @@ void Engine::load_drafter(const std::string& path, const GgufFile& target_file) 
 }
 
 void Engine::warm_up(const std::string& learned) {
-    // The longest draft's: a user would wait for memory that nothing has touched yet (10 to 20 ms for each new number of
-    // rows on a virtual machine).
+    // The longest draft's: a user would wait for memory that nothing has touched yet (10 to 20 ms for each new number
+    // of rows on a virtual machine).
     int longest = 0;
     for (const auto& drafter : drafters_)
         longest = std::max(longest, drafter->max_draft_length());
