@@ -55,7 +55,6 @@ void compute_prompt_matrices(const MatrixKernels& kernels, const ggml_compute_pa
     memory += padded(reinterpret_cast<uintptr_t>(memory)) - reinterpret_cast<uintptr_t>(memory);
     for (int64_t row = shape.rows * ith / nth; row < shape.rows * (ith + 1) / nth; ++row)
         kernels.prompt->pack(reinterpret_cast<const float*>(source_row(x, row)), shape.blocks, row, memory);
-    begin_shares(params);
     ggml_barrier(params->threadpool);
     char* filled = memory + shape.packed_bytes;
     char* scratch = filled + shape.last_bytes + shape.scratch_bytes * static_cast<size_t>(ith);

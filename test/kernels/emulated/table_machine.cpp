@@ -28,7 +28,7 @@
 struct ggml_threadpool {
     explicit ggml_threadpool(int count) : threads(count) {}
     const int threads;
-    std::atomic<int> chunk{0};
+    std::atomic<int> chunk{0}, piece{0};
     std::mutex mutex;
     std::condition_variable all_here;
     int waiting = 0, round = 0;
@@ -39,6 +39,7 @@ void ggml_barrier(ggml_threadpool* pool) {
     const int round = pool->round;
     if (++pool->waiting == pool->threads) {
         pool->waiting = 0;
+        pool->piece = 0;
         ++pool->round;
         pool->all_here.notify_all();
     } else {
@@ -50,6 +51,12 @@ void ggml_threadpool_chunk_set(ggml_threadpool* pool, int value) {
 }
 int ggml_threadpool_chunk_add(ggml_threadpool* pool, int value) {
     return pool->chunk.fetch_add(value);
+}
+int specdiff_barriers(const ggml_threadpool* pool) {
+    return pool->round;
+}
+int specdiff_next_piece(ggml_threadpool* pool, int /*barriers*/) {
+    return pool->piece.fetch_add(1);
 }
 
 namespace {
