@@ -28,6 +28,8 @@ int settling_passes() {
 /** Pass sizes timed at load where nothing was learned before, the most telling first, and the time that may take. */
 constexpr std::array<int, 6> CALIBRATED_ROWS = {8, 2, 4, 16, 3, 6};
 constexpr double CALIBRATION_MS = 150;
+/** About what a row more takes of a pass of one row (0.1 to 0.25 on CPUs). */
+constexpr double CALIBRATED_ROW_COST = 0.25;
 /** Passes of one row in a row, for how they get quicker, where they don't take longer than that again. */
 constexpr size_t STEADY_PASSES = CostModel::STEADY + 4;
 
@@ -112,13 +114,8 @@ void Engine::load_drafter(const std::string& path, const GgufFile& target_file) 
 }
 
 void Engine::warm_up(const std::string& learned) {
-    // The longest draft's: a user would wait for memory that nothing has touched yet (10 to 20 ms for each new number
-    // of rows on a virtual machine).
-    int longest = 0;
-    for (const auto& drafter : drafters_)
-        longest = std::max(longest, drafter->max_draft_length());
-    pass_ms(std::min(longest + 1, Target::MAX_ROWS));
     const auto passes = settling_ms(1);
+    touch_memory(passes.back());
     const bool known = !learned.empty() && controller_.restore(learned);
     if (!learned.empty() && !known) log(LogLevel::info, "What was learned before can't be read: measuring afresh.");
     controller_.costs().calibrate(1, *std::min_element(passes.begin(), passes.end()));
@@ -126,6 +123,18 @@ void Engine::warm_up(const std::string& learned) {
     if (known) return;
     calibrate_costs();
     calibrate_drafts();
+}
+
+/**
+ * A pass of the longest draft's rows, unless it takes long: a user would wait for memory that nothing has touched yet
+ * (10 to 20 ms for each new number of rows on a virtual machine).
+ */
+void Engine::touch_memory(double plain_ms) {
+    int longest = 0;
+    for (const auto& drafter : drafters_)
+        longest = std::max(longest, drafter->max_draft_length());
+    const int rows = std::min(longest + 1, Target::MAX_ROWS);
+    if (rows * plain_ms * CALIBRATED_ROW_COST <= CALIBRATION_MS) pass_ms(rows);
 }
 
 /** What the drafter's file says of drafts that lookup has part in. */

@@ -88,6 +88,7 @@ class Engine {
     void warm_up(const std::string& learned);
     double pass_ms(int rows);
     std::vector<double> settling_ms(int rows);
+    void touch_memory(double plain_ms);
     void expect_drafts();
     void calibrate_costs();
     void calibrate_drafts();

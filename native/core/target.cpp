@@ -89,7 +89,8 @@ bool Target::truncate(int length) {
 }
 
 void Target::forget() {
-    llama_memory_clear(llama_get_memory(context_.get()), false);
+    // Cells that no row sees may keep what they have; a state that each row goes on from may not.
+    llama_memory_clear(llama_get_memory(context_.get()), !model_.can_branch());
     branches_.reset();
     cached_.clear();
     origins_.cut(0);

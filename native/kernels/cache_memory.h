@@ -7,7 +7,7 @@ namespace specdiff::kernels {
 
 /**
  * Moves the caches that a graph's attention reads into huge pages, the first time that each is met: a head's cells lie
- * apart, so that with 4 KB pages every tenth cell pays a translation (2 % of a pass at 256 cells, 4 % at 1,000).
+ * apart, so that with 4 KB pages every tenth cell pays a translation (2 % of a pass at 256 cells, 5 % at 1,000).
  */
 void prepare_caches(const ggml_cgraph* graph);
 

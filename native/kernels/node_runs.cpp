@@ -109,7 +109,7 @@ class RowRun {
         }
     }
 
-    /** The last node's; that of a single one where there is nothing to be computed together. */
+    /** Number of the last node: the first one's where nothing can be computed with it. */
     int last() const { return count_ > 0 ? nodes_[count_ - 1].node.index() : -1; }
 
     /** This thread's tokens. */
@@ -145,6 +145,21 @@ void move_node(ggml_cgraph* graph, int index, int to) {
     std::rotate(graph->nodes + to, graph->nodes + index, graph->nodes + index + 1);
 }
 
+const ggml_tensor* root_of(const ggml_tensor* x) {
+    return x->view_src != nullptr ? x->view_src : x;
+}
+
+/** Whether `op` changes what `x` lies in. */
+bool writes_to(const ggml_tensor* op, const ggml_tensor* x) {
+    return !ggml_op_is_empty(op->op) && op->view_src != nullptr && op->view_src == root_of(x);
+}
+
+/** Whether `op` could be computed behind `product` as well, before what lies between: of the same activations. */
+bool moves_to(const ggml_tensor* op, const ggml_tensor* product) {
+    return op->op == GGML_OP_MUL_MAT && op->src[1] == product->src[1] && op->src[0]->op == GGML_OP_NONE &&
+           op->src[0]->view_src == nullptr;
+}
+
 } // namespace
 
 int compute_run(const ggml_cgraph* graph, int node, const ggml_compute_params* params) {
@@ -170,9 +185,12 @@ void order_nodes(ggml_cgraph* graph) {
         int place = i + 1;
         for (int j = i + 1; j < std::min(graph->n_nodes, i + REACH); ++j) {
             const auto* other = graph->nodes[j];
-            // Weights are nobody's result, and the activations are there already: nothing that it needs lies between.
-            if (other->op == GGML_OP_MUL_MAT && other->src[1] == op->src[1] && other->src[0]->op == GGML_OP_NONE)
-                move_node(graph, j, place++);
+            if (writes_to(other, op->src[1])) break;
+            // Weights are nobody's result, but may be written to.
+            const bool unchanged =
+                std::none_of(graph->nodes + place, graph->nodes + j,
+                             [&](const ggml_tensor* between) { return writes_to(between, other->src[0]); });
+            if (moves_to(other, op) && unchanged) move_node(graph, j, place++);
         }
         i = place - 1;
     }

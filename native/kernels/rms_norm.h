@@ -1,4 +1,4 @@
-// GGML_OP_RMS_NORM, alone or times a vector.
+// GGML_OP_RMS_NORM times a vector.
 #pragma once
 
 #include <ggml.h>

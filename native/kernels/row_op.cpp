@@ -24,7 +24,7 @@ bool counts_tokens(const ggml_tensor* op, int index, const RowOp& rows) {
 }
 
 /** Whether the values of each step along `dimension` lie within that step's stride. */
-bool apart(const ggml_tensor* x, int dimension) {
+bool steps_apart(const ggml_tensor* x, int dimension) {
     size_t extent = ggml_type_size(x->type);
     for (int i = 0; i < GGML_MAX_DIMS; ++i) {
         if (i != dimension) extent += static_cast<size_t>(x->ne[i] - 1) * x->nb[i];
@@ -73,8 +73,8 @@ struct Region {
     size_t stride;
 
     Region(const ggml_tensor* x, bool counts_tokens, int dimension)
-        : begin(static_cast<const char*>(x->data)), end(begin + ggml_nbytes(x)), counts(counts_tokens),
-          stride(x->nb[dimension]) {}
+        : begin(static_cast<const char*>(x->data)), end(begin + ggml_nbytes(x)),
+          counts(counts_tokens && steps_apart(x, dimension)), stride(x->nb[dimension]) {}
 
     /** No byte in common, or the same token's bytes at the same place. */
     bool agrees_with(const Region& other) const {
@@ -129,14 +129,14 @@ void compute(const ggml_compute_params* params, ggml_tensor* op) {
 } // namespace
 
 RowOp row_op(const ggml_tensor* op) {
-    if (!is_row_op(op) || op->ne[3] != 1) return {0, 0};
+    if (ggml_is_empty(op) || !is_row_op(op) || op->ne[3] != 1) return {0, 0};
     const bool cache = op->op == GGML_OP_SET_ROWS;
     const int dimension = token_dimension(op);
     const RowOp rows{(cache ? op->src[0] : op)->ne[dimension], dimension};
-    bool lie_apart = cache || apart(op, dimension);
+    bool lie_apart = cache || steps_apart(op, dimension);
     for (int i = 0; i < SOURCES; ++i) {
         if (op->src[i] != nullptr && counts_tokens(op, i, rows))
-            lie_apart = lie_apart && apart(op->src[i], source_dimension(op, i, rows));
+            lie_apart = lie_apart && steps_apart(op->src[i], source_dimension(op, i, rows));
     }
     return lie_apart ? rows : RowOp{0, 0};
 }
@@ -158,12 +158,13 @@ void compute_rows(const ggml_compute_params* params, const ggml_tensor* op, cons
         sources[i] = part_of(op->src[i], counts_tokens(op, i, rows), source_dimension(op, i, rows), begin, end);
         part.src[i] = &sources[i];
     }
-    // As the only thread, with this one's share of the working memory: a rotation keeps sines and cosines there.
+    // As the only thread, with this one's share of the working memory, the same in all operations: a rotation keeps
+    // sines and cosines there, while another thread may be at another operation.
     ggml_compute_params alone = *params;
     alone.ith = 0;
     alone.nth = 1;
-    const size_t share = static_cast<size_t>(op->ne[0]) * sizeof(float) + CACHE_LINE_SIZE;
-    alone.wdata = static_cast<char*>(params->wdata) + static_cast<size_t>(params->ith) * share;
+    alone.wsize = params->wsize / static_cast<size_t>(params->nth) / CACHE_LINE_SIZE * CACHE_LINE_SIZE;
+    alone.wdata = static_cast<char*>(params->wdata) + static_cast<size_t>(params->ith) * alone.wsize;
     compute(&alone, &part);
 }
 

@@ -5,7 +5,6 @@
 
 #include <ggml-cpu-impl.h>
 
-#include <algorithm>
 #include <cstdint>
 
 namespace specdiff::kernels {

@@ -29,10 +29,12 @@ interface AttentionLine {
 
 /** Of layer_check: `different` values between numbers of threads, or the greatest `error` against single nodes. */
 interface LayerLine {
-  check: 'nodes' | 'threads' | 'shifted';
-  rows: number;
+  check: 'nodes' | 'threads' | 'shifted' | 'turned' | 'order';
+  rows?: number;
   different?: number;
   error?: number;
+  together?: number;
+  moved?: number;
 }
 
 /** A verification's rows at most; above, a table may have kernels for prompts, whose rounding is another. */
@@ -111,9 +113,13 @@ export function expectAttention(output: string, quick: boolean, prompts: boolean
 /** Nodes computed together give what they give one by one, and the same bits on any number of threads. */
 export function expectLayers(output: string): void {
   const lines = parseLines<LayerLine>(output);
-  expect(new Set(lines.map(({ check }) => check))).toEqual(new Set(['nodes', 'threads', 'shifted']));
+  expect(new Set(lines.map(({ check }) => check))).toEqual(new Set(['nodes', 'threads', 'shifted', 'turned', 'order']));
+  // Two layers' keys and values with their queries, and up with gate.
+  expect(lines.filter(({ check }) => check === 'order')).toEqual([{ check: 'order', together: 6, moved: 0 }]);
   const single = lines.filter(({ check }) => check === 'nodes');
   // A norm's rounding may move an activation, attention's output included, to the next of its 256 steps.
   expect(single.filter(({ error = NaN }) => !(error < 0.03))).toEqual([]);
-  expect(lines.filter(({ check, different }) => check !== 'nodes' && different !== 0)).toEqual([]);
+  // None at all: norms were not computed with the products behind them.
+  expect(single.some(({ error = 0 }) => error > 0)).toBe(true);
+  expect(lines.filter(({ different = 0 }) => different !== 0)).toEqual([]);
 }

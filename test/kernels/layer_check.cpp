@@ -5,6 +5,9 @@
 //               greatest value (a norm in a run of operations adds its squares in another order)
 //     threads   … against one thread, bit for bit, several times: number of values that differ
 //     shifted   an operation that reads other threads' rows right behind the one that writes them, likewise
+//     turned    two rotations of other widths, whose sines and cosines are other threads', likewise
+//   and one line of what was put in order (graph_hooks.h): `together`, products right behind one of the same
+//   activations, and `moved`, products that came before an operation on what they read
 #include <ggml-alloc.h>
 #include <ggml-backend.h>
 #include <ggml-cpu.h>
@@ -15,6 +18,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <memory>
+#include <numeric>
 #include <random>
 #include <string>
 #include <vector>
@@ -119,6 +123,17 @@ class Graph {
             if (ggml_backend_graph_compute(library_.backend, single) != GGML_STATUS_SUCCESS) fail("a node failed");
         }
         return values();
+    }
+
+    /** How many nodes are products right behind another of the same activations. */
+    int products_together() const {
+        int count = 0;
+        for (int i = 1; i < ggml_graph_n_nodes(graph_); ++i) {
+            const auto *before = ggml_graph_node(graph_, i - 1), *node = ggml_graph_node(graph_, i);
+            const bool products = before->op == GGML_OP_MUL_MAT && node->op == GGML_OP_MUL_MAT;
+            count += products && before->src[1] == node->src[1] ? 1 : 0;
+        }
+        return count;
     }
 
   private:
@@ -267,6 +282,30 @@ void build_shifted(Graph& graph, Model& model, int64_t rows) {
     graph.finish(ggml_add(c, part(rows - 1), b));
 }
 
+/** Heads of 64, then of 128: what the first one's threads keep is not to lie in the second one's way. */
+void build_turned(Graph& graph, Model& model, int64_t rows) {
+    auto* c = graph.context;
+    std::vector<int32_t> positions(static_cast<size_t>(rows));
+    std::iota(positions.begin(), positions.end(), 1);
+    auto* position = graph.input(GGML_TYPE_I32, {rows}, bytes_of(positions));
+    const auto turned = [&](int64_t width) {
+        auto* x = graph.input(GGML_TYPE_F32, {width, HEADS, rows}, bytes_of(model.normal(width * HEADS * rows)));
+        return ggml_rope(c, x, position, static_cast<int>(width), GGML_ROPE_TYPE_NEOX);
+    };
+    graph.also(turned(64));
+    graph.finish(turned(128));
+}
+
+/** A product, a change of what it read, and a product of the same again. */
+void build_changed(Graph& graph, Model& model, bool weights) {
+    auto* c = graph.context;
+    auto* x = graph.input(GGML_TYPE_F32, {HIDDEN, 1}, bytes_of(model.normal(HIDDEN)));
+    auto* y = graph.input(GGML_TYPE_F32, {HIDDEN, HIDDEN}, bytes_of(model.normal(HIDDEN * HIDDEN)));
+    graph.also(ggml_mul_mat(c, model.layers[0].q, x));
+    graph.also(ggml_scale_inplace(c, weights ? y : x, 2.0f));
+    graph.finish(ggml_mul_mat(c, weights ? y : model.layers[0].k, x));
+}
+
 size_t different(const Floats& a, const Floats& b) {
     size_t count = 0;
     for (size_t i = 0; i < a.size(); ++i)
@@ -306,9 +345,17 @@ int main(int argc, char** argv) {
                     static_cast<double>(difference / greatest));
         compare_threads("threads", graph, rows);
         if (rows == 1) continue;
-        Graph shifted(library);
+        Graph shifted(library), turned(library);
         build_shifted(shifted, model, rows);
         compare_threads("shifted", shifted, rows);
+        build_turned(turned, model, rows);
+        compare_threads("turned", turned, rows);
     }
+    Graph layers(library), activations(library), weights(library);
+    build_layers(layers, model, 2);
+    build_changed(activations, model, false);
+    build_changed(weights, model, true);
+    std::printf("{\"check\": \"order\", \"together\": %d, \"moved\": %d}\n", layers.products_together(),
+                activations.products_together() + weights.products_together());
     return 0;
 }
