@@ -8,6 +8,7 @@
 #include "attention_op.h"
 #include "avx2/table.h"
 #include "avx512/table.h"
+#include "graph_hooks.h"
 #include "kernel_table.h"
 #include "matrix_op.h"
 #include "repack.h"
