@@ -36,8 +36,6 @@ constexpr double LINGERING_WEIGHT = 0.05;
 constexpr double MOST_LINGERING = 1.3;
 /** Passes that have just settled: SETTLED and so many behind it. */
 constexpr int JUST_SETTLED = 3;
-/** Steady passes of a run that they are compared with: later ones have longer contexts. */
-constexpr int COMPARED = 4;
 
 struct Block {
     double value;

@@ -28,6 +28,8 @@ class CostModel {
      * 8 % there. Drafts that are compared with those alone look as much cheaper than plain decoding all along.
      */
     static constexpr int STEADY = 13;
+    /** Steady passes of a run that they are compared with: later ones have longer contexts. */
+    static constexpr int COMPARED = 4;
 
     /**
      * A pass of `rows` (1 to MAX_ROWS) over `context` cached tokens took `ms`, after `repeated` passes with as many
@@ -36,7 +38,7 @@ class CostModel {
     void add(int rows, int context, double ms, int repeated);
     /** From the quickest of several quiet passes at load: taken as it is. */
     void calibrate(int rows, double ms);
-    /** From passes of one row in a row, STEADY and four, right behind one of several: how much quicker they get. */
+    /** From passes of one row in a row, STEADY and COMPARED, right behind one of several: how much quicker they get. */
     void calibrate_lingering(const std::vector<double>& passes);
     /** What a pass took longer because the one before it had another number of rows, and what the one behind it did. */
     void calibrate_switch(double ms, double later_ms);

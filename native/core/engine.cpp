@@ -31,7 +31,7 @@ constexpr double CALIBRATION_MS = 150;
 /** About what a row more takes of a pass of one row (0.1 to 0.25 on CPUs). */
 constexpr double CALIBRATED_ROW_COST = 0.25;
 /** Passes of one row in a row, for how they get quicker, where they don't take longer than that again. */
-constexpr size_t STEADY_PASSES = CostModel::STEADY + 4;
+constexpr size_t STEADY_PASSES = CostModel::STEADY + CostModel::COMPARED;
 
 double median(std::vector<double> values) {
     const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);

@@ -114,11 +114,10 @@ void compute_matrices(const MatrixKernels& kernels, const ggml_compute_params* p
     if (shape.private_activations()) {
         activations += static_cast<size_t>(ith) * shape.activation_bytes();
         quantize(kernels, shape, x, activations, 0, blocks);
-        share(params, panels, multiply_panels);
-        return;
+    } else {
+        quantize(kernels, shape, x, activations, blocks * ith / nth, blocks * (ith + 1) / nth);
+        ggml_barrier(params->threadpool);
     }
-    quantize(kernels, shape, x, activations, blocks * ith / nth, blocks * (ith + 1) / nth);
-    ggml_barrier(params->threadpool);
     share(params, panels, multiply_panels);
 }
 

@@ -186,11 +186,12 @@ void order_nodes(ggml_cgraph* graph) {
         for (int j = i + 1; j < std::min(graph->n_nodes, i + REACH); ++j) {
             const auto* other = graph->nodes[j];
             if (writes_to(other, op->src[1])) break;
+            if (!moves_to(other, op)) continue;
             // Weights are nobody's result, but may be written to.
-            const bool unchanged =
-                std::none_of(graph->nodes + place, graph->nodes + j,
-                             [&](const ggml_tensor* between) { return writes_to(between, other->src[0]); });
-            if (moves_to(other, op) && unchanged) move_node(graph, j, place++);
+            const bool changed = std::any_of(graph->nodes + place, graph->nodes + j, [&](const ggml_tensor* between) {
+                return writes_to(between, other->src[0]);
+            });
+            if (!changed) move_node(graph, j, place++);
         }
         i = place - 1;
     }

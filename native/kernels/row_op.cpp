@@ -130,15 +130,9 @@ void compute(const ggml_compute_params* params, ggml_tensor* op) {
 
 RowOp row_op(const ggml_tensor* op) {
     if (ggml_is_empty(op) || !is_row_op(op) || op->ne[3] != 1) return {0, 0};
-    const bool cache = op->op == GGML_OP_SET_ROWS;
     const int dimension = token_dimension(op);
-    const RowOp rows{(cache ? op->src[0] : op)->ne[dimension], dimension};
-    bool lie_apart = cache || steps_apart(op, dimension);
-    for (int i = 0; i < SOURCES; ++i) {
-        if (op->src[i] != nullptr && counts_tokens(op, i, rows))
-            lie_apart = lie_apart && steps_apart(op->src[i], source_dimension(op, i, rows));
-    }
-    return lie_apart ? rows : RowOp{0, 0};
+    const auto* counted = op->op == GGML_OP_SET_ROWS ? op->src[0] : op;
+    return {counted->ne[dimension], dimension};
 }
 
 bool rows_follow(const ggml_tensor* op, const ggml_tensor* next, const RowOp& rows, const RowOp& next_rows) {

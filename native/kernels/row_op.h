@@ -16,10 +16,8 @@ struct RowOp {
     int dimension;  // of the result, or of SET_ROWS' first source, that counts them
 };
 
-/**
- * Additions, products by elements, norms, activations, rotations and rows put into a cache, of floats, where every
- * token's values lie apart from the others'. What is none of them has no tokens.
- */
+/** Additions, products by elements, norms, activations, rotations and rows put into a cache, of floats. What is none of
+ * them has no tokens. */
 RowOp row_op(const ggml_tensor* op);
 
 /** Whether `next`, computed after `op` by threads that don't wait for each other, meets only what its own thread did.

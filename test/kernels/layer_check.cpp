@@ -8,6 +8,8 @@
 //     turned    two rotations of other widths, whose sines and cosines are other threads', likewise
 //   and one line of what was put in order (graph_hooks.h): `together`, products right behind one of the same
 //   activations, and `moved`, products that came before an operation on what they read
+#include "cpu_library.h"
+
 #include <ggml-alloc.h>
 #include <ggml-backend.h>
 #include <ggml-cpu.h>
@@ -23,50 +25,19 @@
 #include <string>
 #include <vector>
 
-namespace {
-
-using Floats = std::vector<float>;
-
-constexpr int64_t HIDDEN = 256, HEAD = 64, HEADS = 4, KEY_HEADS = 1, INNER = 512, VOCABULARY = 100, CELLS = 128;
-constexpr int LAYERS = 2;
-
-[[noreturn]] void fail(const std::string& reason) {
+void fail(const std::string& reason) {
     std::fprintf(stderr, "%s\n", reason.c_str());
     std::exit(2);
 }
 
+namespace {
+
+constexpr int64_t HIDDEN = 256, HEAD = 64, HEADS = 4, KEY_HEADS = 1, INNER = 512, VOCABULARY = 100, CELLS = 128;
+constexpr int LAYERS = 2;
+
 struct Buffer {
     explicit Buffer(ggml_backend_buffer_t b) : buffer(b, ggml_backend_buffer_free) {}
     std::shared_ptr<ggml_backend_buffer> buffer;
-};
-
-class Library {
-  public:
-    explicit Library(const char* file) {
-        if (ggml_backend_load(file) == nullptr) fail("the library could not be loaded");
-        backend = ggml_backend_init_by_type(GGML_BACKEND_DEVICE_TYPE_CPU, nullptr);
-        auto* device = ggml_backend_get_device(backend);
-        auto* registry = ggml_backend_dev_backend_reg(device);
-        const auto function = [&](const char* name) { return ggml_backend_reg_get_proc_address(registry, name); };
-        set_threads_ = reinterpret_cast<void (*)(ggml_backend_t, int)>(function("ggml_backend_set_n_threads"));
-        auto* extra = reinterpret_cast<ggml_backend_buffer_type_t* (*)(ggml_backend_dev_t)>(
-            function("ggml_backend_dev_get_extra_bufts"));
-        for (auto* type = extra(device); *type != nullptr; ++type) {
-            if (std::string(ggml_backend_buft_name(*type)) == "CPU_SPECDIFF") repacked = *type;
-        }
-        if (repacked == nullptr) fail("the library has no kernels for this CPU");
-    }
-    ~Library() { ggml_backend_free(backend); }
-    Library(const Library&) = delete;
-    Library& operator=(const Library&) = delete;
-
-    void threads(int count) const { set_threads_(backend, count); }
-
-    ggml_backend_t backend;
-    ggml_backend_buffer_type_t repacked = nullptr;
-
-  private:
-    void (*set_threads_)(ggml_backend_t, int);
 };
 
 ggml_context* new_context() {
@@ -76,7 +47,7 @@ ggml_context* new_context() {
 /** A graph with its inputs, allocated as llama.cpp's are: by the scheduler, memory used again. */
 class Graph {
   public:
-    explicit Graph(const Library& library)
+    explicit Graph(const CpuLibrary& library)
         : library_(library), context(new_context()), graph_(ggml_new_graph(context)) {
         auto* type = ggml_backend_get_default_buffer_type(library.backend);
         auto* backend = library.backend;
@@ -148,7 +119,7 @@ class Graph {
         return out;
     }
 
-    const Library& library_;
+    const CpuLibrary& library_;
 
   public:
     ggml_context* context;
@@ -168,7 +139,7 @@ template <class T> std::vector<char> bytes_of(const std::vector<T>& values) {
 /** Weights of a model of two layers. */
 class Model {
   public:
-    Model(const Library& library, std::mt19937& rng) : library_(library), rng_(rng) {
+    Model(const CpuLibrary& library, std::mt19937& rng) : library_(library), rng_(rng) {
         for (auto& layer : layers) {
             layer = {matrix(HIDDEN, HEAD * HEADS),
                      matrix(HIDDEN, HEAD * KEY_HEADS),
@@ -213,7 +184,7 @@ class Model {
         return weights;
     }
 
-    const Library& library_;
+    const CpuLibrary& library_;
     std::mt19937& rng_;
     std::vector<ggml_context*> contexts_;
     std::vector<Buffer> buffers_;
@@ -329,7 +300,7 @@ void compare_threads(const char* check, const Graph& graph, int64_t rows) {
 
 int main(int argc, char** argv) {
     if (argc != 2) fail("layer_check LIBRARY");
-    const Library library(argv[1]);
+    const CpuLibrary library(argv[1]);
     std::mt19937 rng(7);
     Model model(library, rng);
     for (const int64_t rows : {1, 2, 3, 5, 8, 17, 72, 100}) {
