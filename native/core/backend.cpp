@@ -100,8 +100,12 @@ std::string cpu_label(const DynamicLibrary& library, const fs::path& path) {
 }
 
 std::atomic<int> invariant_rows_of_library = std::numeric_limits<int>::max();
+using PrepareFunction = void (*)(ggml_cgraph*);
+std::atomic<PrepareFunction> prepare_of_library = nullptr;
 
-void note_invariant_rows(const DynamicLibrary& library) {
+/** What llama.cpp's own libraries don't have. */
+void note_functions(const DynamicLibrary& library) {
+    prepare_of_library = reinterpret_cast<PrepareFunction>(library.symbol("specdiff_prepare_graph"));
     using RowsFunction = int (*)();
     auto* function = reinterpret_cast<RowsFunction>(library.symbol("specdiff_invariant_rows"));
     const int rows = function != nullptr ? function() : 0;
@@ -126,7 +130,7 @@ std::string load_cpu(const BackendOptions& options) {
                     "): reinstall the extension or choose another library.");
     }
     const DynamicLibrary library(path);
-    note_invariant_rows(library);
+    note_functions(library);
     return cpu_label(library, path);
 }
 
@@ -268,6 +272,11 @@ BackendReport initialize_backends(const BackendOptions& options) {
 
 int invariant_rows() {
     return gpu_computes() ? std::numeric_limits<int>::max() : invariant_rows_of_library.load();
+}
+
+void prepare_cpu_graph(ggml_cgraph* graph) {
+    const auto prepare = prepare_of_library.load();
+    if (prepare != nullptr) prepare(graph);
 }
 
 bool gpu_computes() {

@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+struct ggml_cgraph;
+
 namespace specdiff {
 
 struct CpuLibrary {
@@ -61,6 +63,12 @@ BackendReport initialize_backends(const BackendOptions& options);
  * such kernels or a GPU computes.
  */
 int invariant_rows();
+
+/**
+ * What the CPU backend does to a graph that llama.cpp's scheduler brings it, before the graph's tensors have memory:
+ * with kernels of ours, nodes that are computed together come together.
+ */
+void prepare_cpu_graph(ggml_cgraph* graph);
 
 /** Whether a GPU's backend is loaded, which then computes all of the models' layers. */
 bool gpu_computes();

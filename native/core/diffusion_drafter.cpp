@@ -217,7 +217,7 @@ std::unique_ptr<BlockDrafter> make_diffusion_drafter(const DrafterResources& res
     if (!resources.metadata || resources.metadata->kind != DrafterKind::diffusion) return nullptr;
     std::unique_ptr<BlockNetwork> network;
     auto& target = resources.target;
-    if (const auto layer = target.taps().unreadable()) {
+    if (const auto layer = target.unreadable_tap()) {
         throw Error("The drafter " + resources.metadata->name + " can't be used: the input of layer " +
                     std::to_string(*layer) + " can't be read from " +
                     resources.target_file.text("general.architecture").value_or("these") +

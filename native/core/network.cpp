@@ -39,43 +39,24 @@ void Network::ReleaseContext::operator()(ggml_context* context) const {
 void Network::ReleaseBuffer::operator()(ggml_backend_buffer* buffer) const {
     ggml_backend_buffer_free(buffer);
 }
-void Network::ReleaseBackend::operator()(ggml_backend* backend) const {
-    ggml_backend_free(backend);
-}
 void Network::ReleaseScheduler::operator()(ggml_backend_sched* scheduler) const {
     ggml_backend_sched_free(scheduler);
 }
 
 Network::Network(ThreadPool& threads, const std::atomic<bool>& cancelled) : threads_(threads), cancelled_(cancelled) {
-    const LogCapture captured;
-    auto* const cpu = ggml_backend_dev_by_type(GGML_BACKEND_DEVICE_TYPE_CPU);
-    if (cpu == nullptr) throw Error("No CPU backend is loaded: initialize the backends first.");
-    for (auto* device : {gpu_device(), cpu}) {
-        if (device == nullptr) continue;
-        backends_.emplace_back(ggml_backend_dev_init(device, nullptr));
+    if (auto* const gpu = gpu_device()) {
+        const LogCapture captured;
+        backends_.emplace_back(ggml_backend_dev_init(gpu, nullptr));
         if (backends_.back() == nullptr) {
-            throw Error(std::string("The drafter can't be used: ") + ggml_backend_dev_name(device) +
+            throw Error(std::string("The drafter can't be used: ") + ggml_backend_dev_name(gpu) +
                         " can't be started for it (" + captured.reason() + "); choose another backend.");
         }
     }
+    backends_.push_back(make_cpu_backend(threads, cancelled));
     gpu_shapes_ = gpu_shapes();
-    threads_.attach(backends_.back().get());
-    watch_cancel();
 }
 
 Network::~Network() = default;
-
-void Network::watch_cancel() {
-    auto* const cpu = backends_.back().get();
-    auto* const registry = ggml_backend_dev_backend_reg(ggml_backend_get_device(cpu));
-    auto* const set_abort = reinterpret_cast<ggml_backend_set_abort_callback_t>(
-        ggml_backend_reg_get_proc_address(registry, "ggml_backend_set_abort_callback"));
-    if (set_abort == nullptr) return;
-    const auto aborted = [](void* flag) {
-        return static_cast<const std::atomic<bool>*>(flag)->load(std::memory_order_relaxed);
-    };
-    set_abort(cpu, aborted, const_cast<std::atomic<bool>*>(&cancelled_));
-}
 
 int Network::cell_step() const {
     return gpu_shapes_ ? GPU_CELL_STEP : CPU_CELL_STEP;

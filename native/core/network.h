@@ -1,5 +1,6 @@
 #pragma once
 
+#include "cpu_backend.h"
 #include "gguf_file.h"
 #include "threads.h"
 
@@ -11,7 +12,6 @@
 #include <string>
 #include <vector>
 
-struct ggml_backend;
 struct ggml_backend_buffer;
 struct ggml_backend_buffer_type;
 struct ggml_backend_sched;
@@ -89,15 +89,11 @@ class Network {
     struct ReleaseBuffer {
         void operator()(ggml_backend_buffer* buffer) const;
     };
-    struct ReleaseBackend {
-        void operator()(ggml_backend* backend) const;
-    };
     struct ReleaseScheduler {
         void operator()(ggml_backend_sched* scheduler) const;
     };
     using Context = std::unique_ptr<ggml_context, ReleaseContext>;
 
-    void watch_cancel();
     ggml_backend_buffer_type* plain_buffer() const;
     ggml_backend_buffer_type* matrix_buffer(const TensorInfo& tensor) const;
     ggml_context* context_of(ggml_backend_buffer_type* type);
@@ -105,7 +101,7 @@ class Network {
 
     ThreadPool& threads_;
     const std::atomic<bool>& cancelled_;
-    std::vector<std::unique_ptr<ggml_backend, ReleaseBackend>> backends_; // the CPU last
+    std::vector<Backend> backends_; // the CPU last
     bool gpu_shapes_ = false;
     std::map<ggml_backend_buffer_type*, Context> contexts_;
     std::vector<std::unique_ptr<ggml_backend_buffer, ReleaseBuffer>> buffers_;

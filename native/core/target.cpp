@@ -2,20 +2,20 @@
 
 #include "backend.h"
 #include "error.h"
+#include "kept_runner.h"
+#include "llama_runner.h"
 #include "log.h"
 
-#include <llama.h>
-
 #include <algorithm>
+#include <cstdlib>
 #include <string>
+#include <string_view>
 #include <utility>
 
 namespace specdiff {
 
 namespace {
 
-/** Cells for rows of rejected branches, in trees: so many trees can leave all their nodes behind. */
-constexpr int TREES_OF_DEAD_CELLS = 8;
 /** A text behind dead cells of at most so many tokens is evaluated anew with the next prompt to be rid of them. */
 constexpr int SHORT_TAIL = 64;
 
@@ -24,48 +24,30 @@ int most_tree_nodes() {
     return std::min(Target::MOST_TREE_NODES, invariant_rows() - 1);
 }
 
+/** For tests, and to compare with. */
+bool llama_runner_wanted() {
+    const char* const wanted = std::getenv("SPECDIFF_RUNNER");
+    return wanted != nullptr && std::string_view(wanted) == "llama";
+}
+
 } // namespace
 
 Target::Target(Model model, ThreadPool& threads, const TargetOptions& options)
-    : model_(std::move(model)), threads_(threads), vocabulary_(model_.get()),
-      taps_(model_, options.taps, options.taps_way), local_attention_(model_.windows()), context_(nullptr, llama_free),
+    : model_(std::move(model)), vocabulary_(model_.get()),
       tree_nodes_(model_.can_branch() ? std::clamp(options.tree_nodes, 0, most_tree_nodes()) : 0) {
     if (!model_.causal())
         throw Error("The target does not write text from left to right: choose a causal language model.");
-    auto params = llama_context_default_params();
     context_tokens_ = options.context_tokens > 0 ? std::min(options.context_tokens, model_.trained_context())
                                                  : model_.trained_context();
-    params.n_ctx = static_cast<uint32_t>(context_tokens_ + tree_nodes_ * (TREES_OF_DEAD_CELLS + 1));
-    // The default reserves logits for a whole batch: 100 MB for a small model.
-    params.n_outputs_max = static_cast<uint32_t>(std::max(MAX_ROWS, Branches::sequences(tree_nodes_)));
-    if (tree_nodes_ > 0) {
-        params.n_seq_max = static_cast<uint32_t>(Branches::sequences(tree_nodes_));
-        params.kv_unified = true; // all sequences in one row of cells
+    if (options.runner == RunnerChoice::automatic && !llama_runner_wanted())
+        runner_ = KeptRunner::make(model_, threads, context_tokens_, tree_nodes_, options.taps, cancelled_);
+    if (runner_ == nullptr) {
+        runner_ = std::make_unique<LlamaRunner>(model_, threads, context_tokens_, tree_nodes_, options.taps,
+                                                options.taps_way, cancelled_);
     }
-    params.n_threads = threads.threads();
-    params.n_threads_batch = threads.threads();
-    params.abort_callback = [](void* flag) {
-        return static_cast<std::atomic<bool>*>(flag)->load(std::memory_order_relaxed);
-    };
-    params.abort_callback_data = &cancelled_;
-    taps_.prepare(params);
-    local_attention_.prepare(params, taps_);
-    const LogCapture captured;
-    context_.reset(llama_init_from_model(model_.get(), params));
-    if (context_ == nullptr) {
-        throw Error("No context of " + std::to_string(context_tokens_) + " tokens can be made for the target (" +
-                    captured.reason() + "): lower the context setting or free memory.");
-    }
-    threads.attach(context_.get());
-    taps_.attach(context_.get());
-    chunk_ = static_cast<int>(llama_n_ubatch(context_.get()));
-    batch_ = std::make_unique<llama_batch>(
-        llama_batch_init(std::max(chunk_, MAX_ROWS), 0, Branches::sequences(tree_nodes_)));
 }
 
-Target::~Target() {
-    if (batch_ != nullptr) llama_batch_free(*batch_);
-}
+Target::~Target() = default;
 
 int Target::reusable_prefix(const std::vector<int32_t>& tokens) const {
     const auto limit = std::min(tokens.size(), cached_.size());
@@ -78,8 +60,7 @@ int Target::reusable_prefix(const std::vector<int32_t>& tokens) const {
 /** Removes every row from `length` on; a memory that can't give up a part (recurrent state) loses everything. */
 bool Target::truncate(int length) {
     pending_.clear();
-    branches_.truncate(context_.get(), length);
-    if (!llama_memory_seq_rm(llama_get_memory(context_.get()), 0, length, -1)) {
+    if (!runner_->truncate(length)) {
         forget();
         return false;
     }
@@ -89,60 +70,22 @@ bool Target::truncate(int length) {
 }
 
 void Target::forget() {
-    // Cells that no row sees may keep what they have; a state that each row goes on from may not.
-    llama_memory_clear(llama_get_memory(context_.get()), !model_.can_branch());
-    branches_.reset();
+    runner_->forget();
     cached_.clear();
     origins_.cut(0);
     pending_.clear();
 }
 
-/** One llama_decode of at most a chunk; rows from `first_output` on get logits. */
-void Target::decode(const int32_t* tokens, int count, int position, int first_output) {
-    batch_->n_tokens = count;
-    last_rows_ = first_output == 0 ? count : 0;
-    for (int i = 0; i < count; ++i) {
-        batch_->token[i] = tokens[i];
-        batch_->pos[i] = position + i;
-        batch_->n_seq_id[i] = 1;
-        batch_->seq_id[i][0] = Branches::TRUNK;
-        batch_->logits[i] = i >= first_output ? 1 : 0;
-    }
-    run_batch(position);
-}
-
-/** One llama_decode of the pending root and tree, its root at `position`. */
-void Target::decode_tree(int position) {
-    const auto& sequences = branches_.open(context_.get(), pending_tree_, position, tree_nodes_);
-    batch_->n_tokens = static_cast<int32_t>(pending_.size());
-    last_rows_ = static_cast<int>(pending_.size());
-    for (size_t i = 0; i < pending_.size(); ++i) {
-        const int parent = i == 0 ? ROOT : pending_tree_.nodes[i - 1].parent;
-        batch_->token[i] = pending_[i];
-        batch_->pos[i] = i == 0 ? position : batch_->pos[parent + 1] + 1;
-        batch_->n_seq_id[i] = static_cast<int32_t>(sequences[i].size());
-        std::copy(sequences[i].begin(), sequences[i].end(), batch_->seq_id[i]);
-        batch_->logits[i] = 1;
-    }
-    run_batch(position);
-}
-
-/** A failure leaves no row of the batch behind. */
-void Target::run_batch(int position) {
-    if (cancelled()) {
-        branches_.truncate(context_.get(), position);
-        throw Cancelled();
-    }
-    taps_.begin(batch_->n_tokens);
-    local_attention_.begin();
+/** A failure leaves no row of the pass behind. */
+void Target::run(const RunnerRows& rows) {
+    last_rows_ = rows.first_output == 0 ? rows.count : 0;
     const LogCapture captured;
-    const int result = threads_.decode(context_.get(), *batch_);
-    local_attention_.check();
-    if (result == 0) return;
+    const int result = runner_->run(rows);
+    if (result == RUN_DONE) return;
     truncate(cached_tokens());
-    if (result == 2) throw Cancelled();
-    throw Error("The target could not evaluate " + std::to_string(batch_->n_tokens) + " tokens at position " +
-                std::to_string(position) + " (code " + std::to_string(result) + ", " + captured.reason() +
+    if (result == RUN_CANCELLED) throw Cancelled();
+    throw Error("The target could not evaluate " + std::to_string(rows.count) + " tokens at position " +
+                std::to_string(rows.position) + " (code " + std::to_string(result) + ", " + captured.reason() +
                 "): shorten the prompt or restart the engine.");
 }
 
@@ -150,8 +93,8 @@ TapRows Target::taps_of(int position, int count) const {
     TapRows rows;
     rows.position = position;
     rows.count = count;
-    for (const auto layer : taps_.layers())
-        rows.taps.push_back(taps_.of(layer));
+    for (const auto layer : runner_->taps())
+        rows.taps.push_back(runner_->tap(layer));
     return rows;
 }
 
@@ -180,42 +123,43 @@ Prefill Target::prefill(const std::vector<int32_t>& tokens, int reuse_limit, con
     int reuse = std::min(cached_until, reuse_limit);
     // Behind dead cells there are only rows of small batches, never a long prompt's: make_room evaluates them so.
     const bool many = length - reuse > invariant_rows();
-    if (branches_.dead_cells() > 0 && (many || reuse - branches_.rows_before_dead() <= SHORT_TAIL)) {
-        reuse = std::min(reuse, branches_.rows_before_dead());
-        branches_.free_dead(context_.get());
+    if (runner_->dead_cells() > 0 && (many || reuse - runner_->rows_before_dead() <= SHORT_TAIL)) {
+        reuse = std::min(reuse, runner_->rows_before_dead());
+        runner_->free_dead();
     }
     reuse = origins_.begin(reuse, cached_until);
     const RowOrigins before = origins_;
     if (reuse < cached_tokens() && !truncate(reuse)) reuse = 0;
     on_start(reuse);
 
+    const int chunk = runner_->most_rows();
     Prefill result;
     result.evaluated = length - reuse;
     for (int position = reuse, count = 0; position < length; position += count) {
         const bool again = position < cached_until;
-        count = again ? before.batch(position, cached_until, chunk_) : std::min(chunk_, length - position);
+        count = again ? before.batch(position, cached_until, chunk) : std::min(chunk, length - position);
         // The last row as it is when the rest is cached: asked again, a prompt gets the same text.
         if (position + count == length && count > invariant_rows()) --count;
         const bool last = position + count == length;
-        decode(tokens.data() + position, count, position, last ? count - 1 : count);
+        run({tokens.data() + position, count, position, nullptr, last ? count - 1 : count});
         add_cached(tokens.data() + position, count, count > invariant_rows());
-        if (!taps_.layers().empty()) on_rows(taps_of(position, count));
-        if (last) result.logits = llama_get_logits_ith(context_.get(), -1);
+        if (!taps().empty()) on_rows(taps_of(position, count));
+        if (last) result.logits = runner_->logits(count - 1);
     }
     return result;
 }
 
 /** Frees the dead cells when the next tree might not find enough: the text behind them is evaluated anew. */
 void Target::make_room() {
-    if (branches_.dead_cells() <= tree_nodes_ * (TREES_OF_DEAD_CELLS - 1)) return;
-    const auto first = branches_.rows_before_dead();
+    if (runner_->dead_cells() <= tree_nodes_ * (LlamaRunner::TREES_OF_DEAD_CELLS - 1)) return;
+    const auto first = runner_->rows_before_dead();
     const std::vector<int32_t> tail(cached_.begin() + first, cached_.end());
-    branches_.free_dead(context_.get());
+    runner_->free_dead();
     truncate(first);
-    const int piece = std::min(chunk_, invariant_rows());
+    const int piece = std::min(runner_->most_rows(), invariant_rows());
     for (size_t done = 0; done < tail.size(); done += static_cast<size_t>(piece)) {
         const int count = std::min(piece, static_cast<int>(tail.size() - done));
-        decode(tail.data() + done, count, cached_tokens(), count);
+        run({tail.data() + done, count, cached_tokens(), nullptr, count});
         add_cached(tail.data() + done, count, false);
     }
 }
@@ -231,7 +175,7 @@ const PassRows& Target::verify(int32_t root, const Tree& tree, Want /*want*/, in
         pending_.push_back(node.token);
     const int position = cached_tokens();
     const int room = std::min(most + 1, context_tokens_ - position);
-    evaluated_ = rows <= room ? std::max(count, rows) : count;
+    evaluated_ = rows <= room && !keeps_graphs() ? std::max(count, rows) : count;
     pending_.resize(static_cast<size_t>(evaluated_), root);
     pending_tree_.nodes.clear();
     // Rows that could be a tree's are evaluated as one, so that one graph serves chains and trees.
@@ -239,14 +183,14 @@ const PassRows& Target::verify(int32_t root, const Tree& tree, Want /*want*/, in
         pending_tree_.nodes = tree.nodes;
         for (int filler = count - 1; filler < evaluated_ - 1; ++filler)
             pending_tree_.nodes.push_back({root, filler - 1, POINT_MASS});
-        decode_tree(position);
+        run({pending_.data(), evaluated_, position, &pending_tree_, 0});
     } else {
-        decode(pending_.data(), evaluated_, position, 0);
+        run({pending_.data(), evaluated_, position, nullptr, 0});
     }
     pending_.resize(static_cast<size_t>(count));
     rows_.logits.clear();
     for (int i = 0; i < count; ++i)
-        rows_.logits.push_back(llama_get_logits_ith(context_.get(), i));
+        rows_.logits.push_back(runner_->logits(i));
     return rows_;
 }
 
@@ -254,7 +198,7 @@ const PassRows& Target::verify(int32_t root, const Tree& tree, Want /*want*/, in
 TapRows Target::gathered_taps(const std::vector<int>& path) {
     const int position = cached_tokens();
     const auto count = static_cast<int>(path.size()) + 1;
-    if (taps_.layers().empty()) return {position, count, {}};
+    if (taps().empty()) return {position, count, {}};
     auto rows = taps_of(position, count);
     if (path.empty() || path.back() == count - 2) return rows; // they lie beside each other
     const auto width = static_cast<size_t>(model_.width());
@@ -272,13 +216,14 @@ TapRows Target::gathered_taps(const std::vector<int>& path) {
 }
 
 TapRows Target::commit(const std::vector<int>& path) {
+    const int position = cached_tokens();
     auto taps = gathered_taps(path);
     add_cached(pending_.data(), 1, false);
     for (const int node : path)
         add_cached(&pending_[static_cast<size_t>(node) + 1], 1, false);
     const bool complete = static_cast<int>(path.size()) + 1 == evaluated_;
     if (!pending_tree_.empty()) {
-        branches_.commit(context_.get(), pending_tree_, path);
+        runner_->commit(position, pending_tree_, path);
         pending_tree_.nodes.clear();
         pending_.clear();
     } else {

@@ -1,10 +1,9 @@
 #pragma once
 
-#include "branches.h"
 #include "layer_inputs.h"
-#include "local_attention.h"
 #include "model.h"
 #include "row_origins.h"
+#include "target_runner.h"
 #include "threads.h"
 #include "tree.h"
 
@@ -15,7 +14,6 @@
 #include <vector>
 
 struct llama_context;
-struct llama_batch;
 
 namespace specdiff {
 
@@ -43,14 +41,19 @@ struct Prefill {
     const float* logits = nullptr;
 };
 
+/** What evaluates a target's rows: `automatic` keeps llama.cpp's graphs where they can be kept, unless
+ * SPECDIFF_RUNNER=llama. */
+enum class RunnerChoice { automatic, llama };
+
 /** What a target's context is made for. */
 struct TargetOptions {
     /** 0 takes the model's own. */
     int context_tokens = 0;
     /** Layers whose input is read with each pass; empty for none. */
     std::vector<int32_t> taps;
-    /** How; the tests compare both ways. */
+    /** How LlamaRunner reads them; the tests compare both ways. */
     LayerInputs::Way taps_way = LayerInputs::Way::automatic;
+    RunnerChoice runner = RunnerChoice::automatic;
     /** Most nodes of a tree; 0 for chains alone, which then cost what they cost without trees. */
     int tree_nodes = 0;
 };
@@ -71,16 +74,21 @@ class Target {
 
     const Model& model() const { return model_; }
     const Vocabulary& vocabulary() const { return vocabulary_; }
-    llama_context* context() const { return context_.get(); }
+    llama_context* context() const { return runner_->context(); }
     int context_tokens() const { return context_tokens_; }
-    const LayerInputs& taps() const { return taps_; }
+    /** Layers whose input is read; empty where one of them can't be. */
+    const std::vector<int32_t>& taps() const { return runner_->taps(); }
+    /** A layer whose input this architecture's graph does not show. */
+    std::optional<int32_t> unreadable_tap() const { return runner_->unreadable_tap(); }
+    /** Whether another number of rows costs nothing. */
+    bool keeps_graphs() const { return runner_->keeps_graphs(); }
     int cached_tokens() const { return static_cast<int>(cached_.size()); }
     /** Most nodes of a tree; 0 where only chains can be verified. */
     int tree_nodes() const { return tree_nodes_; }
     /** Cells that rejected rows of trees hold. */
-    int dead_cells() const { return branches_.dead_cells(); }
-    /** Rows of the last pass, all of them with logits; 0 after other passes. As many reuse llama.cpp's graph (trees of
-     * more than eight leaves where they have about as many). */
+    int dead_cells() const { return runner_->dead_cells(); }
+    /** Rows of the last pass, all of them with logits; 0 after other passes. Where graphs are not kept, as many reuse
+     * llama.cpp's (trees of more than eight leaves where they have about as many). */
     int last_rows() const { return last_rows_; }
     /** Rows of the last verify(), with those that filled it up. */
     int evaluated() const { return evaluated_; }
@@ -102,8 +110,8 @@ class Target {
                     const std::function<void(const TapRows&)>& on_rows);
 
     /**
-     * Evaluates the root and a chain or tree in one pass, filled up to `rows`, where they are more, with rows that
-     * nobody sees. @throws Cancelled (nothing is kept), Error.
+     * Evaluates the root and a chain or tree in one pass, filled up to `rows`, where they are more and graphs are not
+     * kept, with rows that nobody sees. @throws Cancelled (nothing is kept), Error.
      */
     const PassRows& verify(int32_t root, const Tree& tree, Want want, int rows = 0);
     /**
@@ -117,27 +125,19 @@ class Target {
 
   private:
     void add_cached(const int32_t* tokens, int count, bool prompt);
-    void decode(const int32_t* tokens, int count, int position, int first_output);
-    void decode_tree(int position);
-    void run_batch(int position);
+    void run(const RunnerRows& rows);
     TapRows taps_of(int position, int count) const;
     TapRows gathered_taps(const std::vector<int>& path);
     bool truncate(int length);
     void make_room();
 
     Model model_;
-    ThreadPool& threads_;
     Vocabulary vocabulary_;
-    LayerInputs taps_;               // outlives the context
-    LocalAttention local_attention_; // as the taps
     std::atomic<bool> cancelled_{false};
-    std::unique_ptr<llama_context, void (*)(llama_context*)> context_;
-    std::unique_ptr<llama_batch> batch_;
     int context_tokens_ = 0;
-    int chunk_ = 0;
     int tree_nodes_ = 0;
+    std::unique_ptr<TargetRunner> runner_;
     int last_rows_ = 0;
-    Branches branches_;
     /** Tokens whose rows are in the cache and committed. */
     std::vector<int32_t> cached_;
     RowOrigins origins_;

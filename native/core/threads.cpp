@@ -190,4 +190,11 @@ int ThreadPool::compute(ggml_backend_sched* scheduler, ggml_backend* cpu, ggml_c
     });
 }
 
+int ThreadPool::compute(ggml_backend* cpu, ggml_cgraph* graph) {
+    return timed([&](int threads) {
+        if (set_threads_ != nullptr) set_threads_(cpu, threads);
+        return static_cast<int>(ggml_backend_graph_compute(cpu, graph));
+    });
+}
+
 } // namespace specdiff

@@ -32,6 +32,8 @@ class ThreadPool {
     int decode(llama_context* context, const llama_batch& batch);
     /** A graph of our own, in the same way; ggml's status. `cpu`: the scheduler's CPU backend. */
     int compute(ggml_backend_sched* scheduler, ggml_backend* cpu, ggml_cgraph* graph);
+    /** One that the CPU backend computes alone. */
+    int compute(ggml_backend* cpu, ggml_cgraph* graph);
 
   private:
     template <typename Work> int timed(Work&& work);

@@ -9,7 +9,7 @@ int specdiff_compute_run(const ggml_cgraph* graph, int node, const ggml_compute_
     return kernels() != nullptr ? compute_run(graph, node, params) : 0;
 }
 
-void specdiff_prepare_graph(ggml_cgraph* graph) {
+__attribute__((visibility("default"))) void specdiff_prepare_graph(ggml_cgraph* graph) {
     using namespace specdiff::kernels;
     if (kernels() == nullptr) return;
     order_nodes(graph);

@@ -26,7 +26,8 @@ int specdiff_barriers(const struct ggml_threadpool* pool);
  */
 int specdiff_next_piece(struct ggml_threadpool* pool, int barriers);
 
-/** From ggml-cpu.cpp, before a new graph's tensors get their memory. */
+/** From ggml-cpu.cpp, and for graphs that no scheduler brings (native/core/backend.h), before a new graph's tensors get
+ * their memory. */
 void specdiff_prepare_graph(struct ggml_cgraph* graph);
 
 #ifdef __cplusplus

@@ -17,6 +17,7 @@ struct Trace {
     size_t vocabulary = 0;
     size_t width = 0;
     int layers = 0;
+    bool keeps_graphs = false;
     std::vector<float> logits;
     std::vector<float> taps;
 
@@ -42,7 +43,8 @@ Trace trace(const Model& model, ThreadPool& threads, const TargetOptions& option
     Trace result;
     result.vocabulary = static_cast<size_t>(vocabulary);
     result.width = static_cast<size_t>(model.width());
-    result.layers = static_cast<int>(target.taps().layers().size());
+    result.layers = static_cast<int>(target.taps().size());
+    result.keeps_graphs = target.keeps_graphs();
     Rng rng(1);
     std::vector<int32_t> text;
     text.reserve(static_cast<size_t>(prompt_tokens));
@@ -92,16 +94,22 @@ TapBits tap_bits(const Model& model, ThreadPool& threads, const std::vector<int3
     options.tree_nodes = TREE_NODES;
     const auto plain = trace(model, threads, options, prompt_tokens);
     options.taps = taps;
-    const auto automatic = trace(model, threads, options, prompt_tokens);
-    options.taps_way = LayerInputs::Way::nodes;
-    const auto nodes = trace(model, threads, options, prompt_tokens);
+    std::vector<Trace> others = {trace(model, threads, options, prompt_tokens)};
+    options.runner = RunnerChoice::llama;
+    for (const auto way : {LayerInputs::Way::automatic, LayerInputs::Way::nodes}) {
+        options.taps_way = way;
+        others.push_back(trace(model, threads, options, prompt_tokens));
+    }
+    const auto& nodes = others.back();
     TapBits result;
+    result.keeps_graphs = plain.keeps_graphs && others.front().keeps_graphs;
     result.layers = nodes.layers;
     result.rows = static_cast<int>(plain.logits.size() / plain.vocabulary);
-    result.different_logits = different(plain.logits, automatic.logits, plain.vocabulary) +
-                              different(plain.logits, nodes.logits, plain.vocabulary);
     result.tap_rows = static_cast<int>(nodes.taps.size() / nodes.width);
-    result.different_taps = different(automatic.taps, nodes.taps, nodes.width);
+    for (const auto& other : others) {
+        result.different_logits += different(plain.logits, other.logits, plain.vocabulary);
+        result.different_taps += different(other.taps, nodes.taps, nodes.width);
+    }
     return result;
 }
 

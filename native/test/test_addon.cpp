@@ -522,6 +522,7 @@ Napi::Value tap_bits_js(const Napi::CallbackInfo& info) {
         const auto bits = tap_bits(model, threads, integers(info[2]), info[3].As<Napi::Number>().Int32Value(),
                                    info[4].As<Napi::Number>().Int32Value());
         auto result = Napi::Object::New(info.Env());
+        result.Set("keepsGraphs", bits.keeps_graphs);
         result.Set("layers", bits.layers);
         result.Set("rows", bits.rows);
         result.Set("differentLogits", bits.different_logits);

@@ -1,4 +1,4 @@
-/** Hidden states of the target's layers: read from llama.cpp's outputs or from its graph's nodes, for any architecture. */
+/** The target's passes, by kept graphs and by llama_decode, and hidden states of its layers, for any architecture. */
 import { rmSync } from 'node:fs';
 import { afterAll, describe, expect, it } from 'vitest';
 import {
@@ -44,8 +44,14 @@ describe.each(['llama', 'qwen2', 'qwen3'] as const)('a %s target', (architecture
       ...options,
     });
 
-  it('has the same logits with taps as without, and the same taps either way', () => {
-    const { layers, rows, differentLogits, tapRows, differentTaps } = bits(targetPath, [2, 1], 90, TINY_CONTEXT);
+  it('has the same logits with taps as without, with kept graphs as with llama_decode, and the same taps', () => {
+    const { keepsGraphs, layers, rows, differentLogits, tapRows, differentTaps } = bits(
+      targetPath,
+      [2, 1],
+      90,
+      TINY_CONTEXT,
+    );
+    expect(keepsGraphs).toBe(true);
     expect(layers).toBe(2);
     expect(rows).toBeGreaterThan(40);
     expect(differentLogits).toBe(0);
@@ -105,8 +111,10 @@ it('a layer whose input no node holds is refused in a sentence, and the target g
   await engine.dispose();
 });
 
-it('on the default target both ways read the same bits, over several chunks of a prompt', { timeout: 120_000 }, () => {
-  const { layers, differentLogits, tapRows, differentTaps } = bits(TARGET, [2, 9, 15, 21, 28], 600, 1024);
+it('on the default target all ways give the same bits, over several chunks of a prompt', { timeout: 120_000 }, () => {
+  const taps = [2, 9, 15, 21, 28];
+  const { keepsGraphs, layers, differentLogits, tapRows, differentTaps } = bits(TARGET, taps, 600, 1024);
+  expect(keepsGraphs).toBe(true);
   expect(layers).toBe(5);
   expect(tapRows).toBeGreaterThan(5 * 600);
   expect(differentLogits).toBe(0);

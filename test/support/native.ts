@@ -216,8 +216,9 @@ export interface TestAddon {
   /** What a token's own chance becomes after outcomes (1: right) of such tokens, in a greedy job. */
   learnedChance(own: number, outcomes: readonly number[]): number;
   /**
-   * The same prompts, chains and trees on a target without taps, with them, and with them read from the graph's nodes:
-   * rows of logits and of taps, and how many are not bit for bit the same.
+   * The same prompts, chains and trees on a target without taps and with them, whose graphs are kept where they can be,
+   * and by llama.cpp's own decoding with taps that it hands out and that are read from the graph's nodes: rows of logits
+   * and of taps, and how many are not bit for bit the same.
    */
   tapBits(
     nativeDirectory: string,
@@ -227,6 +228,7 @@ export interface TestAddon {
     contextTokens: number,
     cpuLibrary?: string,
   ): {
+    readonly keepsGraphs: boolean;
     readonly layers: number;
     readonly rows: number;
     readonly differentLogits: number;

@@ -1,0 +1,157 @@
+#include "kept_runner.h"
+
+#include "backend.h"
+#include "error.h"
+#include "log.h"
+#include "network.h"
+#include "target.h"
+
+#include <ggml-alloc.h>
+#include <ggml-backend.h>
+#include <ggml.h>
+#include <llama-ext.h>
+
+#include <algorithm>
+#include <cstring>
+#include <limits>
+#include <string>
+#include <utility>
+
+namespace specdiff {
+
+namespace {
+
+/** Half a megabyte each. Drafts have seldom more numbers of rows than these, and prompts one each. */
+constexpr size_t MOST_GRAPHS = 16;
+/** Rows see cells in steps of so many, as with llama.cpp. */
+constexpr int CELL_STEP = 256;
+
+template <typename Value> Value* values_of(ggml_tensor* tensor) {
+    return static_cast<Value*>(tensor->data);
+}
+
+} // namespace
+
+void KeptRunner::ReleaseAllocator::operator()(ggml_gallocr* allocator) const {
+    ggml_gallocr_free(allocator);
+}
+
+KeptRunner::KeptRunner(const Model& model, ThreadPool& threads, int context_tokens, int tree_nodes,
+                       std::vector<int32_t> taps, const std::atomic<bool>& cancelled)
+    : threads_(threads), cancelled_(cancelled), taps_(std::move(taps)),
+      context_(make_target_context(model, threads,
+                                   target_context_params(threads, context_tokens, tree_nodes + 1, cancelled))),
+      cpu_(make_cpu_backend(threads, cancelled)), chunk_(static_cast<int>(llama_n_ubatch(context_.get()))),
+      cells_(static_cast<int>(llama_n_ctx(context_.get()))),
+      allocator_(ggml_gallocr_new(ggml_backend_get_default_buffer_type(cpu_.get()))) {}
+
+KeptRunner::~KeptRunner() = default;
+
+std::unique_ptr<KeptRunner> KeptRunner::make(const Model& model, ThreadPool& threads, int context_tokens,
+                                             int tree_nodes, std::vector<int32_t> taps,
+                                             const std::atomic<bool>& cancelled) {
+    if (gpu_computes() || !model.can_branch() || !model.windows().empty()) return nullptr;
+    std::unique_ptr<KeptRunner> runner(
+        new KeptRunner(model, threads, context_tokens, tree_nodes, std::move(taps), cancelled));
+    // The greatest first: while the others' memory grows, graphs that have theirs would have to be made anew.
+    for (const auto& [rows, outputs] : {std::pair(runner->chunk_, 1), std::pair(Target::MAX_ROWS, Target::MAX_ROWS)}) {
+        if (runner->graph_of(rows, outputs) == nullptr) return nullptr;
+    }
+    return runner;
+}
+
+/** Null where it can't be kept. */
+KeptGraph* KeptRunner::graph_of(int rows, int outputs) {
+    const auto found = std::find_if(kept_.begin(), kept_.end(),
+                                    [&](const Kept& kept) { return kept.rows == rows && kept.outputs == outputs; });
+    if (found != kept_.end()) {
+        kept_.splice(kept_.begin(), kept_, found);
+        return kept_.front().graph.get();
+    }
+    const LogCapture captured;
+    auto* const original = llama_graph_reserve(context_.get(), static_cast<uint32_t>(rows), 1,
+                                               static_cast<uint32_t>(outputs));
+    auto graph = original == nullptr ? nullptr : KeptGraph::copy(original, rows, outputs, cells_, taps_);
+    if (graph == nullptr) return nullptr;
+    prepare_cpu_graph(graph->graph());
+    const auto before = ggml_gallocr_get_buffer_size(allocator_.get(), 0);
+    // Reserved for itself: places of the graph before are by number, and this one's order may be another.
+    if (!ggml_gallocr_reserve(allocator_.get(), graph->graph()) ||
+        !ggml_gallocr_alloc_graph(allocator_.get(), graph->graph())) {
+        throw Error("There is no memory for a pass of " + std::to_string(rows) + " rows (" + captured.reason() +
+                    "): free some or take a smaller model.");
+    }
+    // What the others point to was freed.
+    if (ggml_gallocr_get_buffer_size(allocator_.get(), 0) != before) kept_.clear();
+    if (kept_.size() == MOST_GRAPHS) kept_.pop_back();
+    kept_.push_front({rows, outputs, std::move(graph)});
+    return kept_.front().graph.get();
+}
+
+int KeptRunner::run(const RunnerRows& rows) {
+    if (cancelled_.load(std::memory_order_relaxed)) return RUN_CANCELLED;
+    // llama.cpp's graph has one output at least; where none is wanted, nobody reads it.
+    first_output_ = std::min(rows.first_output, rows.count - 1);
+    auto* const graph = graph_of(rows.count, rows.count - first_output_);
+    if (graph == nullptr) return GGML_STATUS_ALLOC_FAILED;
+    write_inputs(*graph, rows);
+    const int status = threads_.compute(cpu_.get(), graph->graph());
+    if (status == GGML_STATUS_SUCCESS) return RUN_DONE;
+    return status == GGML_STATUS_ABORTED ? RUN_CANCELLED : status;
+}
+
+void KeptRunner::write_inputs(KeptGraph& graph, const RunnerRows& rows) const {
+    const int end = rows.position + rows.count;
+    const int cells = std::min(rounded_up(end, CELL_STEP), cells_);
+    graph.see(cells);
+    auto* const positions = values_of<int32_t>(graph.positions());
+    for (int i = 0; i < rows.count; ++i) {
+        const int parent = rows.tree == nullptr || i == 0 ? i - 1 : rows.tree->at(i - 1).parent + 1;
+        values_of<int32_t>(graph.tokens())[i] = rows.tokens[i];
+        positions[i] = i == 0 ? rows.position : positions[parent] + 1;
+        values_of<int64_t>(graph.key_cells())[i] = rows.position + i;
+        values_of<int64_t>(graph.value_cells())[i] = rows.position + i;
+        if (i >= first_output_) values_of<int32_t>(graph.output_rows())[i - first_output_] = i;
+    }
+    write_mask(graph, rows, cells);
+}
+
+/** A row sees the text before the pass, itself, and of the pass's rows those on its way to the root. */
+void KeptRunner::write_mask(KeptGraph& graph, const RunnerRows& rows, int cells) {
+    const auto hidden = ggml_fp32_to_fp16(-std::numeric_limits<float>::infinity());
+    const auto seen = ggml_fp32_to_fp16(0);
+    for (int i = 0; i < rows.count; ++i) {
+        auto* const row = values_of<ggml_fp16_t>(graph.mask()) + static_cast<size_t>(i) * static_cast<size_t>(cells);
+        const bool chain = rows.tree == nullptr;
+        const int known = rows.position + (chain ? i + 1 : 0);
+        std::fill(row, row + known, seen);
+        std::fill(row + known, row + cells, hidden);
+        if (chain) continue;
+        for (int node = i - 1; node != ROOT; node = rows.tree->at(node).parent)
+            row[rows.position + 1 + node] = seen;
+        row[rows.position] = seen;
+    }
+}
+
+const float* KeptRunner::logits(int row) const {
+    const auto* const logits = kept_.front().graph->logits();
+    return static_cast<const float*>(logits->data) + static_cast<size_t>(row - first_output_) * static_cast<size_t>(logits->ne[0]);
+}
+
+const float* KeptRunner::tap(int32_t layer) const {
+    return static_cast<const float*>(kept_.front().graph->tap(layer)->data);
+}
+
+void KeptRunner::commit(int position, const Tree& /*tree*/, const std::vector<int>& path) {
+    for (size_t i = 0; i < path.size(); ++i) {
+        const auto from = static_cast<size_t>(position + 1 + path[i]);
+        const auto to = static_cast<size_t>(position + 1) + i;
+        if (from == to) continue;
+        for (const auto* cache : kept_.front().graph->caches()) {
+            auto* const rows = static_cast<char*>(cache->data);
+            std::memcpy(rows + to * cache->nb[1], rows + from * cache->nb[1], cache->nb[1]);
+        }
+    }
+}
+
+} // namespace specdiff

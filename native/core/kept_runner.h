@@ -1,0 +1,73 @@
+#pragma once
+
+#include "cpu_backend.h"
+#include "kept_graph.h"
+#include "model.h"
+#include "target_context.h"
+#include "target_runner.h"
+#include "threads.h"
+
+#include <atomic>
+#include <list>
+#include <memory>
+
+struct ggml_gallocr;
+
+namespace specdiff {
+
+/**
+ * Graphs of llama.cpp's, kept for every number of rows of late (KeptGraph) and computed by the CPU backend itself. Row i
+ * of the text lies in cell i of llama.cpp's cache: rows of an accepted path move to where a chain would have them, and
+ * nothing need be freed. Where a GPU computes, llama.cpp splits its graphs, and for other attention than over one plain
+ * cache nobody here writes the inputs: those are LlamaRunner's.
+ */
+class KeptRunner : public TargetRunner {
+  public:
+    /** Null where the model's graph is none that can be kept. @throws Error where memory is short. */
+    static std::unique_ptr<KeptRunner> make(const Model& model, ThreadPool& threads, int context_tokens, int tree_nodes,
+                                            std::vector<int32_t> taps, const std::atomic<bool>& cancelled);
+    ~KeptRunner() override;
+
+    llama_context* context() const override { return context_.get(); }
+    bool keeps_graphs() const override { return true; }
+    int most_rows() const override { return chunk_; }
+    const std::vector<int32_t>& taps() const override { return taps_; }
+    std::optional<int32_t> unreadable_tap() const override { return std::nullopt; }
+    int run(const RunnerRows& rows) override;
+    const float* logits(int row) const override;
+    const float* tap(int32_t layer) const override;
+    void commit(int position, const Tree& tree, const std::vector<int>& path) override;
+    bool truncate(int /*rows*/) override { return true; }
+    void forget() override {}
+
+  private:
+    struct ReleaseAllocator {
+        void operator()(ggml_gallocr* allocator) const;
+    };
+    struct Kept {
+        int rows;
+        int outputs;
+        std::unique_ptr<KeptGraph> graph;
+    };
+
+    KeptRunner(const Model& model, ThreadPool& threads, int context_tokens, int tree_nodes, std::vector<int32_t> taps,
+               const std::atomic<bool>& cancelled);
+    KeptGraph* graph_of(int rows, int outputs);
+    void write_inputs(KeptGraph& graph, const RunnerRows& rows) const;
+    static void write_mask(KeptGraph& graph, const RunnerRows& rows, int cells);
+
+    ThreadPool& threads_;
+    const std::atomic<bool>& cancelled_;
+    std::vector<int32_t> taps_;
+    LlamaContext context_;
+    Backend cpu_;
+    int chunk_;
+    /** Cells of the cache. */
+    int cells_;
+    std::unique_ptr<ggml_gallocr, ReleaseAllocator> allocator_;
+    /** The one used last in front. */
+    std::list<Kept> kept_;
+    int first_output_ = 0;
+};
+
+} // namespace specdiff

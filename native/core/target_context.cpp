@@ -1,0 +1,37 @@
+#include "target_context.h"
+
+#include "error.h"
+#include "log.h"
+#include "target.h"
+
+#include <string>
+
+namespace specdiff {
+
+llama_context_params target_context_params(const ThreadPool& threads, int tokens, int spare,
+                                           const std::atomic<bool>& cancelled) {
+    auto params = llama_context_default_params();
+    params.n_ctx = static_cast<uint32_t>(tokens + spare);
+    // The default reserves logits for a whole batch: 100 MB for a small model.
+    params.n_outputs_max = Target::MAX_ROWS;
+    params.n_threads = threads.threads();
+    params.n_threads_batch = threads.threads();
+    params.abort_callback = [](void* flag) {
+        return static_cast<const std::atomic<bool>*>(flag)->load(std::memory_order_relaxed);
+    };
+    params.abort_callback_data = const_cast<std::atomic<bool>*>(&cancelled);
+    return params;
+}
+
+LlamaContext make_target_context(const Model& model, const ThreadPool& threads, const llama_context_params& params) {
+    const LogCapture captured;
+    LlamaContext context(llama_init_from_model(model.get(), params), llama_free);
+    if (context == nullptr) {
+        throw Error("No context of " + std::to_string(params.n_ctx) + " tokens can be made for the target (" +
+                    captured.reason() + "): lower the context setting or free memory.");
+    }
+    threads.attach(context.get());
+    return context;
+}
+
+} // namespace specdiff

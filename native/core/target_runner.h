@@ -1,0 +1,65 @@
+#pragma once
+
+#include "tree.h"
+
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+struct llama_context;
+
+namespace specdiff {
+
+/** Results of TargetRunner::run(), llama_decode()'s; others are failures. */
+constexpr int RUN_DONE = 0;
+constexpr int RUN_CANCELLED = 2;
+
+/** Rows of one pass, behind text that has been evaluated. */
+struct RunnerRows {
+    const int32_t* tokens = nullptr;
+    int count = 0;
+    /** Of the first row. */
+    int position = 0;
+    /** Of the rows behind the first, which is its root; null for a chain. */
+    const Tree* tree = nullptr;
+    /** Rows from this one on get logits; none where it is `count`. */
+    int first_output = 0;
+};
+
+/** Evaluates the target's rows, and keeps keys and values of one text. */
+class TargetRunner {
+  public:
+    TargetRunner() = default;
+    virtual ~TargetRunner() = default;
+    TargetRunner(const TargetRunner&) = delete;
+    TargetRunner& operator=(const TargetRunner&) = delete;
+
+    virtual llama_context* context() const = 0;
+    /** Whether a pass takes as long after one with another number of rows as after one with the same. */
+    virtual bool keeps_graphs() const = 0;
+    /** Most rows of a pass. */
+    virtual int most_rows() const = 0;
+    /** Layers whose input is read; empty where one of them can't be. */
+    virtual const std::vector<int32_t>& taps() const = 0;
+    virtual std::optional<int32_t> unreadable_tap() const = 0;
+
+    /** RUN_DONE or what went wrong, after which truncate() is to remove what the rows have left. */
+    virtual int run(const RunnerRows& rows) = 0;
+    /** Of a row of the last pass [V]. Valid until the next. */
+    virtual const float* logits(int row) const = 0;
+    /** Of all rows of the last pass: [rows, width]. Valid until the next. @throws Error where they are missing. */
+    virtual const float* tap(int32_t layer) const = 0;
+
+    /** Keeps the first row of the last pass, a tree at `position`, and those of `path`. */
+    virtual void commit(int position, const Tree& tree, const std::vector<int>& path) = 0;
+    /** Keeps the text's first `rows` rows; false where none can be kept then. */
+    virtual bool truncate(int rows) = 0;
+    virtual void forget() = 0;
+
+    /** Cells that rejected rows of trees hold, until free_dead(), which keeps the rows before them alone. */
+    virtual int dead_cells() const { return 0; }
+    virtual int rows_before_dead() const { return 0; }
+    virtual void free_dead() {}
+};
+
+} // namespace specdiff
