@@ -86,6 +86,12 @@ describe('a job that remembers', () => {
 });
 
 describe('passes that are filled up to the rows of the last one, as a GPU wants them', () => {
+  beforeAll(() => {
+    process.env.SPECDIFF_RUNNER = 'llama';
+  });
+  afterAll(() => {
+    delete process.env.SPECDIFF_RUNNER;
+  });
   const controller = new (testAddon().Controller)();
   controller.calibrate(1, 8);
   for (const rows of [2, 4, 8, 16]) controller.calibrate(rows, 8 + 0.1 * rows);
