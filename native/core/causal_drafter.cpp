@@ -2,6 +2,7 @@
 
 #include "error.h"
 #include "log.h"
+#include "model_runner.h"
 #include "outlook.h"
 #include "sampler.h"
 
@@ -16,39 +17,15 @@ namespace specdiff {
 
 namespace {
 
-/** Tokens that it reads in one call while it catches up. */
-constexpr int CHUNK = 256;
 constexpr int LONGEST_DRAFT = 16;
 
 class CausalDrafter : public Drafter {
   public:
     CausalDrafter(Model model, const std::string& label, Target& target, ThreadPool& threads)
-        : model_(std::move(model)), target_(target), threads_(threads), vocabulary_size_(target.vocabulary().size()),
-          own_vocabulary_(llama_vocab_n_tokens(llama_model_get_vocab(model_.get()))), context_(nullptr, llama_free),
-          batch_(llama_batch_init(CHUNK, 0, 1)) {
-        context_tokens_ = std::min(target.context_tokens() + LONGEST_DRAFT, model_.trained_context());
-        auto params = llama_context_default_params();
-        params.n_ctx = static_cast<uint32_t>(context_tokens_);
-        params.n_batch = CHUNK;
-        params.n_ubatch = CHUNK;
-        params.n_outputs_max = 1;
-        params.n_threads = threads.threads();
-        params.n_threads_batch = threads.threads();
-        params.abort_callback = [](void* target_model) { return static_cast<Target*>(target_model)->cancelled(); };
-        params.abort_callback_data = &target_;
-        const LogCapture captured;
-        context_.reset(llama_init_from_model(model_.get(), params));
-        if (context_ == nullptr) {
-            llama_batch_free(batch_);
-            throw Error("The drafter " + label + " can't be used: no context can be made for it (" + captured.reason() +
-                        "); lower the context setting or free memory.");
-        }
-        threads.attach(context_.get());
-    }
-    ~CausalDrafter() override { llama_batch_free(batch_); }
-    CausalDrafter(const CausalDrafter&) = delete;
-    CausalDrafter& operator=(const CausalDrafter&) = delete;
-
+        : model_(std::move(model)), vocabulary_size_(target.vocabulary().size()),
+          own_vocabulary_(llama_vocab_n_tokens(llama_model_get_vocab(model_.get()))),
+          context_tokens_(std::min(target.context_tokens() + LONGEST_DRAFT, model_.trained_context())),
+          runner_(make_runner(model_, threads, options(label), target.cancel_flag())) {}
     const std::string& name() const override { return outlook::CAUSAL; }
     int max_draft_length() const override { return LONGEST_DRAFT; }
     bool sequential() const override { return true; }
@@ -73,7 +50,7 @@ class CausalDrafter : public Drafter {
         const int room = context_tokens_ - static_cast<int>(context.tokens.size());
         const int most = std::min({budget.tokens, LONGEST_DRAFT, room + 1});
         while (static_cast<int>(draft.tree.size()) < most) {
-            const float* logits = llama_get_logits_ith(context_.get(), -1);
+            const float* logits = runner_->logits(last_row_);
             const TopTwo top = top_two(logits, std::min(vocabulary_size_, own_vocabulary_));
             const int place = static_cast<int>(draft.tree.size());
             const Slot slot{outlook::CAUSAL, outlook::of_slot(top.margin), place};
@@ -94,6 +71,13 @@ class CausalDrafter : public Drafter {
     }
 
   private:
+    RunnerOptions options(const std::string& label) const {
+        RunnerOptions result;
+        result.who = "the drafter " + label;
+        result.context_tokens = context_tokens_;
+        return result;
+    }
+
     /** Chance of a token that is not known yet, for the question whether to go on. */
     static constexpr double LIKELY = 0.8;
 
@@ -109,34 +93,28 @@ class CausalDrafter : public Drafter {
         // The last one is read again where it was read already: its logits are wanted.
         const int known = std::min(common_prefix(tokens), static_cast<int>(tokens.size()) - 1);
         forget_after(known);
-        for (size_t start = read_.size(); start < tokens.size(); start += CHUNK)
-            read(tokens.data() + start, static_cast<int>(std::min<size_t>(CHUNK, tokens.size() - start)));
+        const auto most = static_cast<size_t>(runner_->most_rows());
+        for (size_t start = read_.size(); start < tokens.size(); start += most)
+            read(tokens.data() + start, static_cast<int>(std::min(most, tokens.size() - start)));
     }
 
     void forget_after(int length) {
         if (static_cast<size_t>(length) >= read_.size()) return;
-        llama_memory_seq_rm(llama_get_memory(context_.get()), 0, length, -1);
+        runner_->truncate(length);
         read_.resize(static_cast<size_t>(length));
     }
 
     void read(const int32_t* tokens, int count) {
         const auto position = static_cast<int>(read_.size());
-        batch_.n_tokens = count;
-        for (int i = 0; i < count; ++i) {
-            batch_.token[i] = tokens[i];
-            batch_.pos[i] = position + i;
-            batch_.n_seq_id[i] = 1;
-            batch_.seq_id[i][0] = 0;
-            batch_.logits[i] = i + 1 == count ? 1 : 0;
-        }
+        last_row_ = count - 1;
         const LogCapture captured;
-        const int result = threads_.decode(context_.get(), batch_);
-        if (result == 0) {
+        const int result = runner_->run({tokens, count, position, nullptr, last_row_});
+        if (result == RUN_DONE) {
             read_.insert(read_.end(), tokens, tokens + count);
             return;
         }
-        llama_memory_seq_rm(llama_get_memory(context_.get()), 0, position, -1);
-        if (result == 2) throw Cancelled();
+        runner_->truncate(position);
+        if (result == RUN_CANCELLED) throw Cancelled();
         throw Error("The drafter's pass failed with code " + std::to_string(result) + " (" + captured.reason() + ").");
     }
 
@@ -150,13 +128,12 @@ class CausalDrafter : public Drafter {
     }
 
     Model model_;
-    Target& target_;
-    ThreadPool& threads_;
     int vocabulary_size_;
     int own_vocabulary_;
-    int context_tokens_ = 0;
-    std::unique_ptr<llama_context, void (*)(llama_context*)> context_;
-    llama_batch batch_;
+    int context_tokens_;
+    std::unique_ptr<ModelRunner> runner_;
+    /** Of the last pass; its logits follow what was read. */
+    int last_row_ = 0;
     /** Tokens whose keys and values are in its cache. */
     std::vector<int32_t> read_;
 };

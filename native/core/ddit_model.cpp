@@ -19,7 +19,7 @@ constexpr size_t OTHER_NODES = 64;
 
 DditModel::DditModel(const GgufFile& file, const DditShape& shape, ThreadPool& threads,
                      const std::atomic<bool>& cancelled)
-    : shape_(shape), conditioning_(file, shape), network_(threads, cancelled),
+    : shape_(shape), conditioning_(file, shape), network_(threads, 1, cancelled),
       precise_(file.tensor("output.weight")->type == GGML_TYPE_F32) {
     embedding_ = network_.values(file, "token_embd.weight");
     head_ = network_.matrix(file, "output.weight");
@@ -152,12 +152,11 @@ void DditModel::build(const DditPass& pass) {
         x = ggml_add(graph, x, ggml_mul(graph, branch, part(graph, i, DditConditioning::mlp_gate)));
     }
     graph_.logits = ggml_add(graph, network_.product(head_, modulated(graph, x, shape_.layers, 0)), head_bias_);
-    network_.finish({graph_.logits});
-    graph_.complete = true;
+    graph_.number = network_.finish({graph_.logits});
 }
 
 bool DditModel::Graph::fits(const DditPass& pass) const {
-    return complete && tokens == static_cast<int>(pass.tokens.size()) && position == pass.position &&
+    return number > 0 && tokens == static_cast<int>(pass.tokens.size()) && position == pass.position &&
            cells == pass.cells && first == pass.first && outputs == pass.outputs;
 }
 
@@ -189,7 +188,7 @@ const float* DditModel::evaluate(const DditPass& pass, double sigma) {
     write_values(graph_.token_input, pass.tokens);
     write_values(graph_.position_input, positions);
     if (graph_.mask != nullptr) write_values(graph_.mask, hidden_);
-    network_.compute();
+    network_.compute(graph_.number);
     read_values(graph_.logits, logits_);
     return logits_.data();
 }

@@ -73,7 +73,8 @@ class DditModel {
         int cells = 0;
         int first = 0;
         int outputs = 0;
-        bool complete = false;
+        /** The network's number of it; 0 while it is not complete. */
+        int number = 0;
         ggml_tensor* token_input = nullptr;
         ggml_tensor* position_input = nullptr;
         ggml_tensor* mask = nullptr;

@@ -1,8 +1,9 @@
 // Compiled with -O3 -fno-trapping-math (CMakeLists.txt), without which compilers make no vectors of the loop.
 #include "exponentials.h"
 
+#include "sums.h"
+
 #include <algorithm>
-#include <array>
 #include <cstdint>
 #include <cstring>
 
@@ -36,11 +37,7 @@ double exponentials(const float* x, int size, float greatest, float scale, float
         std::memcpy(&power, &bits, sizeof(power));
         to[i] = exponent < LEAST ? 0.0F : p * power;
     }
-    // Four sums side by side: one would wait for each addition.
-    std::array<double, 4> sums{};
-    for (int i = 0; i < size; ++i)
-        sums[static_cast<size_t>(i) % sums.size()] += to[i];
-    return (sums[0] + sums[1]) + (sums[2] + sums[3]);
+    return sum_of(to, size);
 }
 
 } // namespace specdiff

@@ -68,16 +68,14 @@ ggml_tensor* KeptGraph::copy_input(const ggml_tensor& input, int rows, int outpu
 
 /** False where it is not made of whole caches as they are. */
 bool KeptGraph::keep_attention(const ggml_tensor& node, int cells) {
-    const auto view_of = [&](ggml_tensor* turned) -> ggml_tensor* {
-        if (turned->op != GGML_OP_PERMUTE || turned->ne[1] != cells) return nullptr;
+    for (auto* const turned : {node.src[1], node.src[2]}) {
+        if (turned->op != GGML_OP_PERMUTE || turned->ne[1] != cells) return false;
         auto* const view = turned->src[0];
         const bool whole = view->op == GGML_OP_VIEW && view->ne[2] == cells && caches_.count(view->view_src) > 0;
-        return whole ? view : nullptr;
-    };
-    const Attention attention{view_of(node.src[1]), node.src[1], view_of(node.src[2]), node.src[2]};
-    if (attention.key_view == nullptr || attention.value_view == nullptr || node.src[3] != mask_) return false;
-    attentions_.push_back(attention);
-    return true;
+        if (!whole) return false;
+        views_.push_back({view, turned});
+    }
+    return node.src[3] == mask_;
 }
 
 std::unique_ptr<KeptGraph> KeptGraph::copy(ggml_cgraph* original, int rows, int outputs, int cells,
@@ -139,7 +137,7 @@ std::unique_ptr<KeptGraph> KeptGraph::copy(ggml_cgraph* original, int rows, int 
     }
     const bool complete = kept->tokens_ != nullptr && kept->positions_ != nullptr && kept->output_rows_ != nullptr &&
                           kept->key_cells_ != nullptr && kept->value_cells_ != nullptr && kept->mask_ != nullptr &&
-                          2 * kept->attentions_.size() == kept->caches_.size() && kept->taps_.size() == taps.size() &&
+                          kept->views_.size() == kept->caches_.size() && kept->taps_.size() == taps.size() &&
                           has_shape(*kept->logits_, GGML_TYPE_F32, kept->logits_->ne[0], outputs);
     if (!complete) return nullptr;
     ggml_set_output(kept->logits_);
@@ -152,15 +150,9 @@ std::unique_ptr<KeptGraph> KeptGraph::copy(ggml_cgraph* original, int rows, int 
 void KeptGraph::see(int cells) {
     if (cells == seen_) return;
     seen_ = cells;
-    for (const auto& attention : attentions_) {
-        for (auto* const view : {attention.key_view, attention.value_view})
-            view->ne[2] = cells;
-        for (auto* const turned : {attention.keys, attention.values})
-            turned->ne[1] = cells;
-    }
-    mask_->ne[0] = cells;
-    mask_->nb[1] = static_cast<size_t>(cells) * mask_->nb[0];
-    mask_->nb[2] = mask_->nb[3] = mask_->nb[1] * static_cast<size_t>(mask_->ne[1]);
+    for (const auto& view : views_)
+        view.see(0, cells);
+    see_cells(*mask_, cells);
 }
 
 } // namespace specdiff

@@ -1,5 +1,7 @@
 #pragma once
 
+#include "cache_view.h"
+
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -50,14 +52,6 @@ class KeptGraph {
     struct ReleaseContext {
         void operator()(ggml_context* context) const;
     };
-    /** Tensors that have as many cells as rows see. */
-    struct Attention {
-        ggml_tensor* key_view;
-        ggml_tensor* keys;
-        ggml_tensor* value_view;
-        ggml_tensor* values;
-    };
-
     KeptGraph() = default;
     ggml_tensor* copy_input(const ggml_tensor& input, int rows, int outputs, int cells);
     bool keep_attention(const ggml_tensor& node, int cells);
@@ -73,7 +67,8 @@ class KeptGraph {
     ggml_tensor* logits_ = nullptr;
     std::map<int32_t, ggml_tensor*> taps_;
     std::set<ggml_tensor*> caches_;
-    std::vector<Attention> attentions_;
+    /** Keys, then values, of each layer. */
+    std::vector<CacheView> views_;
     int seen_ = 0;
 };
 

@@ -4,9 +4,7 @@
 #include "error.h"
 #include "log.h"
 #include "network.h"
-#include "target.h"
 
-#include <ggml-alloc.h>
 #include <ggml-backend.h>
 #include <ggml.h>
 #include <llama-ext.h>
@@ -32,29 +30,22 @@ template <typename Value> Value* values_of(ggml_tensor* tensor) {
 
 } // namespace
 
-void KeptRunner::ReleaseAllocator::operator()(ggml_gallocr* allocator) const {
-    ggml_gallocr_free(allocator);
-}
-
-KeptRunner::KeptRunner(const Model& model, ThreadPool& threads, int context_tokens, int tree_nodes,
-                       std::vector<int32_t> taps, const std::atomic<bool>& cancelled)
-    : threads_(threads), cancelled_(cancelled), taps_(std::move(taps)),
-      context_(make_target_context(model, threads,
-                                   target_context_params(threads, context_tokens, tree_nodes + 1, cancelled))),
+KeptRunner::KeptRunner(const Model& model, ThreadPool& threads, const RunnerOptions& options,
+                       const std::atomic<bool>& cancelled)
+    : threads_(threads), cancelled_(cancelled), taps_(options.taps),
+      context_(make_runner_context(model, threads, options,
+                                   runner_context_params(threads, options, options.tree_nodes + 1, cancelled))),
       cpu_(make_cpu_backend(threads, cancelled)), chunk_(static_cast<int>(llama_n_ubatch(context_.get()))),
-      cells_(static_cast<int>(llama_n_ctx(context_.get()))),
-      allocator_(ggml_gallocr_new(ggml_backend_get_default_buffer_type(cpu_.get()))) {}
+      cells_(static_cast<int>(llama_n_ctx(context_.get()))), memory_(cpu_.get()) {}
 
 KeptRunner::~KeptRunner() = default;
 
-std::unique_ptr<KeptRunner> KeptRunner::make(const Model& model, ThreadPool& threads, int context_tokens,
-                                             int tree_nodes, std::vector<int32_t> taps,
+std::unique_ptr<KeptRunner> KeptRunner::make(const Model& model, ThreadPool& threads, const RunnerOptions& options,
                                              const std::atomic<bool>& cancelled) {
     if (gpu_computes() || !model.can_branch() || !model.windows().empty()) return nullptr;
-    std::unique_ptr<KeptRunner> runner(
-        new KeptRunner(model, threads, context_tokens, tree_nodes, std::move(taps), cancelled));
-    // The greatest first: while the others' memory grows, graphs that have theirs would have to be made anew.
-    for (const auto& [rows, outputs] : {std::pair(runner->chunk_, 1), std::pair(Target::MAX_ROWS, Target::MAX_ROWS)}) {
+    std::unique_ptr<KeptRunner> runner(new KeptRunner(model, threads, options, cancelled));
+    // The greatest first: where the memory grows, graphs that have places in it have to be made anew.
+    for (const auto& [rows, outputs] : {std::pair(runner->chunk_, 1), std::pair(options.outputs, options.outputs)}) {
         if (runner->graph_of(rows, outputs) == nullptr) return nullptr;
     }
     return runner;
@@ -73,16 +64,12 @@ KeptGraph* KeptRunner::graph_of(int rows, int outputs) {
                                                static_cast<uint32_t>(outputs));
     auto graph = original == nullptr ? nullptr : KeptGraph::copy(original, rows, outputs, cells_, taps_);
     if (graph == nullptr) return nullptr;
-    prepare_cpu_graph(graph->graph());
-    const auto before = ggml_gallocr_get_buffer_size(allocator_.get(), 0);
-    // Reserved for itself: places of the graph before are by number, and this one's order may be another.
-    if (!ggml_gallocr_reserve(allocator_.get(), graph->graph()) ||
-        !ggml_gallocr_alloc_graph(allocator_.get(), graph->graph())) {
+    const auto given = memory_.give(graph->graph());
+    if (given != GraphMemory::Given::kept) kept_.clear();
+    if (given == GraphMemory::Given::failed) {
         throw Error("There is no memory for a pass of " + std::to_string(rows) + " rows (" + captured.reason() +
                     "): free some or take a smaller model.");
     }
-    // What the others point to was freed.
-    if (ggml_gallocr_get_buffer_size(allocator_.get(), 0) != before) kept_.clear();
     if (kept_.size() == MOST_GRAPHS) kept_.pop_back();
     kept_.push_front({rows, outputs, std::move(graph)});
     return kept_.front().graph.get();

@@ -1,17 +1,14 @@
 #pragma once
 
 #include "cpu_backend.h"
+#include "graph_memory.h"
 #include "kept_graph.h"
-#include "model.h"
-#include "target_context.h"
-#include "target_runner.h"
-#include "threads.h"
+#include "runner_context.h"
+#include "model_runner.h"
 
 #include <atomic>
 #include <list>
 #include <memory>
-
-struct ggml_gallocr;
 
 namespace specdiff {
 
@@ -21,11 +18,11 @@ namespace specdiff {
  * nothing need be freed. Where a GPU computes, llama.cpp splits its graphs, and for other attention than over one plain
  * cache nobody here writes the inputs: those are LlamaRunner's.
  */
-class KeptRunner : public TargetRunner {
+class KeptRunner : public ModelRunner {
   public:
     /** Null where the model's graph is none that can be kept. @throws Error where memory is short. */
-    static std::unique_ptr<KeptRunner> make(const Model& model, ThreadPool& threads, int context_tokens, int tree_nodes,
-                                            std::vector<int32_t> taps, const std::atomic<bool>& cancelled);
+    static std::unique_ptr<KeptRunner> make(const Model& model, ThreadPool& threads, const RunnerOptions& options,
+                                            const std::atomic<bool>& cancelled);
     ~KeptRunner() override;
 
     llama_context* context() const override { return context_.get(); }
@@ -41,16 +38,13 @@ class KeptRunner : public TargetRunner {
     void forget() override {}
 
   private:
-    struct ReleaseAllocator {
-        void operator()(ggml_gallocr* allocator) const;
-    };
     struct Kept {
         int rows;
         int outputs;
         std::unique_ptr<KeptGraph> graph;
     };
 
-    KeptRunner(const Model& model, ThreadPool& threads, int context_tokens, int tree_nodes, std::vector<int32_t> taps,
+    KeptRunner(const Model& model, ThreadPool& threads, const RunnerOptions& options,
                const std::atomic<bool>& cancelled);
     KeptGraph* graph_of(int rows, int outputs);
     void write_inputs(KeptGraph& graph, const RunnerRows& rows) const;
@@ -64,7 +58,7 @@ class KeptRunner : public TargetRunner {
     int chunk_;
     /** Cells of the cache. */
     int cells_;
-    std::unique_ptr<ggml_gallocr, ReleaseAllocator> allocator_;
+    GraphMemory memory_;
     /** The one used last in front. */
     std::list<Kept> kept_;
     int first_output_ = 0;

@@ -1,11 +1,10 @@
 #include "llama_runner.h"
 
-#include "target_context.h"
+#include "runner_context.h"
 
 #include <llama.h>
 
 #include <algorithm>
-#include <utility>
 
 namespace specdiff {
 
@@ -18,21 +17,21 @@ void release(llama_batch* batch) {
 
 } // namespace
 
-LlamaRunner::LlamaRunner(const Model& model, ThreadPool& threads, int context_tokens, int tree_nodes,
-                         std::vector<int32_t> taps, LayerInputs::Way taps_way, const std::atomic<bool>& cancelled)
-    : can_branch_(model.can_branch()), threads_(threads), tree_nodes_(tree_nodes), cancelled_(cancelled),
-      taps_(model, std::move(taps), taps_way), local_attention_(model.windows()), context_(nullptr, llama_free),
+LlamaRunner::LlamaRunner(const Model& model, ThreadPool& threads, const RunnerOptions& options,
+                         const std::atomic<bool>& cancelled)
+    : can_branch_(model.can_branch()), threads_(threads), tree_nodes_(options.tree_nodes), cancelled_(cancelled),
+      taps_(model, options.taps, options.taps_way), local_attention_(model.windows()), context_(nullptr, llama_free),
       batch_(nullptr, release) {
-    auto params = target_context_params(threads, context_tokens, tree_nodes * (TREES_OF_DEAD_CELLS + 1), cancelled);
-    const auto sequences = Branches::sequences(tree_nodes);
+    auto params = runner_context_params(threads, options, tree_nodes_ * (TREES_OF_DEAD_CELLS + 1), cancelled);
+    const auto sequences = Branches::sequences(tree_nodes_);
     params.n_outputs_max = std::max(params.n_outputs_max, static_cast<uint32_t>(sequences));
-    if (tree_nodes > 0) {
+    if (tree_nodes_ > 0) {
         params.n_seq_max = static_cast<uint32_t>(sequences);
         params.kv_unified = true; // all sequences in one row of cells
     }
     taps_.prepare(params);
     local_attention_.prepare(params, taps_);
-    context_ = make_target_context(model, threads, params);
+    context_ = make_runner_context(model, threads, options, params);
     taps_.attach(context_.get());
     chunk_ = static_cast<int>(llama_n_ubatch(context_.get()));
     batch_.reset(new llama_batch(llama_batch_init(std::max(chunk_, sequences), 0, sequences)));

@@ -3,9 +3,7 @@
 #include "branches.h"
 #include "layer_inputs.h"
 #include "local_attention.h"
-#include "model.h"
-#include "target_runner.h"
-#include "threads.h"
+#include "model_runner.h"
 
 #include <atomic>
 #include <memory>
@@ -15,14 +13,13 @@ struct llama_batch;
 namespace specdiff {
 
 /** llama_decode: any architecture, on any device. */
-class LlamaRunner : public TargetRunner {
+class LlamaRunner : public ModelRunner {
   public:
     /** Cells for rows of rejected branches, in trees: so many trees can leave all their nodes behind. */
     static constexpr int TREES_OF_DEAD_CELLS = 8;
 
-    /** `tree_nodes`: most of a tree; 0 for chains alone, which then cost what they cost without trees. */
-    LlamaRunner(const Model& model, ThreadPool& threads, int context_tokens, int tree_nodes, std::vector<int32_t> taps,
-                LayerInputs::Way taps_way, const std::atomic<bool>& cancelled);
+    LlamaRunner(const Model& model, ThreadPool& threads, const RunnerOptions& options,
+                const std::atomic<bool>& cancelled);
     ~LlamaRunner() override;
 
     llama_context* context() const override { return context_.get(); }

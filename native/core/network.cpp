@@ -7,8 +7,10 @@
 #include <ggml-backend.h>
 #include <ggml.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <string_view>
+#include <utility>
 
 namespace specdiff {
 
@@ -43,20 +45,26 @@ void Network::ReleaseScheduler::operator()(ggml_backend_sched* scheduler) const 
     ggml_backend_sched_free(scheduler);
 }
 
-Network::Network(ThreadPool& threads, const std::atomic<bool>& cancelled) : threads_(threads), cancelled_(cancelled) {
+Network::Network(ThreadPool& threads, size_t graphs, const std::atomic<bool>& cancelled)
+    : threads_(threads), most_graphs_(graphs), cancelled_(cancelled), backends_(start_backends(threads)), gpu_shapes_(gpu_shapes()),
+      memory_(backends_.back().get()) {}
+
+Network::~Network() = default;
+
+/** A GPU's first, the CPU's last. */
+std::vector<Backend> Network::start_backends(const ThreadPool& threads) const {
+    std::vector<Backend> backends;
     if (auto* const gpu = gpu_device()) {
         const LogCapture captured;
-        backends_.emplace_back(ggml_backend_dev_init(gpu, nullptr));
-        if (backends_.back() == nullptr) {
+        backends.emplace_back(ggml_backend_dev_init(gpu, nullptr));
+        if (backends.back() == nullptr) {
             throw Error(std::string("The drafter can't be used: ") + ggml_backend_dev_name(gpu) +
                         " can't be started for it (" + captured.reason() + "); choose another backend.");
         }
     }
-    backends_.push_back(make_cpu_backend(threads, cancelled));
-    gpu_shapes_ = gpu_shapes();
+    backends.push_back(make_cpu_backend(threads, cancelled_));
+    return backends;
 }
-
-Network::~Network() = default;
 
 int Network::cell_step() const {
     return gpu_shapes_ ? GPU_CELL_STEP : CPU_CELL_STEP;
@@ -73,7 +81,7 @@ ggml_backend_buffer_type* Network::plain_buffer() const {
 /** Where a matrix lies best: on the CPU in a type that repacks it, where one takes it. */
 ggml_backend_buffer_type* Network::matrix_buffer(const TensorInfo& tensor) const {
     auto* const plain = plain_buffer();
-    if (backends_.size() > 1) return plain;
+    if (!on_cpu()) return plain;
     auto* const device = ggml_backend_get_device(backends_.front().get());
     const auto type = static_cast<ggml_type>(tensor.type);
     for (auto* candidate : cpu_buffer_types(device)) {
@@ -129,15 +137,17 @@ void Network::load(const GgufFile& file, size_t nodes) {
         ggml_backend_buffer_clear(buffers_.back().get(), 0);
         ggml_backend_buffer_set_usage(buffers_.back().get(), GGML_BACKEND_BUFFER_USAGE_WEIGHTS);
     }
-    std::vector<ggml_backend_t> backends;
-    backends.reserve(backends_.size());
-    for (const auto& backend : backends_)
-        backends.push_back(backend.get());
     nodes_ = nodes;
-    scheduler_.reset(
-        ggml_backend_sched_new(backends.data(), nullptr, static_cast<int>(backends.size()), nodes, false, false));
-    if (scheduler_ == nullptr)
-        throw Error("The drafter can't be used: there is no memory for it; free some and try again.");
+    if (!on_cpu()) {
+        std::vector<ggml_backend_t> backends;
+        backends.reserve(backends_.size());
+        for (const auto& backend : backends_)
+            backends.push_back(backend.get());
+        scheduler_.reset(
+            ggml_backend_sched_new(backends.data(), nullptr, static_cast<int>(backends.size()), nodes, false, false));
+        if (scheduler_ == nullptr)
+            throw Error("The drafter can't be used: there is no memory for it; free some and try again.");
+    }
     for (const auto& [buffer, context] : contexts_) {
         for (auto* tensor = ggml_get_first_tensor(context.get()); tensor != nullptr;
              tensor = ggml_get_next_tensor(context.get(), tensor)) {
@@ -151,22 +161,20 @@ ggml_context* Network::begin() {
     ggml_init_params params{};
     params.mem_size = ggml_tensor_overhead() * nodes_ + ggml_graph_overhead_custom(nodes_, false);
     params.no_alloc = true;
-    ggml_backend_sched_reset(scheduler_.get());
-    graph_ = nullptr;
-    graph_context_.reset(ggml_init(params));
-    if (graph_context_ == nullptr) throw Error("No memory for the drafter's pass: free some and try again.");
-    graph_ = ggml_new_graph_custom(graph_context_.get(), nodes_, false);
-    return graph_context_.get();
+    next_ = {next_.number + 1, Context(ggml_init(params)), nullptr};
+    if (next_.context == nullptr) throw Error("No memory for the drafter's pass: free some and try again.");
+    next_.graph = ggml_new_graph_custom(next_.context.get(), nodes_, false);
+    return next_.context.get();
 }
 
 ggml_tensor* Network::input(int type, int64_t columns, int64_t rows) {
-    auto* tensor = ggml_new_tensor_2d(graph_context_.get(), static_cast<ggml_type>(type), columns, rows);
+    auto* tensor = ggml_new_tensor_2d(next_.context.get(), static_cast<ggml_type>(type), columns, rows);
     ggml_set_input(tensor);
     return tensor;
 }
 
 ggml_tensor* Network::product(ggml_tensor* weights, ggml_tensor* x) const {
-    auto* const context = graph_context_.get();
+    auto* const context = next_.context.get();
     const int64_t rows = x->ne[1];
     if (!gpu_shapes_ || weights->type != GGML_TYPE_F32 || rows >= EXACT_GPU_ROWS)
         return ggml_mul_mat(context, weights, x);
@@ -175,20 +183,46 @@ ggml_tensor* Network::product(ggml_tensor* weights, ggml_tensor* x) const {
     return ggml_view_2d(context, all, all->ne[0], rows, all->nb[1], 0);
 }
 
-void Network::finish(const std::vector<ggml_tensor*>& outputs) {
+int Network::finish(const std::vector<ggml_tensor*>& outputs) {
     for (auto* output : outputs) {
         ggml_set_output(output);
-        ggml_build_forward_expand(graph_, output);
+        ggml_build_forward_expand(next_.graph, output);
     }
     const LogCapture captured;
-    if (!ggml_backend_sched_alloc_graph(scheduler_.get(), graph_))
+    bool given = false;
+    if (scheduler_ != nullptr) {
+        kept_.clear();
+        ggml_backend_sched_reset(scheduler_.get());
+        given = ggml_backend_sched_alloc_graph(scheduler_.get(), next_.graph);
+    } else {
+        const auto result = memory_.give(next_.graph);
+        if (result != GraphMemory::Given::kept) kept_.clear();
+        given = result != GraphMemory::Given::failed;
+    }
+    if (!given)
         throw Error("No memory for the drafter's pass (" + captured.reason() + "): free some and try again.");
+    if (kept_.size() == most_graphs_) kept_.pop_back();
+    const int number = next_.number;
+    kept_.push_front(std::move(next_));
+    next_ = {number, nullptr, nullptr};
+    return number;
 }
 
-void Network::compute() {
+bool Network::keeps(int number) const {
+    return std::any_of(kept_.begin(), kept_.end(), [number](const Graph& graph) { return graph.number == number; });
+}
+
+void Network::compute(int number) {
+    const auto found =
+        std::find_if(kept_.begin(), kept_.end(), [number](const Graph& graph) { return graph.number == number; });
+    if (found == kept_.end()) throw Error("The drafter's graph is gone: restart the engine.");
+    kept_.splice(kept_.begin(), kept_, found);
     if (cancelled_.load(std::memory_order_relaxed)) throw Cancelled();
     const LogCapture captured;
-    const int status = threads_.compute(scheduler_.get(), backends_.back().get(), graph_);
+    auto* const cpu = backends_.back().get();
+    auto* const graph = kept_.front().graph;
+    const int status =
+        scheduler_ != nullptr ? threads_.compute(scheduler_.get(), cpu, graph) : threads_.compute(cpu, graph);
     if (status == GGML_STATUS_ABORTED || cancelled_.load(std::memory_order_relaxed)) throw Cancelled();
     if (status != GGML_STATUS_SUCCESS) {
         throw Error("The drafter's pass failed with code " + std::to_string(status) + " (" + captured.reason() + ").");
@@ -199,6 +233,7 @@ size_t Network::bytes() const {
     size_t total = 0;
     for (const auto& buffer : buffers_)
         total += ggml_backend_buffer_get_size(buffer.get());
+    if (scheduler_ == nullptr) return total + memory_.bytes();
     for (const auto& backend : backends_)
         total += ggml_backend_sched_get_buffer_size(scheduler_.get(), backend.get());
     return total;

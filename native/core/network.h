@@ -2,11 +2,13 @@
 
 #include "cpu_backend.h"
 #include "gguf_file.h"
+#include "graph_memory.h"
 #include "threads.h"
 
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <list>
 #include <map>
 #include <memory>
 #include <string>
@@ -37,17 +39,21 @@ inline int rounded_up(int value, int step) {
 }
 
 /**
- * What a network whose graph is our own, not llama.cpp's, runs on: the loaded backends, a GPU first, its weights and
- * caches on them, and one graph at a time. Declare every weight and cache, then load(), then make graphs.
+ * What a network whose graphs are our own, not llama.cpp's, runs on: the loaded backends, a GPU first, its weights and
+ * caches on them, and graphs: on the CPU those of late, on a GPU the last one. Declare every weight and cache, then
+ * load(), then make graphs.
  */
 class Network {
   public:
-    /** `cancelled` ends a running pass. @throws Error where a backend can't be started. */
-    Network(ThreadPool& threads, const std::atomic<bool>& cancelled);
+    /** `graphs`: how many are kept on the CPU. `cancelled` ends a running pass. @throws Error where a backend can't be
+     * started. */
+    Network(ThreadPool& threads, size_t graphs, const std::atomic<bool>& cancelled);
     ~Network();
     Network(const Network&) = delete;
     Network& operator=(const Network&) = delete;
 
+    /** Whether the CPU computes all of it. */
+    bool on_cpu() const { return backends_.size() == 1; }
     /** Attention takes a cache's cells in steps of so many; those beyond the text are to be masked. */
     int cell_step() const;
     /**
@@ -66,18 +72,22 @@ class Network {
     /** Gives all of that its memory and reads the weights. `nodes`: most of one graph. @throws Error. */
     void load(const GgufFile& file, size_t nodes);
 
-    /** Begins a graph; the last one is gone. */
+    /** Begins a graph. */
     ggml_context* begin();
-    ggml_cgraph* graph() const { return graph_; }
+    /** The one that was begun last. */
+    ggml_cgraph* graph() const { return next_.graph; }
     /** An input of the graph, [columns, rows]; written anew before every pass, since ggml may reuse its memory. */
     ggml_tensor* input(int type, int64_t columns, int64_t rows);
     /** `weights` times the rows of `x`, which are contiguous. Of fp32 a GPU gets no fewer rows than it multiplies in
      * fp32. */
     ggml_tensor* product(ggml_tensor* weights, ggml_tensor* x) const;
-    /** Ends the graph: `outputs` can be read after a pass. @throws Error where memory is short. */
-    void finish(const std::vector<ggml_tensor*>& outputs);
-    /** Evaluates it. @throws Cancelled, Error. */
-    void compute();
+    /** Ends the graph: `outputs` can be read after a pass, until the next one. Its number. @throws Error where memory is
+     * short. */
+    int finish(const std::vector<ggml_tensor*>& outputs);
+    /** Whether a graph can still be evaluated. */
+    bool keeps(int number) const;
+    /** Evaluates one that is kept. @throws Cancelled, Error. */
+    void compute(int number);
 
     /** Bytes of weights, caches and buffers on all devices. */
     size_t bytes() const;
@@ -93,22 +103,33 @@ class Network {
         void operator()(ggml_backend_sched* scheduler) const;
     };
     using Context = std::unique_ptr<ggml_context, ReleaseContext>;
+    struct Graph {
+        int number = 0;
+        Context context;
+        ggml_cgraph* graph = nullptr;
+    };
 
+    std::vector<Backend> start_backends(const ThreadPool& threads) const;
     ggml_backend_buffer_type* plain_buffer() const;
     ggml_backend_buffer_type* matrix_buffer(const TensorInfo& tensor) const;
     ggml_context* context_of(ggml_backend_buffer_type* type);
     ggml_tensor* weight(const GgufFile& file, const std::string& name, bool multiplied);
 
     ThreadPool& threads_;
+    size_t most_graphs_;
     const std::atomic<bool>& cancelled_;
     std::vector<Backend> backends_; // the CPU last
     bool gpu_shapes_ = false;
     std::map<ggml_backend_buffer_type*, Context> contexts_;
     std::vector<std::unique_ptr<ggml_backend_buffer, ReleaseBuffer>> buffers_;
+    /** Where there is a GPU. */
     std::unique_ptr<ggml_backend_sched, ReleaseScheduler> scheduler_;
+    /** Where there is none. */
+    GraphMemory memory_;
     size_t nodes_ = 0;
-    Context graph_context_;
-    ggml_cgraph* graph_ = nullptr;
+    Graph next_;
+    /** The one used last in front. */
+    std::list<Graph> kept_;
 };
 
 /** Writes a whole tensor. */

@@ -1,5 +1,6 @@
 #include "own_block_network.h"
 
+#include "cache_view.h"
 #include "embedding_rows.h"
 #include "error.h"
 #include "network.h"
@@ -9,6 +10,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <list>
 #include <string>
 #include <utility>
 
@@ -26,6 +28,8 @@ constexpr int CHUNK = 64;
 constexpr int WINDOW = 192;
 /** A graph serves until the text has grown by so many cells; those that it does not have yet are masked. */
 constexpr int GRAPH_CELLS = 64;
+/** One for each number of new rows and of slots, both eight at most and mostly few; 30 kB each. */
+constexpr size_t MOST_GRAPHS = 32;
 constexpr size_t NODES_PER_LAYER = 64;
 constexpr size_t OTHER_NODES = 32;
 
@@ -33,7 +37,7 @@ class OwnBlockNetwork : public BlockNetwork {
   public:
     OwnBlockNetwork(const GgufFile& drafter, const GgufFile& target, const BlockShape& shape, int cells,
                     ThreadPool& threads, const std::atomic<bool>& cancelled)
-        : shape_(shape), embedding_(target), network_(threads, cancelled),
+        : shape_(shape), embedding_(target), network_(threads, MOST_GRAPHS, cancelled),
           cell_step_(rounded_up(GRAPH_CELLS, network_.cell_step())), row_step_(network_.row_step()),
           cells_(rounded_up(cells, cell_step_)) {
         if (shape.reduced) {
@@ -80,7 +84,7 @@ class OwnBlockNetwork : public BlockNetwork {
         }
         pass(rows_, next, count, slots, first);
         rows_ += count;
-        read_values(graph_.logits, logits_);
+        read_values(graphs_.front().logits, logits_);
         return {logits_.data(), shape_.draft_vocabulary, shape_.reduced ? tokens_.data() : nullptr};
     }
 
@@ -110,12 +114,15 @@ class OwnBlockNetwork : public BlockNetwork {
     };
     /** What a graph was built for, and its inputs. */
     struct Graph {
-        int rows = -1;
+        /** The network's. */
+        int number = 0;
+        int rows = 0;
         int slots = 0;
         int first = 0;
         /** The cells that the slots see, from `begin` on. */
         int begin = 0;
         int cells = 0;
+        std::vector<CacheView> views;
         Places row_places;
         Places slot_places;
         ggml_tensor* taps = nullptr;
@@ -134,9 +141,8 @@ class OwnBlockNetwork : public BlockNetwork {
         const int begin = first_seen(position + count);
         const int end = position + count + slot_count;
         const int cells = rounded_up(end, cell_step_) - begin;
-        if (graph_.rows != all_rows || graph_.slots != all_slots || graph_.first != first ||
-            (slot_count > 0 && (graph_.begin != begin || graph_.cells != cells)))
-            build(all_rows, all_slots, first, begin, cells);
+        auto& graph = graph_of(all_rows, all_slots, first, begin, cells);
+        see(graph, begin, cells);
         if (count > 0) {
             const auto values = static_cast<size_t>(count) * row_width();
             if (all_rows > count) {
@@ -144,20 +150,20 @@ class OwnBlockNetwork : public BlockNetwork {
                 filled_.resize(static_cast<size_t>(all_rows) * row_width());
                 taps = filled_.data();
             }
-            write_values(graph_.taps, taps, ggml_nbytes(graph_.taps));
-            place(graph_.row_places, position, count, all_rows);
+            write_values(graph.taps, taps, ggml_nbytes(graph.taps));
+            place(graph.row_places, position, count, all_rows);
         }
         if (slot_count > 0) {
             const auto width = static_cast<size_t>(shape_.width);
             embedded_.assign(static_cast<size_t>(all_slots) * width, 0);
             for (size_t i = 0; i < slots.size(); ++i)
                 embedding_.read(slots[i], embedded_.data() + i * width);
-            write_values(graph_.embeddings, embedded_);
-            place(graph_.slot_places, position + count, slot_count, all_slots);
+            write_values(graph.embeddings, embedded_);
+            place(graph.slot_places, position + count, slot_count, all_slots);
             hide(end - begin, cells, all_slots);
-            write_values(graph_.mask, hidden_);
+            write_values(graph.mask, hidden_);
         }
-        network_.compute();
+        network_.compute(graph.number);
     }
 
     /** `count` rows from a position on, and such that fill them up to `all`. */
@@ -181,13 +187,42 @@ class OwnBlockNetwork : public BlockNetwork {
             std::fill(row + end, row + columns, hidden);
     }
 
-    void build(int count, int slots, int first, int begin, int cells) {
-        graph_ = {};
+    /** One of late, or a new one; in front then. */
+    Graph& graph_of(int rows, int slots, int first, int begin, int cells) {
+        graphs_.remove_if([this](const Graph& graph) { return !network_.keeps(graph.number); });
+        const auto fits = [&](const Graph& graph) {
+            const bool same = graph.rows == rows && graph.slots == slots && graph.first == first;
+            const bool sees = slots == 0 || network_.on_cpu() || (graph.begin == begin && graph.cells == cells);
+            return same && sees;
+        };
+        const auto found = std::find_if(graphs_.begin(), graphs_.end(), fits);
+        if (found != graphs_.end())
+            graphs_.splice(graphs_.begin(), graphs_, found);
+        else
+            graphs_.push_front(built(rows, slots, first, begin, network_.on_cpu() ? most_cells(slots) : cells));
+        return graphs_.front();
+    }
+
+    /** Cells that so many slots see at most. */
+    int most_cells(int slots) const { return std::min(rounded_up(WINDOW + cell_step_ - 1 + slots, cell_step_), cells_); }
+
+    /** Has the slots see these cells. */
+    static void see(Graph& graph, int begin, int cells) {
+        if (graph.slots == 0 || (graph.begin == begin && graph.cells == cells)) return;
+        graph.begin = begin;
+        graph.cells = cells;
+        for (const auto& view : graph.views)
+            view.see(begin, cells);
+        see_cells(*graph.mask, cells);
+    }
+
+    Graph built(int count, int slots, int first, int begin, int cells) {
         auto* const context = network_.begin();
         Graph next;
+        next.rows = count;
         next.slots = slots;
         next.first = first;
-        next.begin = begin;
+        next.begin = std::min(begin, cells_ - cells);
         next.cells = cells;
         if (count > 0) {
             next.taps = network_.input(GGML_TYPE_F32, int64_t{shape_.taps} * shape_.width, count);
@@ -201,12 +236,11 @@ class OwnBlockNetwork : public BlockNetwork {
             next.slot_places = places(slots);
             next.mask = network_.input(GGML_TYPE_F16, cells, slots);
             next.logits = denoised(context, next);
-            network_.finish({next.logits});
+            next.number = network_.finish({next.logits});
         } else {
-            network_.finish({});
+            next.number = network_.finish({});
         }
-        next.rows = count;
-        graph_ = next;
+        return next;
     }
 
     Places places(int count) {
@@ -236,15 +270,17 @@ class OwnBlockNetwork : public BlockNetwork {
     }
 
     /** All cells of a cache that the graph sees, by heads. */
-    ggml_tensor* seen(ggml_context* context, ggml_tensor* cache, const Graph& graph) const {
+    ggml_tensor* seen(ggml_context* context, ggml_tensor* cache, Graph& graph) const {
         auto* view = ggml_view_3d(context, cache, shape_.head_width, shape_.key_heads, graph.cells,
                                   static_cast<size_t>(shape_.head_width) * ggml_type_size(cache->type), cache->nb[1],
                                   static_cast<size_t>(graph.begin) * cache->nb[1]);
-        return ggml_permute(context, view, 0, 2, 1, 3);
+        auto* turned = ggml_permute(context, view, 0, 2, 1, 3);
+        graph.views.push_back({view, turned});
+        return turned;
     }
 
     /** Logits of the slots: [draft vocabulary, slots − first]. */
-    ggml_tensor* denoised(ggml_context* context, const Graph& next) {
+    ggml_tensor* denoised(ggml_context* context, Graph& next) {
         auto* x = next.embeddings;
         const float scale = 1 / std::sqrt(static_cast<float>(shape_.head_width));
         for (const auto& layer : layers_) {
@@ -282,7 +318,7 @@ class OwnBlockNetwork : public BlockNetwork {
     ggml_tensor* output_norm_ = nullptr;
     ggml_tensor* head_ = nullptr;
     std::vector<Layer> layers_;
-    Graph graph_;
+    std::list<Graph> graphs_;
     int rows_ = 0;
     std::vector<float> filled_;
     std::vector<float> embedded_;

@@ -1,9 +1,9 @@
 #include "residual.h"
 
 #include "sampler.h"
+#include "sums.h"
 
 #include <algorithm>
-#include <numeric>
 
 namespace specdiff {
 
@@ -16,7 +16,7 @@ bool Residual::accepts(const Tree& tree, int node, Rng& rng) const {
 
 void Residual::reject(const Tree& tree, int node) {
     auto rest = excess(weights(), 1 / total_, tree, node);
-    const double total = std::accumulate(rest.begin(), rest.end(), 0.0);
+    const double total = sum_of(rest.data(), static_cast<int>(rest.size()));
     if (total <= 0) return;
     rest_ = std::move(rest);
     total_ = total;

@@ -2,6 +2,7 @@
 
 #include "error.h"
 #include "exponentials.h"
+#include "sums.h"
 
 #include <algorithm>
 #include <array>
@@ -22,8 +23,7 @@ void require(bool fine, const char* message) {
 } // namespace
 
 Sampler::Sampler(const SamplingOptions& options, int vocabulary_size)
-    : options_(options), size_(vocabulary_size), logits_(static_cast<size_t>(vocabulary_size)),
-      penalized_(static_cast<size_t>(vocabulary_size)) {
+    : options_(options), size_(vocabulary_size) {
     require(std::isfinite(options.temperature) && options.temperature >= 0, "temperature must be 0 or greater.");
     require(options.top_k >= 0, "topK must be 0 (off) or greater.");
     require(options.top_p > 0 && options.top_p <= 1, "topP must be above 0 and at most 1 (off).");
@@ -34,26 +34,28 @@ Sampler::Sampler(const SamplingOptions& options, int vocabulary_size)
 
 /** Keskar et al. 2019 (arXiv 1909.05858, section 4.1), with division or multiplication by the logit's sign as in
  * llama.cpp. */
-void Sampler::penalize(const float* logits, const std::vector<int32_t>& history) {
-    std::copy(logits, logits + size_, logits_.begin());
+const float* Sampler::penalized(const float* logits, const std::vector<int32_t>& history) {
     const auto penalty = static_cast<float>(options_.repetition_penalty);
-    if (penalty == 1.0F) return;
+    if (penalty == 1.0F) return logits;
+    changed_.assign(logits, logits + size_);
+    seen_.resize(changed_.size(), 0);
     const size_t start = history.size() > PENALTY_WINDOW ? history.size() - PENALTY_WINDOW : 0;
     for (size_t i = start; i < history.size(); ++i) {
         const auto token = static_cast<size_t>(history[i]);
-        if (penalized_[token] != 0) continue;
-        penalized_[token] = 1;
-        float& logit = logits_[token];
+        if (seen_[token] != 0) continue;
+        seen_[token] = 1;
+        float& logit = changed_[token];
         logit = logit > 0 ? logit / penalty : logit * penalty;
     }
     for (size_t i = start; i < history.size(); ++i)
-        penalized_[static_cast<size_t>(history[i])] = 0;
+        seen_[static_cast<size_t>(history[i])] = 0;
+    return changed_.data();
 }
 
 /** By the logit, then by the lower number. */
 bool Sampler::likelier(int32_t a, int32_t b) const {
-    const float la = logits_[static_cast<size_t>(a)];
-    const float lb = logits_[static_cast<size_t>(b)];
+    const float la = logits_[a];
+    const float lb = logits_[b];
     return la != lb ? la > lb : a < b;
 }
 
@@ -68,7 +70,7 @@ void Sampler::keep_top_k() {
 /** Holtzman et al. 2020 (arXiv 1904.09751): the fewest tokens whose probabilities sum to at least top_p. */
 void Sampler::keep_top_p() {
     if (options_.top_p >= 1) return;
-    const auto logit = [this](int32_t token) { return logits_[static_cast<size_t>(token)]; };
+    const auto logit = [this](int32_t token) { return logits_[token]; };
     const double greatest =
         logit(*std::max_element(kept_.begin(), kept_.end(), [&](int32_t a, int32_t b) { return logit(a) < logit(b); }));
     double total = 0;
@@ -93,23 +95,21 @@ void Sampler::keep_min_p() {
     if (options_.min_p <= 0) return;
     float greatest = REMOVED;
     for (const auto token : kept_)
-        greatest = std::max(greatest, logits_[static_cast<size_t>(token)]);
+        greatest = std::max(greatest, logits_[token]);
     const float least = greatest + static_cast<float>(std::log(options_.min_p));
     kept_.erase(std::remove_if(kept_.begin(), kept_.end(),
-                               [&](int32_t token) { return logits_[static_cast<size_t>(token)] < least; }),
+                               [&](int32_t token) { return logits_[token] < least; }),
                 kept_.end());
 }
 
 int32_t Sampler::best(const float* logits, const std::vector<int32_t>& history) {
-    if (options_.repetition_penalty == 1) return argmax(logits, size_);
-    penalize(logits, history);
-    return argmax(logits_.data(), size_);
+    return argmax(penalized(logits, history), size_);
 }
 
 void Sampler::probabilities(const float* logits, const std::vector<int32_t>& history, std::vector<float>& p) {
-    penalize(logits, history);
+    logits_ = penalized(logits, history);
     if (options_.top_k == 0 && options_.top_p >= 1 && options_.min_p <= 0) {
-        softmax(logits_.data(), size_, options_.temperature, p);
+        softmax(logits_, size_, options_.temperature, p);
         return;
     }
     kept_.resize(static_cast<size_t>(size_));
@@ -119,7 +119,7 @@ void Sampler::probabilities(const float* logits, const std::vector<int32_t>& his
     keep_min_p();
     std::vector<float> masked(static_cast<size_t>(size_), REMOVED);
     for (const auto token : kept_)
-        masked[static_cast<size_t>(token)] = logits_[static_cast<size_t>(token)];
+        masked[static_cast<size_t>(token)] = logits_[token];
     softmax(masked.data(), size_, options_.temperature, p);
 }
 
@@ -212,19 +212,32 @@ TopFew top_few(const float* values, int size) {
 }
 
 int32_t draw(const std::vector<float>& weights, Rng& rng) {
-    double total = 0;
-    for (const float weight : weights)
-        total += weight;
-    const double threshold = rng.uniform() * total;
+    // Sums of blocks first; then only the block that the threshold falls into is looked through.
+    constexpr int BLOCK = 512;
+    const auto size = static_cast<int>(weights.size());
+    const auto end_of = [size](int start) { return std::min(start + BLOCK, size); };
+    std::vector<double> blocks;
+    for (int start = 0; start < size; start += BLOCK)
+        blocks.push_back(sum_of(weights.data() + start, end_of(start) - start));
+    const double threshold = rng.uniform() * std::accumulate(blocks.begin(), blocks.end(), 0.0);
+    // Where rounding leaves the threshold at the very end, of all or of its block, the last token that weighs anything.
+    int chosen = 0;
+    double before = 0;
     double sum = 0;
-    int32_t last = 0;
-    for (size_t i = 0; i < weights.size(); ++i) {
-        if (weights[i] <= 0) continue;
-        last = static_cast<int32_t>(i);
-        sum += weights[i];
-        if (sum > threshold) return last;
+    for (size_t block = 0; block < blocks.size() && sum <= threshold; ++block) {
+        if (blocks[block] <= 0) continue;
+        chosen = static_cast<int>(block) * BLOCK;
+        before = sum;
+        sum += blocks[block];
     }
-    return last; // rounding left the threshold at the very end
+    int32_t last = 0;
+    for (int i = chosen; i < end_of(chosen) && before <= threshold; ++i) {
+        const float weight = weights[static_cast<size_t>(i)];
+        if (weight <= 0) continue;
+        last = i;
+        before += weight;
+    }
+    return last;
 }
 
 } // namespace specdiff

@@ -44,7 +44,8 @@ class Sampler {
     void probabilities(const float* logits, const std::vector<int32_t>& history, std::vector<float>& p);
 
   private:
-    void penalize(const float* logits, const std::vector<int32_t>& history);
+    /** The logits, or a copy of them with the penalty applied. */
+    const float* penalized(const float* logits, const std::vector<int32_t>& history);
     bool likelier(int32_t a, int32_t b) const;
     void keep_top_k();
     void keep_top_p();
@@ -52,9 +53,11 @@ class Sampler {
 
     SamplingOptions options_;
     int size_;
-    std::vector<float> logits_;
+    /** Of the row that is worked on. */
+    const float* logits_ = nullptr;
+    std::vector<float> changed_;
     std::vector<int32_t> kept_; // token ids that the filters left
-    std::vector<uint8_t> penalized_;
+    std::vector<uint8_t> seen_;
 };
 
 /** softmax(logits ÷ temperature) [V]; entries of -infinity get 0. */

@@ -2,14 +2,11 @@
 
 #include "backend.h"
 #include "error.h"
-#include "kept_runner.h"
 #include "llama_runner.h"
 #include "log.h"
 
 #include <algorithm>
-#include <cstdlib>
 #include <string>
-#include <string_view>
 #include <utility>
 
 namespace specdiff {
@@ -24,12 +21,6 @@ int most_tree_nodes() {
     return std::min(Target::MOST_TREE_NODES, invariant_rows() - 1);
 }
 
-/** For tests, and to compare with. */
-bool llama_runner_wanted() {
-    const char* const wanted = std::getenv("SPECDIFF_RUNNER");
-    return wanted != nullptr && std::string_view(wanted) == "llama";
-}
-
 } // namespace
 
 Target::Target(Model model, ThreadPool& threads, const TargetOptions& options)
@@ -39,12 +30,10 @@ Target::Target(Model model, ThreadPool& threads, const TargetOptions& options)
         throw Error("The target does not write text from left to right: choose a causal language model.");
     context_tokens_ = options.context_tokens > 0 ? std::min(options.context_tokens, model_.trained_context())
                                                  : model_.trained_context();
-    if (options.runner == RunnerChoice::automatic && !llama_runner_wanted())
-        runner_ = KeptRunner::make(model_, threads, context_tokens_, tree_nodes_, options.taps, cancelled_);
-    if (runner_ == nullptr) {
-        runner_ = std::make_unique<LlamaRunner>(model_, threads, context_tokens_, tree_nodes_, options.taps,
-                                                options.taps_way, cancelled_);
-    }
+    runner_ = make_runner(model_, threads,
+                          {"the target", context_tokens_, MAX_ROWS, tree_nodes_, options.taps, options.taps_way,
+                           options.runner},
+                          cancelled_);
 }
 
 Target::~Target() = default;

@@ -1,9 +1,8 @@
 #pragma once
 
-#include "layer_inputs.h"
 #include "model.h"
+#include "model_runner.h"
 #include "row_origins.h"
-#include "target_runner.h"
 #include "threads.h"
 #include "tree.h"
 
@@ -41,17 +40,13 @@ struct Prefill {
     const float* logits = nullptr;
 };
 
-/** What evaluates a target's rows: `automatic` keeps llama.cpp's graphs where they can be kept, unless
- * SPECDIFF_RUNNER=llama. */
-enum class RunnerChoice { automatic, llama };
-
 /** What a target's context is made for. */
 struct TargetOptions {
     /** 0 takes the model's own. */
     int context_tokens = 0;
     /** Layers whose input is read with each pass; empty for none. */
     std::vector<int32_t> taps;
-    /** How LlamaRunner reads them; the tests compare both ways. */
+    /** As in RunnerOptions; the tests compare them. */
     LayerInputs::Way taps_way = LayerInputs::Way::automatic;
     RunnerChoice runner = RunnerChoice::automatic;
     /** Most nodes of a tree; 0 for chains alone, which then cost what they cost without trees. */
@@ -136,7 +131,7 @@ class Target {
     std::atomic<bool> cancelled_{false};
     int context_tokens_ = 0;
     int tree_nodes_ = 0;
-    std::unique_ptr<TargetRunner> runner_;
+    std::unique_ptr<ModelRunner> runner_;
     int last_rows_ = 0;
     /** Tokens whose rows are in the cache and committed. */
     std::vector<int32_t> cached_;

@@ -1,16 +1,41 @@
 #pragma once
 
+#include "layer_inputs.h"
+#include "model.h"
+#include "threads.h"
 #include "tree.h"
 
+#include <atomic>
 #include <cstdint>
+#include <memory>
 #include <optional>
+#include <string>
 #include <vector>
 
 struct llama_context;
 
 namespace specdiff {
 
-/** Results of TargetRunner::run(), llama_decode()'s; others are failures. */
+/** What evaluates a model's rows: `automatic` keeps llama.cpp's graphs where they can be kept, unless
+ * SPECDIFF_RUNNER=llama. */
+enum class RunnerChoice { automatic, llama };
+
+struct RunnerOptions {
+    /** Whose rows they are, in errors. */
+    std::string who;
+    int context_tokens = 0;
+    /** Most rows of a pass that get logits. */
+    int outputs = 1;
+    /** Most nodes of a tree; 0 for chains alone, which then cost what they cost without trees. */
+    int tree_nodes = 0;
+    /** Layers whose input is read with each pass; empty for none. */
+    std::vector<int32_t> taps;
+    /** How LlamaRunner reads them. */
+    LayerInputs::Way taps_way = LayerInputs::Way::automatic;
+    RunnerChoice choice = RunnerChoice::automatic;
+};
+
+/** Results of ModelRunner::run(), llama_decode()'s; others are failures. */
 constexpr int RUN_DONE = 0;
 constexpr int RUN_CANCELLED = 2;
 
@@ -26,13 +51,13 @@ struct RunnerRows {
     int first_output = 0;
 };
 
-/** Evaluates the target's rows, and keeps keys and values of one text. */
-class TargetRunner {
+/** Evaluates a causal model's rows, and keeps keys and values of one text. */
+class ModelRunner {
   public:
-    TargetRunner() = default;
-    virtual ~TargetRunner() = default;
-    TargetRunner(const TargetRunner&) = delete;
-    TargetRunner& operator=(const TargetRunner&) = delete;
+    ModelRunner() = default;
+    virtual ~ModelRunner() = default;
+    ModelRunner(const ModelRunner&) = delete;
+    ModelRunner& operator=(const ModelRunner&) = delete;
 
     virtual llama_context* context() const = 0;
     /** Whether a pass takes as long after one with another number of rows as after one with the same. */
@@ -61,5 +86,9 @@ class TargetRunner {
     virtual int rows_before_dead() const { return 0; }
     virtual void free_dead() {}
 };
+
+/** `cancelled`, which outlives it, ends a running pass. @throws Error where memory is short. */
+std::unique_ptr<ModelRunner> make_runner(const Model& model, ThreadPool& threads, const RunnerOptions& options,
+                                         const std::atomic<bool>& cancelled);
 
 } // namespace specdiff

@@ -1,19 +1,18 @@
-#include "target_context.h"
+#include "runner_context.h"
 
 #include "error.h"
 #include "log.h"
-#include "target.h"
 
 #include <string>
 
 namespace specdiff {
 
-llama_context_params target_context_params(const ThreadPool& threads, int tokens, int spare,
+llama_context_params runner_context_params(const ThreadPool& threads, const RunnerOptions& options, int spare,
                                            const std::atomic<bool>& cancelled) {
     auto params = llama_context_default_params();
-    params.n_ctx = static_cast<uint32_t>(tokens + spare);
+    params.n_ctx = static_cast<uint32_t>(options.context_tokens + spare);
     // The default reserves logits for a whole batch: 100 MB for a small model.
-    params.n_outputs_max = Target::MAX_ROWS;
+    params.n_outputs_max = static_cast<uint32_t>(options.outputs);
     params.n_threads = threads.threads();
     params.n_threads_batch = threads.threads();
     params.abort_callback = [](void* flag) {
@@ -23,11 +22,12 @@ llama_context_params target_context_params(const ThreadPool& threads, int tokens
     return params;
 }
 
-LlamaContext make_target_context(const Model& model, const ThreadPool& threads, const llama_context_params& params) {
+LlamaContext make_runner_context(const Model& model, const ThreadPool& threads, const RunnerOptions& options,
+                                 const llama_context_params& params) {
     const LogCapture captured;
     LlamaContext context(llama_init_from_model(model.get(), params), llama_free);
     if (context == nullptr) {
-        throw Error("No context of " + std::to_string(params.n_ctx) + " tokens can be made for the target (" +
+        throw Error("No context of " + std::to_string(options.context_tokens) + " tokens can be made for " + options.who + " (" +
                     captured.reason() + "): lower the context setting or free memory.");
     }
     threads.attach(context.get());
