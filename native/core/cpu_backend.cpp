@@ -20,8 +20,8 @@ Backend make_cpu_backend(const ThreadPool& threads, const std::atomic<bool>& can
     if (backend == nullptr)
         throw Error("The CPU backend can't be started (" + captured.reason() + "): free some memory and try again.");
     threads.attach(backend.get());
-    auto* const set_abort = reinterpret_cast<ggml_backend_set_abort_callback_t>(ggml_backend_reg_get_proc_address(
-        ggml_backend_dev_backend_reg(device), "ggml_backend_set_abort_callback"));
+    auto* const set_abort = reinterpret_cast<ggml_backend_set_abort_callback_t>(
+        ggml_backend_reg_get_proc_address(ggml_backend_dev_backend_reg(device), "ggml_backend_set_abort_callback"));
     if (set_abort == nullptr) return backend;
     const auto aborted = [](void* flag) {
         return static_cast<const std::atomic<bool>*>(flag)->load(std::memory_order_relaxed);

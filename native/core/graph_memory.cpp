@@ -11,8 +11,7 @@ void GraphMemory::Release::operator()(ggml_gallocr* allocator) const {
     ggml_gallocr_free(allocator);
 }
 
-GraphMemory::GraphMemory(ggml_backend* cpu)
-    : allocator_(ggml_gallocr_new(ggml_backend_get_default_buffer_type(cpu))) {}
+GraphMemory::GraphMemory(ggml_backend* cpu) : allocator_(ggml_gallocr_new(ggml_backend_get_default_buffer_type(cpu))) {}
 
 GraphMemory::Given GraphMemory::give(ggml_cgraph* graph) {
     prepare_cpu_graph(graph);

@@ -84,8 +84,8 @@ std::unique_ptr<KeptGraph> KeptGraph::copy(ggml_cgraph* original, int rows, int 
     // Weights are leaves of the graph too.
     const size_t size = 2 * static_cast<size_t>(count);
     ggml_init_params params{};
-    params.mem_size = ggml_tensor_overhead() * (static_cast<size_t>(count) + INPUTS) +
-                      ggml_graph_overhead_custom(size, false);
+    params.mem_size =
+        ggml_tensor_overhead() * (static_cast<size_t>(count) + INPUTS) + ggml_graph_overhead_custom(size, false);
     params.no_alloc = true;
     std::unique_ptr<KeptGraph> kept(new KeptGraph);
     kept->context_.reset(ggml_init(params));

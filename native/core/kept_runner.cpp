@@ -60,8 +60,8 @@ KeptGraph* KeptRunner::graph_of(int rows, int outputs) {
         return kept_.front().graph.get();
     }
     const LogCapture captured;
-    auto* const original = llama_graph_reserve(context_.get(), static_cast<uint32_t>(rows), 1,
-                                               static_cast<uint32_t>(outputs));
+    auto* const original =
+        llama_graph_reserve(context_.get(), static_cast<uint32_t>(rows), 1, static_cast<uint32_t>(outputs));
     auto graph = original == nullptr ? nullptr : KeptGraph::copy(original, rows, outputs, cells_, taps_);
     if (graph == nullptr) return nullptr;
     const auto given = memory_.give(graph->graph());
@@ -122,7 +122,8 @@ void KeptRunner::write_mask(KeptGraph& graph, const RunnerRows& rows, int cells)
 
 const float* KeptRunner::logits(int row) const {
     const auto* const logits = kept_.front().graph->logits();
-    return static_cast<const float*>(logits->data) + static_cast<size_t>(row - first_output_) * static_cast<size_t>(logits->ne[0]);
+    return static_cast<const float*>(logits->data) +
+           static_cast<size_t>(row - first_output_) * static_cast<size_t>(logits->ne[0]);
 }
 
 const float* KeptRunner::tap(int32_t layer) const {

@@ -3,8 +3,8 @@
 #include "cpu_backend.h"
 #include "graph_memory.h"
 #include "kept_graph.h"
-#include "runner_context.h"
 #include "model_runner.h"
+#include "runner_context.h"
 
 #include <atomic>
 #include <list>
@@ -13,10 +13,10 @@
 namespace specdiff {
 
 /**
- * Graphs of llama.cpp's, kept for every number of rows of late (KeptGraph) and computed by the CPU backend itself. Row i
- * of the text lies in cell i of llama.cpp's cache: rows of an accepted path move to where a chain would have them, and
- * nothing need be freed. Where a GPU computes, llama.cpp splits its graphs, and for other attention than over one plain
- * cache nobody here writes the inputs: those are LlamaRunner's.
+ * Graphs of llama.cpp's, kept for every number of rows of late (KeptGraph) and computed by the CPU backend itself. Row
+ * i of the text lies in cell i of llama.cpp's cache: rows of an accepted path move to where a chain would have them,
+ * and nothing need be freed. Where a GPU computes, llama.cpp splits its graphs, and for other attention than over one
+ * plain cache nobody here writes the inputs: those are LlamaRunner's.
  */
 class KeptRunner : public ModelRunner {
   public:

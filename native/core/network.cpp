@@ -46,8 +46,8 @@ void Network::ReleaseScheduler::operator()(ggml_backend_sched* scheduler) const 
 }
 
 Network::Network(ThreadPool& threads, size_t graphs, const std::atomic<bool>& cancelled)
-    : threads_(threads), most_graphs_(graphs), cancelled_(cancelled), backends_(start_backends(threads)), gpu_shapes_(gpu_shapes()),
-      memory_(backends_.back().get()) {}
+    : threads_(threads), most_graphs_(graphs), cancelled_(cancelled), backends_(start_backends(threads)),
+      gpu_shapes_(gpu_shapes()), memory_(backends_.back().get()) {}
 
 Network::~Network() = default;
 
@@ -81,7 +81,7 @@ ggml_backend_buffer_type* Network::plain_buffer() const {
 /** Where a matrix lies best: on the CPU in a type that repacks it, where one takes it. */
 ggml_backend_buffer_type* Network::matrix_buffer(const TensorInfo& tensor) const {
     auto* const plain = plain_buffer();
-    if (!on_cpu()) return plain;
+    if (backends_.size() > 1) return plain;
     auto* const device = ggml_backend_get_device(backends_.front().get());
     const auto type = static_cast<ggml_type>(tensor.type);
     for (auto* candidate : cpu_buffer_types(device)) {
@@ -199,8 +199,7 @@ int Network::finish(const std::vector<ggml_tensor*>& outputs) {
         if (result != GraphMemory::Given::kept) kept_.clear();
         given = result != GraphMemory::Given::failed;
     }
-    if (!given)
-        throw Error("No memory for the drafter's pass (" + captured.reason() + "): free some and try again.");
+    if (!given) throw Error("No memory for the drafter's pass (" + captured.reason() + "): free some and try again.");
     if (kept_.size() == most_graphs_) kept_.pop_back();
     const int number = next_.number;
     kept_.push_front(std::move(next_));

@@ -52,8 +52,8 @@ class Network {
     Network(const Network&) = delete;
     Network& operator=(const Network&) = delete;
 
-    /** Whether the CPU computes all of it. */
-    bool on_cpu() const { return backends_.size() == 1; }
+    /** Whether the CPU computes all of it, as it takes its own shapes: then without a scheduler. */
+    bool on_cpu() const { return backends_.size() == 1 && !gpu_shapes_; }
     /** Attention takes a cache's cells in steps of so many; those beyond the text are to be masked. */
     int cell_step() const;
     /**
@@ -81,8 +81,8 @@ class Network {
     /** `weights` times the rows of `x`, which are contiguous. Of fp32 a GPU gets no fewer rows than it multiplies in
      * fp32. */
     ggml_tensor* product(ggml_tensor* weights, ggml_tensor* x) const;
-    /** Ends the graph: `outputs` can be read after a pass, until the next one. Its number. @throws Error where memory is
-     * short. */
+    /** Ends the graph: `outputs` can be read after a pass, until the next one. Its number. @throws Error where memory
+     * is short. */
     int finish(const std::vector<ggml_tensor*>& outputs);
     /** Whether a graph can still be evaluated. */
     bool keeps(int number) const;

@@ -204,7 +204,9 @@ class OwnBlockNetwork : public BlockNetwork {
     }
 
     /** Cells that so many slots see at most. */
-    int most_cells(int slots) const { return std::min(rounded_up(WINDOW + cell_step_ - 1 + slots, cell_step_), cells_); }
+    int most_cells(int slots) const {
+        return std::min(rounded_up(WINDOW + cell_step_ - 1 + slots, cell_step_), cells_);
+    }
 
     /** Has the slots see these cells. */
     static void see(Graph& graph, int begin, int cells) {

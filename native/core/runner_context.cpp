@@ -27,8 +27,8 @@ LlamaContext make_runner_context(const Model& model, const ThreadPool& threads, 
     const LogCapture captured;
     LlamaContext context(llama_init_from_model(model.get(), params), llama_free);
     if (context == nullptr) {
-        throw Error("No context of " + std::to_string(options.context_tokens) + " tokens can be made for " + options.who + " (" +
-                    captured.reason() + "): lower the context setting or free memory.");
+        throw Error("No context of " + std::to_string(options.context_tokens) + " tokens can be made for " +
+                    options.who + " (" + captured.reason() + "): lower the context setting or free memory.");
     }
     threads.attach(context.get());
     return context;

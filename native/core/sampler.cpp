@@ -22,8 +22,7 @@ void require(bool fine, const char* message) {
 
 } // namespace
 
-Sampler::Sampler(const SamplingOptions& options, int vocabulary_size)
-    : options_(options), size_(vocabulary_size) {
+Sampler::Sampler(const SamplingOptions& options, int vocabulary_size) : options_(options), size_(vocabulary_size) {
     require(std::isfinite(options.temperature) && options.temperature >= 0, "temperature must be 0 or greater.");
     require(options.top_k >= 0, "topK must be 0 (off) or greater.");
     require(options.top_p > 0 && options.top_p <= 1, "topP must be above 0 and at most 1 (off).");
@@ -97,8 +96,7 @@ void Sampler::keep_min_p() {
     for (const auto token : kept_)
         greatest = std::max(greatest, logits_[token]);
     const float least = greatest + static_cast<float>(std::log(options_.min_p));
-    kept_.erase(std::remove_if(kept_.begin(), kept_.end(),
-                               [&](int32_t token) { return logits_[token] < least; }),
+    kept_.erase(std::remove_if(kept_.begin(), kept_.end(), [&](int32_t token) { return logits_[token] < least; }),
                 kept_.end());
 }
 

@@ -30,10 +30,10 @@ Target::Target(Model model, ThreadPool& threads, const TargetOptions& options)
         throw Error("The target does not write text from left to right: choose a causal language model.");
     context_tokens_ = options.context_tokens > 0 ? std::min(options.context_tokens, model_.trained_context())
                                                  : model_.trained_context();
-    runner_ = make_runner(model_, threads,
-                          {"the target", context_tokens_, MAX_ROWS, tree_nodes_, options.taps, options.taps_way,
-                           options.runner},
-                          cancelled_);
+    runner_ = make_runner(
+        model_, threads,
+        {"the target", context_tokens_, MAX_ROWS, tree_nodes_, options.taps, options.taps_way, options.runner},
+        cancelled_);
 }
 
 Target::~Target() = default;
