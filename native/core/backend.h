@@ -65,8 +65,8 @@ BackendReport initialize_backends(const BackendOptions& options);
 int invariant_rows();
 
 /**
- * What the CPU backend does to a graph that llama.cpp's scheduler brings it, before the graph's tensors have memory:
- * with kernels of ours, nodes that are computed together come together.
+ * What the CPU backend does by itself to a graph that llama.cpp's scheduler brings it, before the graph's tensors have
+ * memory: with kernels of ours, nodes that are computed together come together.
  */
 void prepare_cpu_graph(ggml_cgraph* graph);
 

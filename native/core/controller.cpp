@@ -54,8 +54,9 @@ constexpr double LONGEST_RUN = 64;
 constexpr double FIRST_RUN = 32;
 constexpr double FIRST_LONG_RUN = 4;
 /**
- * Passes are filled up where another number of rows costs at least so many one-row passes (0.2 to 0.4 on CPUs),
- * and until that has cost as much as changing there and back; less where that was in vain before, down to this.
+ * Passes are filled up where another number of rows costs at least so many one-row passes (0.2 to 0.4 on CPUs where
+ * graphs are not kept), and until that has cost as much as changing there and back; less where that was in vain before,
+ * down to this.
  */
 constexpr double DEAR_SWITCH = 1.5;
 constexpr double MOST_PATIENCE = 2;
@@ -94,7 +95,7 @@ constexpr std::array<int, 4> STEP_CHOICES = {1, 2, 4, 8};
 constexpr int MOST_SLOTS = 16;
 constexpr double SLOT_ROOM = 1.25;
 constexpr double REACH_MEMORY = 0.7;
-const std::string STATE_HEADER = "specdiff-controller-6";
+const std::string STATE_HEADER = "specdiff-controller-7";
 
 } // namespace
 
@@ -201,7 +202,7 @@ int Controller::slots(const std::string& drafter, int least, int most) const {
 int Controller::filled(int rows, const Situation& situation) const {
     const int last = situation.last_rows;
     const double change = change_cost();
-    if (!dear_change()) return rows;
+    if (situation.keeps_graphs || !dear_change()) return rows;
     if (rows > 1 && situation.tree_rows <= CostModel::MAX_ROWS) rows = std::max(rows, situation.tree_rows);
     if (rows >= last || last > CostModel::MAX_ROWS) return rows;
     const bool tried = run_.forced && run_.passes == 1 && run_.rows > 1;

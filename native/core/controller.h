@@ -39,6 +39,8 @@ struct Situation {
     int last_rows = 0;
     /** Rows of a pass over a whole tree, where trees may be drafted; 0 where only chains are. */
     int tree_rows = 0;
+    /** Target::keeps_graphs(): nothing is filled up then. */
+    bool keeps_graphs = false;
 };
 
 /** Why a pass does what it does. */

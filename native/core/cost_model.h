@@ -33,7 +33,7 @@ class CostModel {
 
     /**
      * A pass of `rows` (1 to MAX_ROWS) over `context` cached tokens took `ms`, after `repeated` passes with as many
-     * rows; with the first of a kind llama.cpp builds its graph anew.
+     * rows; with the first of a kind llama_decode builds its graph anew.
      */
     void add(int rows, int context, double ms, int repeated);
     /** From the quickest of several quiet passes at load: taken as it is. */
@@ -47,8 +47,9 @@ class CostModel {
     double cost(int rows, int context) const;
     /**
      * What a pass after `repeated` others with as many rows costs besides, in one-row passes. The first one (with the
-     * default model): 0.13 on two Zen 3 cores, where a second row costs 0.09, 0.2 to 0.3 on Emerald Rapids, 2 on an
-     * H200. The second: 0.1 on a CPU; the CUDA backend records its graph then (2.5 to 3.7, H200).
+     * default model, by llama_decode; on a CPU that keeps graphs what caches lack): 0.13 on two Zen 3 cores, where a
+     * second row costs 0.09, 0.2 to 0.3 on Emerald Rapids, 2 on an H200. The second: 0.1 on a CPU; the CUDA backend
+     * records its graph then (2.5 to 3.7, H200).
      */
     double unsettled(int repeated) const;
     /** Whether a pass of `rows` after `repeated` others is one that others are compared with. */

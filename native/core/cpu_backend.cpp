@@ -1,5 +1,6 @@
 #include "cpu_backend.h"
 
+#include "abort_flag.h"
 #include "error.h"
 #include "log.h"
 
@@ -23,10 +24,7 @@ Backend make_cpu_backend(const ThreadPool& threads, const std::atomic<bool>& can
     auto* const set_abort = reinterpret_cast<ggml_backend_set_abort_callback_t>(
         ggml_backend_reg_get_proc_address(ggml_backend_dev_backend_reg(device), "ggml_backend_set_abort_callback"));
     if (set_abort == nullptr) return backend;
-    const auto aborted = [](void* flag) {
-        return static_cast<const std::atomic<bool>*>(flag)->load(std::memory_order_relaxed);
-    };
-    set_abort(backend.get(), aborted, const_cast<std::atomic<bool>*>(&cancelled));
+    set_abort(backend.get(), abort_flag_is_set, abort_data(cancelled));
     return backend;
 }
 

@@ -158,7 +158,7 @@ class Decoder::Run {
         Pass pass;
         PassMeasure measure;
         const Situation situation{job_.drafter == AUTO_DRAFTER, sampler_.greedy(), target_.cached_tokens(),
-                                  target_.last_rows(), tree_rows()};
+                                  target_.last_rows(),          tree_rows(),       target_.keeps_graphs()};
         const Draft drafted = draft(situation, pass, measure);
         const Tree& tree = drafted.tree;
 

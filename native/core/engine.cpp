@@ -18,7 +18,7 @@ namespace specdiff {
 namespace {
 
 /**
- * After so many equal passes a time is settled: weights are in memory and llama.cpp has its graph; the CUDA backend
+ * After so many equal passes a time is settled: weights are in memory and the graph is there; the CUDA backend
  * records that one with the second pass and replays it from the third on.
  */
 int settling_passes() {
@@ -127,7 +127,7 @@ void Engine::warm_up(const std::string& learned) {
 
 /**
  * A pass of the longest draft's rows, unless it takes long: a user would wait for memory that nothing has touched yet
- * (10 to 20 ms for each new number of rows on a virtual machine).
+ * (10 to 20 ms for a new number of rows on a virtual machine).
  */
 void Engine::touch_memory(double plain_ms) {
     int longest = 0;

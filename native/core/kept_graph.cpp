@@ -23,7 +23,7 @@ constexpr std::string_view VALUE_CELLS = "attn_inp_v_idxs";
 constexpr std::string_view MASK = "attn_inp_kq_mask";
 constexpr size_t INPUTS = 6;
 
-/** Weights and caches, which have memory already, and that of the CPU. */
+/** Weights and caches, which have memory already. */
 bool is_shared(const ggml_tensor& tensor) {
     return tensor.op == GGML_OP_NONE && tensor.data != nullptr && tensor.buffer != nullptr &&
            tensor.view_src == nullptr && (tensor.flags & GGML_TENSOR_FLAG_INPUT) == 0;
@@ -41,7 +41,7 @@ void KeptGraph::ReleaseContext::operator()(ggml_context* context) const {
 }
 
 /** Null for inputs that nobody here could write. */
-ggml_tensor* KeptGraph::copy_input(const ggml_tensor& input, int rows, int outputs, int cells) {
+ggml_tensor* KeptGraph::copy_input(const ggml_tensor& input, const Shape& shape) {
     struct Known {
         std::string_view name;
         ggml_tensor*& place;
@@ -49,12 +49,12 @@ ggml_tensor* KeptGraph::copy_input(const ggml_tensor& input, int rows, int outpu
         int64_t columns;
         int64_t rows;
     };
-    const Known known[] = {{TOKENS, tokens_, GGML_TYPE_I32, rows, 1},
-                           {POSITIONS, positions_, GGML_TYPE_I32, rows, 1},
-                           {OUTPUT_ROWS, output_rows_, GGML_TYPE_I32, outputs, 1},
-                           {KEY_CELLS, key_cells_, GGML_TYPE_I64, rows, 1},
-                           {VALUE_CELLS, value_cells_, GGML_TYPE_I64, rows, 1},
-                           {MASK, mask_, GGML_TYPE_F16, cells, rows}};
+    const Known known[] = {{TOKENS, tokens_, GGML_TYPE_I32, shape.rows, 1},
+                           {POSITIONS, positions_, GGML_TYPE_I32, shape.rows, 1},
+                           {OUTPUT_ROWS, output_rows_, GGML_TYPE_I32, shape.outputs, 1},
+                           {KEY_CELLS, key_cells_, GGML_TYPE_I64, shape.rows, 1},
+                           {VALUE_CELLS, value_cells_, GGML_TYPE_I64, shape.rows, 1},
+                           {MASK, mask_, GGML_TYPE_F16, shape.cells, shape.rows}};
     const auto* const found = std::find_if(std::begin(known), std::end(known),
                                            [&](const Known& candidate) { return candidate.name == input.name; });
     if (found == std::end(known) || found->place != nullptr ||
@@ -66,8 +66,11 @@ ggml_tensor* KeptGraph::copy_input(const ggml_tensor& input, int rows, int outpu
     return found->place;
 }
 
-/** False where it is not made of whole caches as they are. */
+/** False where it is not made of whole caches as they are, or where its mask holds distances (ALiBi). */
 bool KeptGraph::keep_attention(const ggml_tensor& node, int cells) {
+    float greatest_bias = 0;
+    std::memcpy(&greatest_bias, node.op_params + 1, sizeof(greatest_bias)); // as ggml_flash_attn_ext lays them down
+    if (greatest_bias != 0) return false;
     for (auto* const turned : {node.src[1], node.src[2]}) {
         if (turned->op != GGML_OP_PERMUTE || turned->ne[1] != cells) return false;
         auto* const view = turned->src[0];
@@ -78,8 +81,7 @@ bool KeptGraph::keep_attention(const ggml_tensor& node, int cells) {
     return node.src[3] == mask_;
 }
 
-std::unique_ptr<KeptGraph> KeptGraph::copy(ggml_cgraph* original, int rows, int outputs, int cells,
-                                           const std::vector<int32_t>& taps) {
+std::unique_ptr<KeptGraph> KeptGraph::copy(ggml_cgraph* original, const Shape& shape) {
     const int count = ggml_graph_n_nodes(original);
     // Weights are leaves of the graph too.
     const size_t size = 2 * static_cast<size_t>(count);
@@ -95,7 +97,7 @@ std::unique_ptr<KeptGraph> KeptGraph::copy(ggml_cgraph* original, int rows, int 
     const auto copy_of = [&](ggml_tensor* tensor) -> ggml_tensor* {
         if (is_shared(*tensor)) return tensor;
         auto& copy = copies[tensor];
-        if (copy == nullptr && tensor->op == GGML_OP_NONE) copy = kept->copy_input(*tensor, rows, outputs, cells);
+        if (copy == nullptr && tensor->op == GGML_OP_NONE) copy = kept->copy_input(*tensor, shape);
         return copy;
     };
     for (int i = 0; i < count; ++i) {
@@ -121,15 +123,16 @@ std::unique_ptr<KeptGraph> KeptGraph::copy(ggml_cgraph* original, int rows, int 
         copies[node] = copy;
         if (node->op == GGML_OP_SET_ROWS) {
             auto* const cache = copy->view_src;
-            if (cache == nullptr || !is_shared(*cache) || cache->ne[1] != cells || !ggml_is_contiguous(cache) ||
+            if (cache == nullptr || !is_shared(*cache) || cache->ne[1] != shape.cells || !ggml_is_contiguous(cache) ||
                 !ggml_backend_buffer_is_host(cache->buffer))
                 return nullptr;
             kept->caches_.insert(cache);
         }
-        if (node->op == GGML_OP_FLASH_ATTN_EXT && !kept->keep_attention(*copy, cells)) return nullptr;
+        if (node->op == GGML_OP_FLASH_ATTN_EXT && !kept->keep_attention(*copy, shape.cells)) return nullptr;
         const auto layer = layer_of_output(*node);
-        if (layer && std::count(taps.begin(), taps.end(), *layer + 1) > 0 &&
-            has_shape(*node, GGML_TYPE_F32, node->ne[0], rows) && ggml_is_contiguous(node)) {
+        // A view's memory would be given to others, whoever reads it at the end.
+        if (layer && std::count(shape.taps.begin(), shape.taps.end(), *layer + 1) > 0 && node->view_src == nullptr &&
+            has_shape(*node, GGML_TYPE_F32, shape.width, shape.rows) && ggml_is_contiguous(node)) {
             kept->taps_[*layer + 1] = copy;
             ggml_set_output(copy);
         }
@@ -137,13 +140,14 @@ std::unique_ptr<KeptGraph> KeptGraph::copy(ggml_cgraph* original, int rows, int 
     }
     const bool complete = kept->tokens_ != nullptr && kept->positions_ != nullptr && kept->output_rows_ != nullptr &&
                           kept->key_cells_ != nullptr && kept->value_cells_ != nullptr && kept->mask_ != nullptr &&
-                          kept->views_.size() == kept->caches_.size() && kept->taps_.size() == taps.size() &&
-                          has_shape(*kept->logits_, GGML_TYPE_F32, kept->logits_->ne[0], outputs);
+                          kept->views_.size() == kept->caches_.size() && kept->taps_.size() == shape.taps.size() &&
+                          kept->logits_->view_src == nullptr &&
+                          has_shape(*kept->logits_, GGML_TYPE_F32, shape.vocabulary, shape.outputs);
     if (!complete) return nullptr;
     ggml_set_output(kept->logits_);
     for (int i = 0; i < count; ++i)
         ggml_build_forward_expand(kept->graph_, copies.at(ggml_graph_node(original, i)));
-    kept->seen_ = cells;
+    kept->seen_ = shape.cells;
     return kept;
 }
 

@@ -16,17 +16,29 @@ namespace specdiff {
 
 /**
  * A copy of llama.cpp's graph for a number of rows that is computed again and again: llama.cpp keeps the last graph
- * alone, and builds it anew where the number changes (0.6 to 0.9 ms, 0.1 to 0.2 of a plain pass of the default target).
+ * alone, and builds it anew where the number changes (0.6 to 0.9 ms, 0.2 of a plain pass of the default target).
  * Nodes are copied one by one, weights and caches are shared with the original, and the inputs become ours to write.
  */
 class KeptGraph {
   public:
+    /** What the original was built for. */
+    struct Shape {
+        int rows;
+        /** Rows that get logits. */
+        int outputs;
+        /** Of the cache. */
+        int cells;
+        int width;
+        int vocabulary;
+        /** Layers whose input is to be read behind a pass. */
+        const std::vector<int32_t>& taps;
+    };
+
     /**
-     * Null where the graph is none that these inputs and this attention serve: one cache of `cells` cells whose values
-     * are not transposed, one mask, fused attention. `taps`: layers whose input can be read behind a pass.
+     * Null where the graph is none that these inputs and this attention serve: one cache whose values are not
+     * transposed, one mask of what is seen and what is not, fused attention, logits at the end.
      */
-    static std::unique_ptr<KeptGraph> copy(ggml_cgraph* original, int rows, int outputs, int cells,
-                                           const std::vector<int32_t>& taps);
+    static std::unique_ptr<KeptGraph> copy(ggml_cgraph* original, const Shape& shape);
 
     ggml_cgraph* graph() const { return graph_; }
     /** [rows], 32-bit integers. */
@@ -53,7 +65,7 @@ class KeptGraph {
         void operator()(ggml_context* context) const;
     };
     KeptGraph() = default;
-    ggml_tensor* copy_input(const ggml_tensor& input, int rows, int outputs, int cells);
+    ggml_tensor* copy_input(const ggml_tensor& input, const Shape& shape);
     bool keep_attention(const ggml_tensor& node, int cells);
 
     std::unique_ptr<ggml_context, ReleaseContext> context_;

@@ -1,9 +1,7 @@
 #include "kept_runner.h"
 
 #include "backend.h"
-#include "error.h"
-#include "log.h"
-#include "network.h"
+#include "rounding.h"
 
 #include <ggml-backend.h>
 #include <ggml.h>
@@ -12,15 +10,16 @@
 #include <algorithm>
 #include <cstring>
 #include <limits>
-#include <string>
 #include <utility>
 
 namespace specdiff {
 
 namespace {
 
-/** Half a megabyte each. Drafts have seldom more numbers of rows than these, and prompts one each. */
+/** Half a megabyte each, one for each number of rows and of those with logits. */
 constexpr size_t MOST_GRAPHS = 16;
+/** Passes of up to so many rows find their graphs there: each takes 1.5 ms to copy. */
+constexpr int USUAL_ROWS = 8;
 /** Rows see cells in steps of so many, as with llama.cpp. */
 constexpr int CELL_STEP = 256;
 
@@ -33,10 +32,11 @@ template <typename Value> Value* values_of(ggml_tensor* tensor) {
 KeptRunner::KeptRunner(const Model& model, ThreadPool& threads, const RunnerOptions& options,
                        const std::atomic<bool>& cancelled)
     : threads_(threads), cancelled_(cancelled), taps_(options.taps),
-      context_(make_runner_context(model, threads, options,
-                                   runner_context_params(threads, options, options.tree_nodes + 1, cancelled))),
-      cpu_(make_cpu_backend(threads, cancelled)), chunk_(static_cast<int>(llama_n_ubatch(context_.get()))),
-      cells_(static_cast<int>(llama_n_ctx(context_.get()))), memory_(cpu_.get()) {}
+      context_(make_runner_context(model, threads, options, runner_context_params(threads, options, cancelled))),
+      cpu_(make_cpu_backend(threads, cancelled)), width_(model.width()),
+      vocabulary_(llama_vocab_n_tokens(llama_model_get_vocab(model.get()))),
+      chunk_(static_cast<int>(llama_n_ubatch(context_.get()))), cells_(static_cast<int>(llama_n_ctx(context_.get()))),
+      memory_(cpu_.get()) {}
 
 KeptRunner::~KeptRunner() = default;
 
@@ -45,13 +45,14 @@ std::unique_ptr<KeptRunner> KeptRunner::make(const Model& model, ThreadPool& thr
     if (gpu_computes() || !model.can_branch() || !model.windows().empty()) return nullptr;
     std::unique_ptr<KeptRunner> runner(new KeptRunner(model, threads, options, cancelled));
     // The greatest first: where the memory grows, graphs that have places in it have to be made anew.
-    for (const auto& [rows, outputs] : {std::pair(runner->chunk_, 1), std::pair(options.outputs, options.outputs)}) {
-        if (runner->graph_of(rows, outputs) == nullptr) return nullptr;
-    }
-    return runner;
+    const bool keeps =
+        runner->graph_of(runner->chunk_, 1) != nullptr && runner->graph_of(options.outputs, options.outputs) != nullptr;
+    for (int rows = std::min(USUAL_ROWS, options.outputs); keeps && rows > 0; --rows)
+        runner->graph_of(rows, rows);
+    return keeps ? std::move(runner) : nullptr;
 }
 
-/** Null where it can't be kept. */
+/** Null where it can't be kept, or memory is short. */
 KeptGraph* KeptRunner::graph_of(int rows, int outputs) {
     const auto found = std::find_if(kept_.begin(), kept_.end(),
                                     [&](const Kept& kept) { return kept.rows == rows && kept.outputs == outputs; });
@@ -59,17 +60,14 @@ KeptGraph* KeptRunner::graph_of(int rows, int outputs) {
         kept_.splice(kept_.begin(), kept_, found);
         return kept_.front().graph.get();
     }
-    const LogCapture captured;
     auto* const original =
         llama_graph_reserve(context_.get(), static_cast<uint32_t>(rows), 1, static_cast<uint32_t>(outputs));
-    auto graph = original == nullptr ? nullptr : KeptGraph::copy(original, rows, outputs, cells_, taps_);
+    auto graph =
+        original == nullptr ? nullptr : KeptGraph::copy(original, {rows, outputs, cells_, width_, vocabulary_, taps_});
     if (graph == nullptr) return nullptr;
     const auto given = memory_.give(graph->graph());
     if (given != GraphMemory::Given::kept) kept_.clear();
-    if (given == GraphMemory::Given::failed) {
-        throw Error("There is no memory for a pass of " + std::to_string(rows) + " rows (" + captured.reason() +
-                    "): free some or take a smaller model.");
-    }
+    if (given == GraphMemory::Given::failed) return nullptr;
     if (kept_.size() == MOST_GRAPHS) kept_.pop_back();
     kept_.push_front({rows, outputs, std::move(graph)});
     return kept_.front().graph.get();
@@ -77,6 +75,7 @@ KeptGraph* KeptRunner::graph_of(int rows, int outputs) {
 
 int KeptRunner::run(const RunnerRows& rows) {
     if (cancelled_.load(std::memory_order_relaxed)) return RUN_CANCELLED;
+    if (rows.position + rows.count > cells_) return RUN_FULL;
     // llama.cpp's graph has one output at least; where none is wanted, nobody reads it.
     first_output_ = std::min(rows.first_output, rows.count - 1);
     auto* const graph = graph_of(rows.count, rows.count - first_output_);

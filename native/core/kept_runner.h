@@ -55,6 +55,8 @@ class KeptRunner : public ModelRunner {
     std::vector<int32_t> taps_;
     LlamaContext context_;
     Backend cpu_;
+    int width_;
+    int vocabulary_;
     int chunk_;
     /** Cells of the cache. */
     int cells_;

@@ -1,7 +1,5 @@
 #include "llama_runner.h"
 
-#include "runner_context.h"
-
 #include <llama.h>
 
 #include <algorithm>
@@ -22,7 +20,7 @@ LlamaRunner::LlamaRunner(const Model& model, ThreadPool& threads, const RunnerOp
     : can_branch_(model.can_branch()), threads_(threads), tree_nodes_(options.tree_nodes), cancelled_(cancelled),
       taps_(model, options.taps, options.taps_way), local_attention_(model.windows()), context_(nullptr, llama_free),
       batch_(nullptr, release) {
-    auto params = runner_context_params(threads, options, tree_nodes_ * (TREES_OF_DEAD_CELLS + 1), cancelled);
+    auto params = runner_context_params(threads, options, cancelled);
     const auto sequences = Branches::sequences(tree_nodes_);
     params.n_outputs_max = std::max(params.n_outputs_max, static_cast<uint32_t>(sequences));
     if (tree_nodes_ > 0) {
@@ -68,6 +66,11 @@ int LlamaRunner::run(const RunnerRows& rows) {
 
 const float* LlamaRunner::logits(int row) const {
     return llama_get_logits_ith(context_.get(), row);
+}
+
+/** The next tree might leave more behind than there are cells for. */
+bool LlamaRunner::short_of_cells() const {
+    return branches_.dead_cells() > tree_nodes_ * (TREES_OF_DEAD_CELLS - 1);
 }
 
 void LlamaRunner::commit(int /*position*/, const Tree& tree, const std::vector<int>& path) {

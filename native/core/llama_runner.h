@@ -4,6 +4,7 @@
 #include "layer_inputs.h"
 #include "local_attention.h"
 #include "model_runner.h"
+#include "runner_context.h"
 
 #include <atomic>
 #include <memory>
@@ -15,9 +16,6 @@ namespace specdiff {
 /** llama_decode: any architecture, on any device. */
 class LlamaRunner : public ModelRunner {
   public:
-    /** Cells for rows of rejected branches, in trees: so many trees can leave all their nodes behind. */
-    static constexpr int TREES_OF_DEAD_CELLS = 8;
-
     LlamaRunner(const Model& model, ThreadPool& threads, const RunnerOptions& options,
                 const std::atomic<bool>& cancelled);
     ~LlamaRunner() override;
@@ -34,6 +32,7 @@ class LlamaRunner : public ModelRunner {
     bool truncate(int rows) override;
     void forget() override;
     int dead_cells() const override { return branches_.dead_cells(); }
+    bool short_of_cells() const override;
     int rows_before_dead() const override { return branches_.rows_before_dead(); }
     void free_dead() override { branches_.free_dead(context_.get()); }
 
@@ -44,7 +43,7 @@ class LlamaRunner : public ModelRunner {
     const std::atomic<bool>& cancelled_;
     LayerInputs taps_;               // outlives the context
     LocalAttention local_attention_; // as the taps
-    std::unique_ptr<llama_context, void (*)(llama_context*)> context_;
+    LlamaContext context_;
     int chunk_ = 0;
     std::unique_ptr<llama_batch, void (*)(llama_batch*)> batch_;
     Branches branches_;

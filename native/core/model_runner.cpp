@@ -2,8 +2,10 @@
 
 #include "kept_runner.h"
 #include "llama_runner.h"
+#include "log.h"
 
 #include <cstdlib>
+#include <string>
 #include <string_view>
 
 namespace specdiff {
@@ -23,7 +25,10 @@ std::unique_ptr<ModelRunner> make_runner(const Model& model, ThreadPool& threads
     std::unique_ptr<ModelRunner> runner;
     if (options.choice == RunnerChoice::automatic && !llama_wanted())
         runner = KeptRunner::make(model, threads, options, cancelled);
+    // Its first context, where one was made to look at the graph, is gone by now.
     if (runner == nullptr) runner = std::make_unique<LlamaRunner>(model, threads, options, cancelled);
+    log(LogLevel::info, std::string("Passes of ") + options.who +
+                            (runner->keeps_graphs() ? ": graphs are kept." : ": by llama_decode."));
     return runner;
 }
 

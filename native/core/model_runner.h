@@ -37,6 +37,7 @@ struct RunnerOptions {
 
 /** Results of ModelRunner::run(), llama_decode()'s; others are failures. */
 constexpr int RUN_DONE = 0;
+constexpr int RUN_FULL = 1;
 constexpr int RUN_CANCELLED = 2;
 
 /** Rows of one pass, behind text that has been evaluated. */
@@ -83,6 +84,8 @@ class ModelRunner {
 
     /** Cells that rejected rows of trees hold, until free_dead(), which keeps the rows before them alone. */
     virtual int dead_cells() const { return 0; }
+    /** Whether they have to be freed before the next tree. */
+    virtual bool short_of_cells() const { return false; }
     virtual int rows_before_dead() const { return 0; }
     virtual void free_dead() {}
 };

@@ -3,6 +3,7 @@
 #include "cpu_backend.h"
 #include "gguf_file.h"
 #include "graph_memory.h"
+#include "rounding.h"
 #include "threads.h"
 
 #include <atomic>
@@ -32,11 +33,6 @@ constexpr int EXACT_GPU_ROWS = 17;
 
 /** Whether graphs take shapes that suit a GPU: one is loaded, or SPECDIFF_SHAPES=gpu has a CPU take them, for tests. */
 bool gpu_shapes();
-
-/** `value`, or the next multiple of `step`. */
-inline int rounded_up(int value, int step) {
-    return (value + step - 1) / step * step;
-}
 
 /**
  * What a network whose graphs are our own, not llama.cpp's, runs on: the loaded backends, a GPU first, its weights and
@@ -122,9 +118,9 @@ class Network {
     bool gpu_shapes_ = false;
     std::map<ggml_backend_buffer_type*, Context> contexts_;
     std::vector<std::unique_ptr<ggml_backend_buffer, ReleaseBuffer>> buffers_;
-    /** Where there is a GPU. */
+    /** Unless on_cpu(). */
     std::unique_ptr<ggml_backend_sched, ReleaseScheduler> scheduler_;
-    /** Where there is none. */
+    /** Where there is no scheduler. */
     GraphMemory memory_;
     size_t nodes_ = 0;
     Graph next_;

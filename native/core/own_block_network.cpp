@@ -28,7 +28,7 @@ constexpr int CHUNK = 64;
 constexpr int WINDOW = 192;
 /** A graph serves until the text has grown by so many cells; those that it does not have yet are masked. */
 constexpr int GRAPH_CELLS = 64;
-/** One for each number of new rows and of slots, both eight at most and mostly few; 30 kB each. */
+/** One for each number of new rows, eight at most behind the prompt, and of slots; 30 kB each. */
 constexpr size_t MOST_GRAPHS = 32;
 constexpr size_t NODES_PER_LAYER = 64;
 constexpr size_t OTHER_NODES = 32;

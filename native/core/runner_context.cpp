@@ -1,5 +1,6 @@
 #include "runner_context.h"
 
+#include "abort_flag.h"
 #include "error.h"
 #include "log.h"
 
@@ -7,18 +8,16 @@
 
 namespace specdiff {
 
-llama_context_params runner_context_params(const ThreadPool& threads, const RunnerOptions& options, int spare,
+llama_context_params runner_context_params(const ThreadPool& threads, const RunnerOptions& options,
                                            const std::atomic<bool>& cancelled) {
     auto params = llama_context_default_params();
-    params.n_ctx = static_cast<uint32_t>(options.context_tokens + spare);
+    params.n_ctx = static_cast<uint32_t>(options.context_tokens + options.tree_nodes * (TREES_OF_DEAD_CELLS + 1));
     // The default reserves logits for a whole batch: 100 MB for a small model.
     params.n_outputs_max = static_cast<uint32_t>(options.outputs);
     params.n_threads = threads.threads();
     params.n_threads_batch = threads.threads();
-    params.abort_callback = [](void* flag) {
-        return static_cast<const std::atomic<bool>*>(flag)->load(std::memory_order_relaxed);
-    };
-    params.abort_callback_data = const_cast<std::atomic<bool>*>(&cancelled);
+    params.abort_callback = abort_flag_is_set;
+    params.abort_callback_data = abort_data(cancelled);
     return params;
 }
 

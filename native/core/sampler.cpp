@@ -20,6 +20,13 @@ void require(bool fine, const char* message) {
     if (!fine) throw Error(message);
 }
 
+/** By the logit, then by the lower number. */
+bool likelier(const float* logits, int32_t a, int32_t b) {
+    const float la = logits[a];
+    const float lb = logits[b];
+    return la != lb ? la > lb : a < b;
+}
+
 } // namespace
 
 Sampler::Sampler(const SamplingOptions& options, int vocabulary_size) : options_(options), size_(vocabulary_size) {
@@ -51,25 +58,18 @@ const float* Sampler::penalized(const float* logits, const std::vector<int32_t>&
     return changed_.data();
 }
 
-/** By the logit, then by the lower number. */
-bool Sampler::likelier(int32_t a, int32_t b) const {
-    const float la = logits_[a];
-    const float lb = logits_[b];
-    return la != lb ? la > lb : a < b;
-}
-
-void Sampler::keep_top_k() {
+void Sampler::keep_top_k(const float* logits) {
     const auto count = static_cast<size_t>(options_.top_k);
     if (count == 0 || count >= kept_.size()) return;
     std::nth_element(kept_.begin(), kept_.begin() + static_cast<std::ptrdiff_t>(count) - 1, kept_.end(),
-                     [this](int32_t a, int32_t b) { return likelier(a, b); });
+                     [logits](int32_t a, int32_t b) { return likelier(logits, a, b); });
     kept_.resize(count);
 }
 
 /** Holtzman et al. 2020 (arXiv 1904.09751): the fewest tokens whose probabilities sum to at least top_p. */
-void Sampler::keep_top_p() {
+void Sampler::keep_top_p(const float* logits) {
     if (options_.top_p >= 1) return;
-    const auto logit = [this](int32_t token) { return logits_[token]; };
+    const auto logit = [logits](int32_t token) { return logits[token]; };
     const double greatest =
         logit(*std::max_element(kept_.begin(), kept_.end(), [&](int32_t a, int32_t b) { return logit(a) < logit(b); }));
     double total = 0;
@@ -79,7 +79,7 @@ void Sampler::keep_top_p() {
     const double least = greatest + std::log((1 - options_.top_p) * total / static_cast<double>(kept_.size()));
     kept_.erase(std::remove_if(kept_.begin(), kept_.end(), [&](int32_t token) { return logit(token) < least; }),
                 kept_.end());
-    std::sort(kept_.begin(), kept_.end(), [this](int32_t a, int32_t b) { return likelier(a, b); });
+    std::sort(kept_.begin(), kept_.end(), [logits](int32_t a, int32_t b) { return likelier(logits, a, b); });
     double sum = 0;
     size_t count = 0;
     while (count < kept_.size() && sum < options_.top_p * total) {
@@ -90,13 +90,13 @@ void Sampler::keep_top_p() {
 }
 
 /** Tokens with at least min_p of the best token's probability (arXiv 2407.01082). */
-void Sampler::keep_min_p() {
+void Sampler::keep_min_p(const float* logits) {
     if (options_.min_p <= 0) return;
     float greatest = REMOVED;
     for (const auto token : kept_)
-        greatest = std::max(greatest, logits_[token]);
+        greatest = std::max(greatest, logits[token]);
     const float least = greatest + static_cast<float>(std::log(options_.min_p));
-    kept_.erase(std::remove_if(kept_.begin(), kept_.end(), [&](int32_t token) { return logits_[token] < least; }),
+    kept_.erase(std::remove_if(kept_.begin(), kept_.end(), [&](int32_t token) { return logits[token] < least; }),
                 kept_.end());
 }
 
@@ -105,19 +105,19 @@ int32_t Sampler::best(const float* logits, const std::vector<int32_t>& history) 
 }
 
 void Sampler::probabilities(const float* logits, const std::vector<int32_t>& history, std::vector<float>& p) {
-    logits_ = penalized(logits, history);
+    const float* const used = penalized(logits, history);
     if (options_.top_k == 0 && options_.top_p >= 1 && options_.min_p <= 0) {
-        softmax(logits_, size_, options_.temperature, p);
+        softmax(used, size_, options_.temperature, p);
         return;
     }
     kept_.resize(static_cast<size_t>(size_));
     std::iota(kept_.begin(), kept_.end(), 0);
-    keep_top_k();
-    keep_top_p();
-    keep_min_p();
+    keep_top_k(used);
+    keep_top_p(used);
+    keep_min_p(used);
     std::vector<float> masked(static_cast<size_t>(size_), REMOVED);
     for (const auto token : kept_)
-        masked[static_cast<size_t>(token)] = logits_[token];
+        masked[static_cast<size_t>(token)] = logits[token];
     softmax(masked.data(), size_, options_.temperature, p);
 }
 
@@ -210,6 +210,10 @@ TopFew top_few(const float* values, int size) {
 }
 
 int32_t draw(const std::vector<float>& weights, Rng& rng) {
+    return drawn(weights, rng.uniform());
+}
+
+int32_t drawn(const std::vector<float>& weights, double uniform) {
     // Sums of blocks first; then only the block that the threshold falls into is looked through.
     constexpr int BLOCK = 512;
     const auto size = static_cast<int>(weights.size());
@@ -217,7 +221,7 @@ int32_t draw(const std::vector<float>& weights, Rng& rng) {
     std::vector<double> blocks;
     for (int start = 0; start < size; start += BLOCK)
         blocks.push_back(sum_of(weights.data() + start, end_of(start) - start));
-    const double threshold = rng.uniform() * std::accumulate(blocks.begin(), blocks.end(), 0.0);
+    const double threshold = uniform * std::accumulate(blocks.begin(), blocks.end(), 0.0);
     // Where rounding leaves the threshold at the very end, of all or of its block, the last token that weighs anything.
     int chosen = 0;
     double before = 0;

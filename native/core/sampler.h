@@ -46,15 +46,12 @@ class Sampler {
   private:
     /** The logits, or a copy of them with the penalty applied. */
     const float* penalized(const float* logits, const std::vector<int32_t>& history);
-    bool likelier(int32_t a, int32_t b) const;
-    void keep_top_k();
-    void keep_top_p();
-    void keep_min_p();
+    void keep_top_k(const float* logits);
+    void keep_top_p(const float* logits);
+    void keep_min_p(const float* logits);
 
     SamplingOptions options_;
     int size_;
-    /** Of the row that is worked on. */
-    const float* logits_ = nullptr;
     std::vector<float> changed_;
     std::vector<int32_t> kept_; // token ids that the filters left
     std::vector<uint8_t> seen_;
@@ -91,5 +88,7 @@ TopFew top_few(const float* values, int size);
 
 /** Draws a token from `weights` (non-negative, need not sum to 1) by inversion in id order: one uniform number. */
 int32_t draw(const std::vector<float>& weights, Rng& rng);
+/** The same with a uniform number from [0, 1): the first token up to which the weights sum to more than that share. */
+int32_t drawn(const std::vector<float>& weights, double uniform);
 
 } // namespace specdiff

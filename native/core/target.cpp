@@ -2,7 +2,6 @@
 
 #include "backend.h"
 #include "error.h"
-#include "llama_runner.h"
 #include "log.h"
 
 #include <algorithm>
@@ -30,10 +29,10 @@ Target::Target(Model model, ThreadPool& threads, const TargetOptions& options)
         throw Error("The target does not write text from left to right: choose a causal language model.");
     context_tokens_ = options.context_tokens > 0 ? std::min(options.context_tokens, model_.trained_context())
                                                  : model_.trained_context();
-    runner_ = make_runner(
-        model_, threads,
-        {"the target", context_tokens_, MAX_ROWS, tree_nodes_, options.taps, options.taps_way, options.runner},
-        cancelled_);
+    runner_ = make_runner(model_, threads,
+                          {"the target", context_tokens_, std::max(MAX_ROWS, tree_nodes_ + 1), tree_nodes_,
+                           options.taps, options.taps_way, options.runner},
+                          cancelled_);
 }
 
 Target::~Target() = default;
@@ -140,7 +139,7 @@ Prefill Target::prefill(const std::vector<int32_t>& tokens, int reuse_limit, con
 
 /** Frees the dead cells when the next tree might not find enough: the text behind them is evaluated anew. */
 void Target::make_room() {
-    if (runner_->dead_cells() <= tree_nodes_ * (LlamaRunner::TREES_OF_DEAD_CELLS - 1)) return;
+    if (!runner_->short_of_cells()) return;
     const auto first = runner_->rows_before_dead();
     const std::vector<int32_t> tail(cached_.begin() + first, cached_.end());
     runner_->free_dead();
@@ -164,10 +163,10 @@ const PassRows& Target::verify(int32_t root, const Tree& tree, Want /*want*/, in
         pending_.push_back(node.token);
     const int position = cached_tokens();
     const int room = std::min(most + 1, context_tokens_ - position);
-    evaluated_ = rows <= room && !keeps_graphs() ? std::max(count, rows) : count;
+    evaluated_ = rows <= room ? std::max(count, rows) : count;
     pending_.resize(static_cast<size_t>(evaluated_), root);
     pending_tree_.nodes.clear();
-    // Rows that could be a tree's are evaluated as one, so that one graph serves chains and trees.
+    // Rows that could be a tree's are evaluated as one, so that one graph of llama_decode's serves chains and trees.
     if (evaluated_ > 1 && evaluated_ <= tree_nodes_ + 1) {
         pending_tree_.nodes = tree.nodes;
         for (int filler = count - 1; filler < evaluated_ - 1; ++filler)

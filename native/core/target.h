@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <vector>
 
 struct llama_context;
@@ -105,8 +106,8 @@ class Target {
                     const std::function<void(const TapRows&)>& on_rows);
 
     /**
-     * Evaluates the root and a chain or tree in one pass, filled up to `rows`, where they are more and graphs are not
-     * kept, with rows that nobody sees. @throws Cancelled (nothing is kept), Error.
+     * Evaluates the root and a chain or tree in one pass, filled up to `rows`, where they are more, with rows that
+     * nobody sees. @throws Cancelled (nothing is kept), Error.
      */
     const PassRows& verify(int32_t root, const Tree& tree, Want want, int rows = 0);
     /**

@@ -6,12 +6,15 @@
 #include <algorithm>
 #include <cstring>
 #include <limits>
+#include <numeric>
 
 namespace specdiff::test {
 
 namespace {
 
 constexpr int TREE_NODES = 6;
+/** Of the longest chain. */
+constexpr int MOST_NODES = 40;
 
 struct Trace {
     size_t vocabulary = 0;
@@ -72,6 +75,14 @@ Trace trace(const Model& model, ThreadPool& threads, const TargetOptions& option
         pass({-1, -1, 0, 1, 1, 4}, {1, 4, 5});
         pass({-1, 0, 1}, {});
         pass({-1, 0, 1}, {0, 1, 2});
+    }
+    // More numbers of rows than graphs are kept of, and the first ones again.
+    for (const int step : {2, 5}) {
+        for (int nodes = step; nodes <= MOST_NODES; nodes += step) {
+            std::vector<int> parents(static_cast<size_t>(nodes));
+            std::iota(parents.begin(), parents.end(), ROOT);
+            pass(parents, {});
+        }
     }
     return result;
 }

@@ -493,6 +493,13 @@ Napi::Value place_guesses_js(const Napi::CallbackInfo& info) {
     });
 }
 
+/** drawn(weights, uniform) → number */
+Napi::Value drawn_js(const Napi::CallbackInfo& info) {
+    const auto weights = info[0].As<Napi::Float32Array>();
+    const std::vector<float> values(weights.Data(), weights.Data() + weights.ElementLength());
+    return Napi::Number::New(info.Env(), drawn(values, number_of(info[1])));
+}
+
 /** learnedChance(own, outcomes) → number: what a token's own chance becomes after outcomes (1: right) of such tokens */
 Napi::Value learned_chance_js(const Napi::CallbackInfo& info) {
     const double own = number_of(info[0]);
@@ -616,6 +623,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
     exports.Set("lookup", Napi::Function::New(env, lookup_js));
     exports.Set("phrase", Napi::Function::New(env, phrase_js));
     exports.Set("placeGuesses", Napi::Function::New(env, place_guesses_js));
+    exports.Set("drawn", Napi::Function::New(env, drawn_js));
     exports.Set("learnedChance", Napi::Function::New(env, learned_chance_js));
     exports.Set("tapBits", Napi::Function::New(env, tap_bits_js));
     exports.Set("Controller", ControllerObject::define(env));

@@ -125,3 +125,40 @@ describe('the definition of p', () => {
     }
   });
 });
+
+describe('a draw', () => {
+  const uniform = seeded(17);
+  /** Mostly zeros, whole blocks of them; thirds of powers of two, so that no sum rounds. */
+  const sparse = (size: number) =>
+    Float32Array.from({ length: size }, (_, i) => (i < 700 || i > size - 600 || uniform() < 0.9 ? 0 : 2 ** -(i % 5)));
+  const reference = (weights: Float32Array, share: number) => {
+    const threshold = share * weights.reduce((sum, weight) => sum + weight, 0);
+    let sum = 0;
+    return weights.findIndex((weight) => {
+      sum += weight;
+      return sum > threshold;
+    });
+  };
+
+  it.each([2051, 1999, 4096])('from %d weights takes the token that one sum after another finds', (size) => {
+    const weights = sparse(size);
+    let sum = 0;
+    const total = weights.reduce((all, weight) => all + weight, 0);
+    const shares = Array.from({ length: 500 }, () => uniform());
+    // Right on and right before where each token begins.
+    for (const weight of weights) {
+      shares.push(sum / total, Math.max(sum / total - 1e-9, 0));
+      sum += weight;
+    }
+    for (const share of shares.filter((value) => value < 1))
+      expect(addon.drawn(weights, share)).toBe(reference(weights, share));
+  });
+
+  it('never takes a token without weight, where rounding leaves the number at the end too', () => {
+    const weights = sparse(3000);
+    const last = weights.length - 1 - [...weights].reverse().findIndex((weight) => weight > 0);
+    expect(addon.drawn(weights, 1)).toBe(last);
+    expect(addon.drawn(Float32Array.from([0, 0, 3, 0]), 0)).toBe(2);
+    expect(addon.drawn(new Float32Array(600), 0.5)).toBe(0);
+  });
+});

@@ -156,6 +156,26 @@ describe('on a random model', () => {
     await chains.dispose();
   });
 
+  it.each(['automatic', 'llama'])('greedy text up to the end of the context is the plain one (%s)', async (runner) => {
+    process.env.SPECDIFF_RUNNER = runner;
+    const chains = await native.load({ ...load, treeNodes: 0 });
+    const trees = await native.load(load);
+    let branched = 0;
+    for (let i = 0; i < 6; i += 1) {
+      const prompt = text(TINY_CONTEXT - 20);
+      const plain = await generate(chains, jobOf(prompt, { maxTokens: 60 }));
+      expect(plain.tokens.length).toBeGreaterThan(10);
+      for (const drafter of ['ngram', 'diffusion', 'joint'] as const) {
+        const job = jobOf(prompt, { maxTokens: 60, drafter, draftLength: 4, treeNodes: NODES });
+        const { tokens, passes } = await generate(trees, job);
+        expect(tokens, drafter).toEqual(plain.tokens);
+        branched += passes.filter(({ nodes, drafted }) => nodes > drafted).length;
+      }
+    }
+    expect(branched).toBeGreaterThan(5);
+    await Promise.all([chains.dispose(), trees.dispose()]);
+  });
+
   it('a target made for chains drafts chains', async () => {
     const chains = await native.load({ ...load, treeNodes: 0 });
     const { passes } = await generate(chains, jobOf(text(20), { drafter: 'diffusion', draftLength: 4, treeNodes: 8 }));

@@ -213,6 +213,8 @@ export interface TestAddon {
     copied: number,
     evidence: Evidence,
   ): [number, number, boolean][];
+  /** The token that a uniform number from [0, 1) draws. */
+  drawn(weights: Float32Array, uniform: number): number;
   /** What a token's own chance becomes after outcomes (1: right) of such tokens, in a greedy job. */
   learnedChance(own: number, outcomes: readonly number[]): number;
   /**

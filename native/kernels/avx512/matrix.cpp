@@ -6,6 +6,7 @@
 
 #include <immintrin.h>
 
+#include <algorithm>
 #include <cstring>
 
 #define INLINE SPECDIFF_INLINE
@@ -23,9 +24,8 @@ INLINE inline __m512i dot4(__m512i sum, __m512i weights, const int8_t* x) {
     return _mm512_dpbusd_epi32(sum, weights, _mm512_set1_epi32(word));
 }
 
-/** Chains of vpdpbusd side by side, beside 16 sums and 8 weights; four would hide its cycles alone. */
+/** Chains of vpdpbusd side by side, one a row, u6 two, beside 16 sums and 8 weights; four would hide its cycles. */
 constexpr int MOST_CHAINS = 8;
-static_assert(MAX_TILE <= 2 * MOST_CHAINS, "a tile is worked on in two parts at most");
 
 /** Adds one block's product for rows FIRST to FIRST + ROWS − 1. */
 template <Layout L, int FIRST, int ROWS, size_t ALL>
@@ -86,11 +86,13 @@ void multiply(const void* panel, int64_t blocks, const void* tile, float* out, s
         unroll<(sizeof(*weights) + 63) / 64>([&](auto line) INLINE { _mm_prefetch(ahead + 64 * line, _MM_HINT_T0); });
         __m512i w[8];
         unpack<L>(*weights, w);
-        // As many chains as registers are left for: 3 to 6 % less than four at a time with 5 to 16 rows.
-        constexpr int PARTS = (ROWS + MOST_CHAINS - 1) / MOST_CHAINS;
-        constexpr int FIRST = (ROWS + PARTS - 1) / PARTS;
-        add_block<L, 0, FIRST>(w, *weights, x, acc);
-        if constexpr (ROWS > FIRST) add_block<L, FIRST, ROWS - FIRST>(w, *weights, x, acc);
+        // Up to eight chains in each part: 3 to 6 % less than four with 5 to 16 rows.
+        constexpr int MOST = MOST_CHAINS / (L == Layout::u6 ? 2 : 1);
+        constexpr int PARTS = (ROWS + MOST - 1) / MOST, SIZE = (ROWS + PARTS - 1) / PARTS;
+        unroll<PARTS>([&](auto part) INLINE {
+            constexpr int FIRST = decltype(part)::value * SIZE;
+            add_block<L, FIRST, std::min(SIZE, ROWS - FIRST)>(w, *weights, x, acc);
+        });
     }
     unroll<ROWS>([&](auto t) INLINE { _mm512_storeu_ps(out + t * out_stride, acc[t]); });
 }
