@@ -86,6 +86,19 @@ describe.each(['llama', 'qwen2', 'qwen3'] as const)('a %s target', (architecture
   });
 });
 
+it('a target whose mask holds distances is left to llama_decode', () => {
+  const { keepsGraphs, layers, differentLogits, differentTaps } = bits(
+    writeTinyTarget(folder, 1, 'mpt'),
+    [2, 1],
+    90,
+    TINY_CONTEXT,
+  );
+  expect(keepsGraphs).toBe(false);
+  expect(layers).toBe(2);
+  expect(differentLogits).toBe(0);
+  expect(differentTaps).toBe(0);
+});
+
 it('a layer whose input no node holds is refused in a sentence, and the target goes on without the drafter', async () => {
   const drafterPath = writeTinyDrafter(folder, 'embeddings', {
     seed: 2,

@@ -112,7 +112,8 @@ class Weights {
   }
 }
 
-export type TinyArchitecture = 'llama' | 'qwen2' | 'qwen3';
+/** mpt: with positions of its own and, as its mask, distances (ALiBi). */
+export type TinyArchitecture = 'llama' | 'qwen2' | 'qwen3' | 'mpt';
 
 /** A causal model with random weights; its logits have a standard deviation of about 1.5. */
 export function tinyTarget(
@@ -126,6 +127,7 @@ export function tinyTarget(
   for (let layer = 0; layer < LAYERS; layer += 1) {
     weights.layer(layer, WIDTH);
     const prefix = `blk.${layer}.`;
+    if (architecture === 'mpt') weights.matrix(`${prefix}attn_qkv.weight`, WIDTH, 3 * WIDTH);
     if (architecture === 'qwen2')
       for (const name of ['attn_q', 'attn_k', 'attn_v']) weights.vector(`${prefix}${name}.bias`, WIDTH, 0.3);
     if (architecture === 'qwen3')
@@ -133,9 +135,17 @@ export function tinyTarget(
   }
   weights.ones('output_norm.weight', WIDTH);
   weights.matrix('output.weight', WIDTH, vocabulary.length, 1.5 / Math.sqrt(WIDTH));
+  const metadata = { ...sizes(architecture, LAYERS, WIDTH), ...tokenizer(vocabulary, control) };
+  if (architecture !== 'mpt') return { metadata, tensors: weights.tensors };
+  weights.matrix('position_embd.weight', WIDTH, TINY_CONTEXT, 1);
+  const separate = /attn_[qkv]\.weight|ffn_gate/;
   return {
-    metadata: { ...sizes(architecture, LAYERS, WIDTH), ...tokenizer(vocabulary, control) },
-    tensors: weights.tensors,
+    metadata: {
+      ...metadata,
+      'mpt.attention.layer_norm_epsilon': { type: 'f32', value: 1e-5 },
+      'mpt.attention.max_alibi_bias': { type: 'f32', value: 8 },
+    },
+    tensors: Object.fromEntries(Object.entries(weights.tensors).filter(([name]) => !separate.test(name))),
   };
 }
 
