@@ -131,8 +131,9 @@ const float* KeptRunner::tap(int32_t layer) const {
 
 void KeptRunner::commit(int position, const Tree& /*tree*/, const std::vector<int>& path) {
     for (size_t i = 0; i < path.size(); ++i) {
-        const auto from = static_cast<size_t>(position + 1 + path[i]);
-        const auto to = static_cast<size_t>(position + 1) + i;
+        const auto behind = static_cast<size_t>(position) + 1;
+        const auto from = behind + static_cast<size_t>(path[i]);
+        const auto to = behind + i;
         if (from == to) continue;
         for (const auto* cache : kept_.front().graph->caches()) {
             auto* const rows = static_cast<char*>(cache->data);
