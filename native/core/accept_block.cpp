@@ -2,9 +2,9 @@
 
 #include "residual.h"
 #include "sampler.h"
+#include "sums.h"
 
 #include <algorithm>
-#include <numeric>
 
 namespace specdiff {
 
@@ -27,7 +27,7 @@ struct Prefix {
 double excess_mass(const std::vector<float>& p, double weight, const Tree& tree, int node) {
     const auto* row = tree.row_of(node);
     if (row == nullptr) {
-        const double total = std::accumulate(p.begin(), p.end(), 0.0);
+        const double total = sum_of(p.data(), static_cast<int>(p.size()));
         return weight * (total - p[static_cast<size_t>(tree.at(node).token)]);
     }
     double sum = 0;

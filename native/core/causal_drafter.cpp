@@ -26,6 +26,7 @@ class CausalDrafter : public Drafter {
           own_vocabulary_(llama_vocab_n_tokens(llama_model_get_vocab(model_.get()))),
           context_tokens_(std::min(target.context_tokens() + LONGEST_DRAFT, model_.trained_context())),
           runner_(make_runner(model_, threads, options(label), target.cancel_flag())) {}
+
     const std::string& name() const override { return outlook::CAUSAL; }
     int max_draft_length() const override { return LONGEST_DRAFT; }
     bool sequential() const override { return true; }

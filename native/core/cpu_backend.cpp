@@ -9,10 +9,6 @@
 
 namespace specdiff {
 
-void ReleaseBackend::operator()(ggml_backend* backend) const {
-    ggml_backend_free(backend);
-}
-
 Backend make_cpu_backend(const ThreadPool& threads, const std::atomic<bool>& cancelled) {
     const LogCapture captured;
     auto* const device = ggml_backend_dev_by_type(GGML_BACKEND_DEVICE_TYPE_CPU);

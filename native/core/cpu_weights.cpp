@@ -1,9 +1,9 @@
 #include "cpu_weights.h"
 
 #include "error.h"
+#include "ggml_handles.h"
 
 #include <cmath>
-#include <memory>
 #include <set>
 
 namespace specdiff {
@@ -35,16 +35,12 @@ std::vector<ggml_backend_buffer_type_t> cpu_buffer_types(ggml_backend_dev_t devi
 
 bool multiplies(ggml_backend_dev_t device, ggml_backend_buffer_type_t buffer_type, ggml_type type, int64_t columns,
                 int64_t rows) {
-    ggml_init_params params{};
-    params.mem_size = 4 * ggml_tensor_overhead();
-    params.no_alloc = true;
-    const std::unique_ptr<ggml_context, void (*)(ggml_context*)> context(ggml_init(params), ggml_free);
+    const auto context = make_ggml_context(4 * ggml_tensor_overhead());
     if (context == nullptr) throw Error("No memory to ask the CPU backend what it can do: free some and try again.");
     auto* weights = ggml_new_tensor_2d(context.get(), type, columns, rows);
     auto* product =
         ggml_mul_mat(context.get(), weights, ggml_new_tensor_2d(context.get(), GGML_TYPE_F32, columns, BATCH));
-    const std::unique_ptr<ggml_backend_buffer, void (*)(ggml_backend_buffer_t)> empty(
-        ggml_backend_buft_alloc_buffer(buffer_type, 0), ggml_backend_buffer_free);
+    const GgmlBuffer empty(ggml_backend_buft_alloc_buffer(buffer_type, 0));
     weights->buffer = empty.get();
     const bool result = ggml_backend_dev_supports_op(device, product);
     weights->buffer = nullptr;

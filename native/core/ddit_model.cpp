@@ -19,7 +19,7 @@ constexpr size_t OTHER_NODES = 64;
 
 DditModel::DditModel(const GgufFile& file, const DditShape& shape, ThreadPool& threads,
                      const std::atomic<bool>& cancelled)
-    : shape_(shape), conditioning_(file, shape), network_(threads, 1, cancelled),
+    : shape_(shape), conditioning_(file, shape), network_(threads, cancelled),
       precise_(file.tensor("output.weight")->type == GGML_TYPE_F32) {
     embedding_ = network_.values(file, "token_embd.weight");
     head_ = network_.matrix(file, "output.weight");
@@ -132,7 +132,7 @@ void DditModel::build(const DditPass& pass) {
         next.mask = network_.input(GGML_TYPE_F16, padded, next.tokens);
         hide(next.cells, padded, next.tokens);
     }
-    graph_ = next;
+    graph_ = std::move(next);
 
     auto* x = ggml_get_rows(graph, embedding_, graph_.token_input);
     for (int i = 0; i < shape_.layers; ++i) {
@@ -152,11 +152,11 @@ void DditModel::build(const DditPass& pass) {
         x = ggml_add(graph, x, ggml_mul(graph, branch, part(graph, i, DditConditioning::mlp_gate)));
     }
     graph_.logits = ggml_add(graph, network_.product(head_, modulated(graph, x, shape_.layers, 0)), head_bias_);
-    graph_.number = network_.finish({graph_.logits});
+    graph_.built = network_.finish({graph_.logits});
 }
 
 bool DditModel::Graph::fits(const DditPass& pass) const {
-    return number > 0 && tokens == static_cast<int>(pass.tokens.size()) && position == pass.position &&
+    return built.graph != nullptr && tokens == static_cast<int>(pass.tokens.size()) && position == pass.position &&
            cells == pass.cells && first == pass.first && outputs == pass.outputs;
 }
 
@@ -188,7 +188,7 @@ const float* DditModel::evaluate(const DditPass& pass, double sigma) {
     write_values(graph_.token_input, pass.tokens);
     write_values(graph_.position_input, positions);
     if (graph_.mask != nullptr) write_values(graph_.mask, hidden_);
-    network_.compute(graph_.number);
+    network_.compute(graph_.built);
     read_values(graph_.logits, logits_);
     return logits_.data();
 }

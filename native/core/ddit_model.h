@@ -73,8 +73,8 @@ class DditModel {
         int cells = 0;
         int first = 0;
         int outputs = 0;
-        /** The network's number of it; 0 while it is not complete. */
-        int number = 0;
+        /** Without a graph while it is not complete. */
+        NetworkGraph built;
         ggml_tensor* token_input = nullptr;
         ggml_tensor* position_input = nullptr;
         ggml_tensor* mask = nullptr;

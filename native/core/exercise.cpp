@@ -2,6 +2,7 @@
 
 #include "cpu_weights.h"
 #include "error.h"
+#include "ggml_handles.h"
 
 #include <ggml-alloc.h>
 #include <ggml-backend.h>
@@ -10,7 +11,6 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
-#include <memory>
 #include <string>
 #include <vector>
 
@@ -35,20 +35,8 @@ constexpr int64_t CELLS = 288;
 /** Distance from the exact result, relative to it: activations in 8 bits or 16 leave below 1 %, a mistake far more. */
 constexpr double MOST_ERROR = 0.03;
 
-struct Release {
-    void operator()(ggml_context* context) const { ggml_free(context); }
-    void operator()(ggml_backend* backend) const { ggml_backend_free(backend); }
-    void operator()(ggml_backend_buffer* buffer) const { ggml_backend_buffer_free(buffer); }
-};
-using Context = std::unique_ptr<ggml_context, Release>;
-using Backend = std::unique_ptr<ggml_backend, Release>;
-using Buffer = std::unique_ptr<ggml_backend_buffer, Release>;
-
-Context make_context() {
-    ggml_init_params params{};
-    params.mem_size = 16 * ggml_tensor_overhead() + ggml_graph_overhead();
-    params.no_alloc = true;
-    Context context(ggml_init(params));
+GgmlContext make_context() {
+    auto context = make_ggml_context(16 * ggml_tensor_overhead() + ggml_graph_overhead());
     if (context == nullptr) throw Error("No memory to try the CPU: free some and try again.");
     return context;
 }
@@ -107,13 +95,13 @@ void set(ggml_tensor* tensor, const void* data) {
 }
 
 void multiply(ggml_backend_t backend, ggml_backend_buffer_type_t buffer_type, ggml_type type, int64_t batch) {
-    const Context kept = make_context();
+    const GgmlContext kept = make_context();
     auto* weights = ggml_new_tensor_2d(kept.get(), type, COLUMNS, ROWS);
-    const Buffer weight_buffer(ggml_backend_alloc_ctx_tensors_from_buft(kept.get(), buffer_type));
-    const Context work = make_context();
+    const GgmlBuffer weight_buffer(ggml_backend_alloc_ctx_tensors_from_buft(kept.get(), buffer_type));
+    const GgmlContext work = make_context();
     auto* input = ggml_new_tensor_2d(work.get(), GGML_TYPE_F32, COLUMNS, batch);
     auto* product = ggml_mul_mat(work.get(), weights, input);
-    const Buffer work_buffer(ggml_backend_alloc_ctx_tensors(work.get(), backend));
+    const GgmlBuffer work_buffer(ggml_backend_alloc_ctx_tensors(work.get(), backend));
     if (weight_buffer == nullptr || work_buffer == nullptr) {
         throw Error("No memory to try the CPU: free some and try again.");
     }
@@ -137,14 +125,14 @@ void multiply(ggml_backend_t backend, ggml_backend_buffer_type_t buffer_type, gg
 
 /** Causal: the last of `batch` rows sees every cell. */
 void attend(ggml_backend_t backend, ggml_type type, int64_t batch) {
-    const Context context = make_context();
+    const GgmlContext context = make_context();
     auto* queries = ggml_new_tensor_3d(context.get(), GGML_TYPE_F32, DIM, batch, HEADS);
     auto* keys = ggml_new_tensor_3d(context.get(), type, DIM, CELLS, CACHE_HEADS);
     auto* values = ggml_new_tensor_3d(context.get(), type, DIM, CELLS, CACHE_HEADS);
     auto* mask = ggml_new_tensor_2d(context.get(), GGML_TYPE_F16, CELLS, batch);
     const float scale = 1.0F / std::sqrt(static_cast<float>(DIM));
     auto* result = ggml_flash_attn_ext(context.get(), queries, keys, values, mask, scale, 0.0F, 0.0F);
-    const Buffer buffer(ggml_backend_alloc_ctx_tensors(context.get(), backend));
+    const GgmlBuffer buffer(ggml_backend_alloc_ctx_tensors(context.get(), backend));
     if (buffer == nullptr) throw Error("No memory to try the CPU: free some and try again.");
 
     const auto query = noise(DIM * batch * HEADS, 3);

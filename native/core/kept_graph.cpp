@@ -36,10 +36,6 @@ bool has_shape(const ggml_tensor& tensor, ggml_type type, int64_t columns, int64
 
 } // namespace
 
-void KeptGraph::ReleaseContext::operator()(ggml_context* context) const {
-    ggml_free(context);
-}
-
 /** Null for inputs that nobody here could write. */
 ggml_tensor* KeptGraph::copy_input(const ggml_tensor& input, const Shape& shape) {
     struct Known {
@@ -85,12 +81,9 @@ std::unique_ptr<KeptGraph> KeptGraph::copy(ggml_cgraph* original, const Shape& s
     const int count = ggml_graph_n_nodes(original);
     // Weights are leaves of the graph too.
     const size_t size = 2 * static_cast<size_t>(count);
-    ggml_init_params params{};
-    params.mem_size =
-        ggml_tensor_overhead() * (static_cast<size_t>(count) + INPUTS) + ggml_graph_overhead_custom(size, false);
-    params.no_alloc = true;
     std::unique_ptr<KeptGraph> kept(new KeptGraph);
-    kept->context_.reset(ggml_init(params));
+    kept->context_ = make_ggml_context(ggml_tensor_overhead() * (static_cast<size_t>(count) + INPUTS) +
+                                       ggml_graph_overhead_custom(size, false));
     if (kept->context_ == nullptr || count == 0) return nullptr;
     kept->graph_ = ggml_new_graph_custom(kept->context_.get(), size, false);
     std::map<const ggml_tensor*, ggml_tensor*> copies;

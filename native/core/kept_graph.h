@@ -1,6 +1,7 @@
 #pragma once
 
 #include "cache_view.h"
+#include "ggml_handles.h"
 
 #include <cstdint>
 #include <map>
@@ -9,7 +10,6 @@
 #include <vector>
 
 struct ggml_cgraph;
-struct ggml_context;
 struct ggml_tensor;
 
 namespace specdiff {
@@ -61,14 +61,11 @@ class KeptGraph {
     void see(int cells);
 
   private:
-    struct ReleaseContext {
-        void operator()(ggml_context* context) const;
-    };
     KeptGraph() = default;
     ggml_tensor* copy_input(const ggml_tensor& input, const Shape& shape);
     bool keep_attention(const ggml_tensor& node, int cells);
 
-    std::unique_ptr<ggml_context, ReleaseContext> context_;
+    GgmlContext context_;
     ggml_cgraph* graph_ = nullptr;
     ggml_tensor* tokens_ = nullptr;
     ggml_tensor* positions_ = nullptr;

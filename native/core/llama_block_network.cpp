@@ -1,5 +1,6 @@
 #include "llama_block_network.h"
 
+#include "abort_flag.h"
 #include "error.h"
 #include "log.h"
 
@@ -53,8 +54,8 @@ class LlamaBlockNetwork : public BlockNetwork {
         params.n_threads = threads.threads();
         params.n_threads_batch = threads.threads();
         params.ctx_other = target.context(); // lends its embedding and, without a reduced one, its output head
-        params.abort_callback = [](void* target_model) { return static_cast<Target*>(target_model)->cancelled(); };
-        params.abort_callback_data = &target_;
+        params.abort_callback = abort_flag_is_set;
+        params.abort_callback_data = abort_data(target.cancel_flag());
         const LogCapture captured;
         context_.reset(llama_init_from_model(model_.get(), params));
         if (context_ == nullptr) {

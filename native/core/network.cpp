@@ -7,7 +7,6 @@
 #include <ggml-backend.h>
 #include <ggml.h>
 
-#include <algorithm>
 #include <cstdlib>
 #include <string_view>
 #include <utility>
@@ -35,19 +34,13 @@ bool gpu_shapes() {
     return gpu_device() != nullptr || (wanted != nullptr && std::string_view(wanted) == "gpu");
 }
 
-void Network::ReleaseContext::operator()(ggml_context* context) const {
-    ggml_free(context);
-}
-void Network::ReleaseBuffer::operator()(ggml_backend_buffer* buffer) const {
-    ggml_backend_buffer_free(buffer);
-}
 void Network::ReleaseScheduler::operator()(ggml_backend_sched* scheduler) const {
     ggml_backend_sched_free(scheduler);
 }
 
-Network::Network(ThreadPool& threads, size_t graphs, const std::atomic<bool>& cancelled)
-    : threads_(threads), most_graphs_(graphs), cancelled_(cancelled), backends_(start_backends(threads)),
-      gpu_shapes_(gpu_shapes()), memory_(backends_.back().get()) {}
+Network::Network(ThreadPool& threads, const std::atomic<bool>& cancelled)
+    : threads_(threads), cancelled_(cancelled), backends_(start_backends(threads)), gpu_shapes_(gpu_shapes()),
+      memory_(backends_.back().get()) {}
 
 Network::~Network() = default;
 
@@ -95,10 +88,7 @@ ggml_backend_buffer_type* Network::matrix_buffer(const TensorInfo& tensor) const
 ggml_context* Network::context_of(ggml_backend_buffer_type* type) {
     auto& context = contexts_[type];
     if (context == nullptr) {
-        ggml_init_params params{};
-        params.mem_size = ggml_tensor_overhead() * MOST_TENSORS;
-        params.no_alloc = true;
-        context.reset(ggml_init(params));
+        context = make_ggml_context(ggml_tensor_overhead() * MOST_TENSORS);
         if (context == nullptr) throw Error("No memory for the drafter: free some and try again.");
     }
     return context.get();
@@ -158,10 +148,7 @@ void Network::load(const GgufFile& file, size_t nodes) {
 }
 
 ggml_context* Network::begin() {
-    ggml_init_params params{};
-    params.mem_size = ggml_tensor_overhead() * nodes_ + ggml_graph_overhead_custom(nodes_, false);
-    params.no_alloc = true;
-    next_ = {next_.number + 1, Context(ggml_init(params)), nullptr};
+    next_ = {make_ggml_context(ggml_tensor_overhead() * nodes_ + ggml_graph_overhead_custom(nodes_, false))};
     if (next_.context == nullptr) throw Error("No memory for the drafter's pass: free some and try again.");
     next_.graph = ggml_new_graph_custom(next_.context.get(), nodes_, false);
     return next_.context.get();
@@ -183,45 +170,33 @@ ggml_tensor* Network::product(ggml_tensor* weights, ggml_tensor* x) const {
     return ggml_view_2d(context, all, all->ne[0], rows, all->nb[1], 0);
 }
 
-int Network::finish(const std::vector<ggml_tensor*>& outputs) {
+NetworkGraph Network::finish(const std::vector<ggml_tensor*>& outputs) {
     for (auto* output : outputs) {
         ggml_set_output(output);
         ggml_build_forward_expand(next_.graph, output);
     }
     const LogCapture captured;
-    bool given = false;
-    if (scheduler_ != nullptr) {
-        kept_.clear();
-        ggml_backend_sched_reset(scheduler_.get());
-        given = ggml_backend_sched_alloc_graph(scheduler_.get(), next_.graph);
+    auto given = GraphMemory::Given::failed;
+    if (scheduler_ == nullptr) {
+        given = memory_.give(next_.graph);
     } else {
-        const auto result = memory_.give(next_.graph);
-        if (result != GraphMemory::Given::kept) kept_.clear();
-        given = result != GraphMemory::Given::failed;
+        ggml_backend_sched_reset(scheduler_.get());
+        if (ggml_backend_sched_alloc_graph(scheduler_.get(), next_.graph)) given = GraphMemory::Given::others_lost;
     }
-    if (!given) throw Error("No memory for the drafter's pass (" + captured.reason() + "): free some and try again.");
-    if (kept_.size() == most_graphs_) kept_.pop_back();
-    const int number = next_.number;
-    kept_.push_front(std::move(next_));
-    next_ = {number, nullptr, nullptr};
-    return number;
+    if (given != GraphMemory::Given::kept) ++generation_;
+    if (given == GraphMemory::Given::failed)
+        throw Error("No memory for the drafter's pass (" + captured.reason() + "): free some and try again.");
+    next_.generation = generation_;
+    return std::exchange(next_, {});
 }
 
-bool Network::keeps(int number) const {
-    return std::any_of(kept_.begin(), kept_.end(), [number](const Graph& graph) { return graph.number == number; });
-}
-
-void Network::compute(int number) {
-    const auto found =
-        std::find_if(kept_.begin(), kept_.end(), [number](const Graph& graph) { return graph.number == number; });
-    if (found == kept_.end()) throw Error("The drafter's graph is gone: restart the engine.");
-    kept_.splice(kept_.begin(), kept_, found);
+void Network::compute(const NetworkGraph& graph) {
+    if (!keeps(graph)) throw Error("The drafter's graph is gone: restart the engine.");
     if (cancelled_.load(std::memory_order_relaxed)) throw Cancelled();
     const LogCapture captured;
     auto* const cpu = backends_.back().get();
-    auto* const graph = kept_.front().graph;
-    const int status =
-        scheduler_ != nullptr ? threads_.compute(scheduler_.get(), cpu, graph) : threads_.compute(cpu, graph);
+    const int status = scheduler_ != nullptr ? threads_.compute(scheduler_.get(), cpu, graph.graph)
+                                             : threads_.compute(cpu, graph.graph);
     if (status == GGML_STATUS_ABORTED || cancelled_.load(std::memory_order_relaxed)) throw Cancelled();
     if (status != GGML_STATUS_SUCCESS) {
         throw Error("The drafter's pass failed with code " + std::to_string(status) + " (" + captured.reason() + ").");

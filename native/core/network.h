@@ -1,6 +1,7 @@
 #pragma once
 
 #include "cpu_backend.h"
+#include "ggml_handles.h"
 #include "gguf_file.h"
 #include "graph_memory.h"
 #include "rounding.h"
@@ -9,13 +10,11 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
-#include <list>
 #include <map>
 #include <memory>
 #include <string>
 #include <vector>
 
-struct ggml_backend_buffer;
 struct ggml_backend_buffer_type;
 struct ggml_backend_sched;
 struct ggml_cgraph;
@@ -34,16 +33,23 @@ constexpr int EXACT_GPU_ROWS = 17;
 /** Whether graphs take shapes that suit a GPU: one is loaded, or SPECDIFF_SHAPES=gpu has a CPU take them, for tests. */
 bool gpu_shapes();
 
+/** A graph of a network, for who made it to keep. */
+struct NetworkGraph {
+    GgmlContext context;
+    ggml_cgraph* graph = nullptr;
+    /** Network::keeps() knows by it whether the graph still has its memory. */
+    int generation = 0;
+};
+
 /**
  * What a network whose graphs are our own, not llama.cpp's, runs on: the loaded backends, a GPU first, its weights and
- * caches on them, and graphs: on the CPU those of late, on a GPU the last one. Declare every weight and cache, then
- * load(), then make graphs.
+ * caches on them, and memory for graphs: on the CPU for several in turns, on a GPU for the last one. Declare every
+ * weight and cache, then load(), then make graphs.
  */
 class Network {
   public:
-    /** `graphs`: how many are kept on the CPU. `cancelled` ends a running pass. @throws Error where a backend can't be
-     * started. */
-    Network(ThreadPool& threads, size_t graphs, const std::atomic<bool>& cancelled);
+    /** `cancelled` ends a running pass. @throws Error where a backend can't be started. */
+    Network(ThreadPool& threads, const std::atomic<bool>& cancelled);
     ~Network();
     Network(const Network&) = delete;
     Network& operator=(const Network&) = delete;
@@ -77,32 +83,19 @@ class Network {
     /** `weights` times the rows of `x`, which are contiguous. Of fp32 a GPU gets no fewer rows than it multiplies in
      * fp32. */
     ggml_tensor* product(ggml_tensor* weights, ggml_tensor* x) const;
-    /** Ends the graph: `outputs` can be read after a pass, until the next one. Its number. @throws Error where memory
-     * is short. */
-    int finish(const std::vector<ggml_tensor*>& outputs);
+    /** Ends the graph: `outputs` can be read after a pass, until the next one. @throws Error where memory is short. */
+    NetworkGraph finish(const std::vector<ggml_tensor*>& outputs);
     /** Whether a graph can still be evaluated. */
-    bool keeps(int number) const;
+    bool keeps(const NetworkGraph& graph) const { return graph.generation == generation_; }
     /** Evaluates one that is kept. @throws Cancelled, Error. */
-    void compute(int number);
+    void compute(const NetworkGraph& graph);
 
     /** Bytes of weights, caches and buffers on all devices. */
     size_t bytes() const;
 
   private:
-    struct ReleaseContext {
-        void operator()(ggml_context* context) const;
-    };
-    struct ReleaseBuffer {
-        void operator()(ggml_backend_buffer* buffer) const;
-    };
     struct ReleaseScheduler {
         void operator()(ggml_backend_sched* scheduler) const;
-    };
-    using Context = std::unique_ptr<ggml_context, ReleaseContext>;
-    struct Graph {
-        int number = 0;
-        Context context;
-        ggml_cgraph* graph = nullptr;
     };
 
     std::vector<Backend> start_backends(const ThreadPool& threads) const;
@@ -112,20 +105,19 @@ class Network {
     ggml_tensor* weight(const GgufFile& file, const std::string& name, bool multiplied);
 
     ThreadPool& threads_;
-    size_t most_graphs_;
     const std::atomic<bool>& cancelled_;
     std::vector<Backend> backends_; // the CPU last
     bool gpu_shapes_ = false;
-    std::map<ggml_backend_buffer_type*, Context> contexts_;
-    std::vector<std::unique_ptr<ggml_backend_buffer, ReleaseBuffer>> buffers_;
+    std::map<ggml_backend_buffer_type*, GgmlContext> contexts_;
+    std::vector<GgmlBuffer> buffers_;
     /** Unless on_cpu(). */
     std::unique_ptr<ggml_backend_sched, ReleaseScheduler> scheduler_;
     /** Where there is no scheduler. */
     GraphMemory memory_;
     size_t nodes_ = 0;
-    Graph next_;
-    /** The one used last in front. */
-    std::list<Graph> kept_;
+    NetworkGraph next_;
+    /** Of the graphs that have their memory. */
+    int generation_ = 1;
 };
 
 /** Writes a whole tensor. */

@@ -37,7 +37,7 @@ class OwnBlockNetwork : public BlockNetwork {
   public:
     OwnBlockNetwork(const GgufFile& drafter, const GgufFile& target, const BlockShape& shape, int cells,
                     ThreadPool& threads, const std::atomic<bool>& cancelled)
-        : shape_(shape), embedding_(target), network_(threads, MOST_GRAPHS, cancelled),
+        : shape_(shape), embedding_(target), network_(threads, cancelled),
           cell_step_(rounded_up(GRAPH_CELLS, network_.cell_step())), row_step_(network_.row_step()),
           cells_(rounded_up(cells, cell_step_)) {
         if (shape.reduced) {
@@ -114,8 +114,7 @@ class OwnBlockNetwork : public BlockNetwork {
     };
     /** What a graph was built for, and its inputs. */
     struct Graph {
-        /** The network's. */
-        int number = 0;
+        NetworkGraph built;
         int rows = 0;
         int slots = 0;
         int first = 0;
@@ -163,7 +162,7 @@ class OwnBlockNetwork : public BlockNetwork {
             hide(end - begin, cells, all_slots);
             write_values(graph.mask, hidden_);
         }
-        network_.compute(graph.number);
+        network_.compute(graph.built);
     }
 
     /** `count` rows from a position on, and such that fill them up to `all`. */
@@ -189,17 +188,19 @@ class OwnBlockNetwork : public BlockNetwork {
 
     /** One of late, or a new one; in front then. */
     Graph& graph_of(int rows, int slots, int first, int begin, int cells) {
-        graphs_.remove_if([this](const Graph& graph) { return !network_.keeps(graph.number); });
+        graphs_.remove_if([this](const Graph& graph) { return !network_.keeps(graph.built); });
         const auto fits = [&](const Graph& graph) {
             const bool same = graph.rows == rows && graph.slots == slots && graph.first == first;
             const bool sees = slots == 0 || network_.on_cpu() || (graph.begin == begin && graph.cells == cells);
             return same && sees;
         };
         const auto found = std::find_if(graphs_.begin(), graphs_.end(), fits);
-        if (found != graphs_.end())
+        if (found != graphs_.end()) {
             graphs_.splice(graphs_.begin(), graphs_, found);
-        else
+        } else {
+            if (graphs_.size() == MOST_GRAPHS) graphs_.pop_back();
             graphs_.push_front(built(rows, slots, first, begin, network_.on_cpu() ? most_cells(slots) : cells));
+        }
         return graphs_.front();
     }
 
@@ -238,9 +239,9 @@ class OwnBlockNetwork : public BlockNetwork {
             next.slot_places = places(slots);
             next.mask = network_.input(GGML_TYPE_F16, cells, slots);
             next.logits = denoised(context, next);
-            next.number = network_.finish({next.logits});
+            next.built = network_.finish({next.logits});
         } else {
-            next.number = network_.finish({});
+            next.built = network_.finish({});
         }
         return next;
     }

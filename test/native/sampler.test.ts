@@ -128,7 +128,7 @@ describe('the definition of p', () => {
 
 describe('a draw', () => {
   const uniform = seeded(17);
-  /** Mostly zeros, whole blocks of them; thirds of powers of two, so that no sum rounds. */
+  /** Mostly zeros, whole blocks of them; powers of two, so that no sum rounds. */
   const sparse = (size: number) =>
     Float32Array.from({ length: size }, (_, i) => (i < 700 || i > size - 600 || uniform() < 0.9 ? 0 : 2 ** -(i % 5)));
   const reference = (weights: Float32Array, share: number) => {
