@@ -276,16 +276,13 @@ template <class V> struct AttentionKernel {
         }
     }
 
-    template <bool FINITE, int ROWS>
+    /** Dimensions from `d` on, as many at a time as there are registers for, then fewer: few are few chains of sums. */
+    template <bool FINITE, int ROWS, int VECTORS = narrow_vectors(ROWS)>
     static void narrow_values_rows(const Attention& a, const float* weights, float* output, const float* values,
-                                   int count) {
-        constexpr int VECTORS = narrow_vectors(ROWS);
-        int d = 0;
-        for (; d + VECTORS * W <= a.dim; d += VECTORS * W) {
+                                   int count, int d = 0) {
+        for (; d + VECTORS * W <= a.dim; d += VECTORS * W)
             narrow_values_part<FINITE, ROWS, VECTORS>(a, weights, output + d, values + d, count);
-        }
-        for (; d < a.dim; d += W)
-            narrow_values_part<FINITE, ROWS, 1>(a, weights, output + d, values + d, count);
+        if constexpr (VECTORS > 1) narrow_values_rows<FINITE, ROWS, VECTORS / 2>(a, weights, output, values, count, d);
     }
 
     template <bool FINITE>
