@@ -13,8 +13,7 @@ namespace specdiff {
 struct DenoisedSlot {
     /** Its best tokens, of the target's vocabulary. */
     TopFew top;
-    /** Its row alone. */
-    SlotRows row;
+    SlotRow row;
 
     int32_t best() const { return top.tokens.front(); }
 };

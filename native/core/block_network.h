@@ -6,11 +6,10 @@
 
 namespace specdiff {
 
-/** Logits of denoised slots, in the network's own buffer: read them before its next pass. */
-struct SlotRows {
-    /** Of the first slot that was asked for; each next one is `size` further. */
+/** Logits of a denoised slot, in the network's own memory: read them before its next pass. */
+struct SlotRow {
     const float* values = nullptr;
-    /** Entries of one row. */
+    /** Entries: of all tokens that the network drafts, or of the likeliest; the others count as impossible. */
     int size = 0;
     /** The tokens that they stand for; null where entry i is token i. */
     const int32_t* tokens = nullptr;
@@ -41,10 +40,11 @@ class BlockNetwork {
     virtual void add_late(int /*position*/, const float* /*taps*/, int /*count*/) {}
     /**
      * Adds the text's next rows, `taps` [rows, taps · width], and denoises the slots that follow them: tokens at the
-     * positions behind them. Logits of slots from `first` on. Where it throws, rows() says which rows are there.
+     * positions behind them. A row for each slot from `first` on. Where it throws, rows() says which rows are there.
      * @throws Cancelled, Error.
      */
-    virtual SlotRows denoise(const std::vector<float>& taps, const std::vector<int32_t>& slots, int first) = 0;
+    virtual std::vector<SlotRow> denoise(const std::vector<float>& taps, const std::vector<int32_t>& slots,
+                                         int first) = 0;
 };
 
 } // namespace specdiff

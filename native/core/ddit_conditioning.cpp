@@ -1,5 +1,7 @@
 #include "ddit_conditioning.h"
 
+#include "row_floats.h"
+
 #include <ggml.h>
 
 #include <cmath>
@@ -47,17 +49,11 @@ DditConditioning::Linear DditConditioning::linear(const GgufFile& file, const st
 }
 
 std::vector<float> DditConditioning::Linear::operator()(const std::vector<float>& x) const {
-    const auto kind = static_cast<ggml_type>(type);
-    const size_t row_bytes = ggml_row_size(kind, columns);
-    const auto to_float = ggml_get_type_traits(kind)->to_float;
+    const size_t row_bytes = ggml_row_size(static_cast<ggml_type>(type), columns);
     std::vector<float> row(static_cast<size_t>(columns));
     std::vector<float> y(bias);
     for (size_t i = 0; i < y.size(); ++i) {
-        const uint8_t* data = weights.data() + i * row_bytes;
-        if (to_float != nullptr)
-            to_float(data, row.data(), columns);
-        else
-            std::memcpy(row.data(), data, row_bytes);
+        to_floats(type, weights.data() + i * row_bytes, row.data(), columns);
         float sum = 0;
         for (size_t k = 0; k < row.size(); ++k)
             sum += row[k] * x[k];

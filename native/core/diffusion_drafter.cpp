@@ -15,7 +15,7 @@ namespace specdiff {
 
 namespace {
 
-int32_t token_of(const SlotRows& row, int entry) {
+int32_t token_of(const SlotRow& row, int entry) {
     return row.tokens == nullptr ? entry : row.tokens[entry];
 }
 
@@ -74,11 +74,8 @@ class DiffusionDrafter : public BlockDrafter {
         const int first = metadata_.sample_from_anchor ? 0 : 1; // slot that predicts the first drafted token
         const int slots = std::min(count, max_draft_length()) + first;
         fill_block(context.tokens.back(), slots, guesses);
-        const SlotRows rows = evaluated(first);
         std::vector<DenoisedSlot> denoised;
-        for (int slot = 0; slot < slots - first; ++slot) {
-            const SlotRows row{rows.values + static_cast<size_t>(slot) * static_cast<size_t>(rows.size), rows.size,
-                               rows.tokens};
+        for (const auto& row : evaluated(first)) {
             TopFew top = top_few(row.values, row.size);
             for (auto& token : top.tokens)
                 token = token_of(row, token);
@@ -159,11 +156,11 @@ class DiffusionDrafter : public BlockDrafter {
     }
 
     /** The block's rows; what waited is then in the network's cache, as far as it came where it throws. */
-    SlotRows evaluated(int first) {
+    std::vector<SlotRow> evaluated(int first) {
         leave_out_unseen();
         const int before = network_->rows();
         try {
-            const SlotRows rows = network_->denoise(waiting_, block_, first);
+            auto rows = network_->denoise(waiting_, block_, first);
             waiting_.clear();
             return rows;
         } catch (...) {

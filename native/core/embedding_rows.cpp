@@ -1,10 +1,10 @@
 #include "embedding_rows.h"
 
 #include "error.h"
+#include "row_floats.h"
 
 #include <ggml.h>
 
-#include <cstring>
 #include <string>
 
 namespace specdiff {
@@ -26,11 +26,7 @@ void EmbeddingRows::read(int32_t token, float* row) {
         file_.clear();
         throw Error("The target's file can't be read any more: choose the model again.");
     }
-    if (table_.type == GGML_TYPE_F32) {
-        std::memcpy(row, bytes_.data(), bytes_.size());
-    } else {
-        ggml_get_type_traits(static_cast<ggml_type>(table_.type))->to_float(bytes_.data(), row, table_.shape[0]);
-    }
+    to_floats(table_.type, bytes_.data(), row, table_.shape[0]);
 }
 
 } // namespace specdiff

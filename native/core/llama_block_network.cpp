@@ -74,7 +74,8 @@ class LlamaBlockNetwork : public BlockNetwork {
         rows_ = length;
     }
 
-    SlotRows denoise(const std::vector<float>& taps, const std::vector<int32_t>& slots, int first) override {
+    std::vector<SlotRow> denoise(const std::vector<float>& taps, const std::vector<int32_t>& slots,
+                                 int first) override {
         inject(taps);
         auto& batch = block_.get();
         batch.n_tokens = static_cast<int32_t>(slots.size());
@@ -88,7 +89,10 @@ class LlamaBlockNetwork : public BlockNetwork {
         const float* logits = result == 0 ? llama_get_logits_ith(context_.get(), first) : nullptr;
         forget_after(rows_); // slots are no text: they never stay in the cache
         check(result);
-        return {logits, target_.vocabulary().size(), nullptr};
+        std::vector<SlotRow> rows;
+        for (int slot = first; slot < batch.n_tokens; ++slot, logits += target_.vocabulary().size())
+            rows.push_back({logits, target_.vocabulary().size(), nullptr});
+        return rows;
     }
 
   private:

@@ -72,14 +72,13 @@ ggml_backend_buffer_type* Network::plain_buffer() const {
 }
 
 /** Where a matrix lies best: on the CPU in a type that repacks it, where one takes it. */
-ggml_backend_buffer_type* Network::matrix_buffer(const TensorInfo& tensor) const {
+ggml_backend_buffer_type* Network::matrix_buffer(int type, int64_t columns, int64_t rows) const {
     auto* const plain = plain_buffer();
     if (backends_.size() > 1) return plain;
     auto* const device = ggml_backend_get_device(backends_.front().get());
-    const auto type = static_cast<ggml_type>(tensor.type);
     for (auto* candidate : cpu_buffer_types(device)) {
         if (candidate != plain && candidate != ggml_backend_dev_buffer_type(device) &&
-            multiplies(device, candidate, type, tensor.shape[0], tensor.shape[1]))
+            multiplies(device, candidate, static_cast<ggml_type>(type), columns, rows))
             return candidate;
     }
     return plain;
@@ -99,7 +98,7 @@ ggml_tensor* Network::weight(const GgufFile& file, const std::string& name, bool
     if (info == nullptr)
         throw Error("The drafter " + file.path().filename().string() + " has no tensor " + name +
                     "; convert or download it again.");
-    auto* const buffer = multiplied ? matrix_buffer(*info) : plain_buffer();
+    auto* const buffer = multiplied ? matrix_buffer(info->type, info->shape[0], info->shape[1]) : plain_buffer();
     auto* tensor =
         ggml_new_tensor_2d(context_of(buffer), static_cast<ggml_type>(info->type), info->shape[0], info->shape[1]);
     ggml_set_name(tensor, name.c_str());
@@ -108,6 +107,11 @@ ggml_tensor* Network::weight(const GgufFile& file, const std::string& name, bool
 
 ggml_tensor* Network::matrix(const GgufFile& file, const std::string& name) {
     return weight(file, name, true);
+}
+
+ggml_tensor* Network::matrix(int type, int64_t columns, int64_t rows) {
+    auto* const buffer = matrix_buffer(type, columns, rows);
+    return ggml_new_tensor_2d(context_of(buffer), static_cast<ggml_type>(type), columns, rows);
 }
 
 ggml_tensor* Network::values(const GgufFile& file, const std::string& name) {

@@ -67,6 +67,8 @@ class Network {
 
     /** A tensor of the file that is multiplied with: kept where it multiplies fastest. */
     ggml_tensor* matrix(const GgufFile& file, const std::string& name);
+    /** One of a ggml type, [columns, rows], that is written after load(). */
+    ggml_tensor* matrix(int type, int64_t columns, int64_t rows);
     /** A tensor of the file that is read as it is: a vector, or a table of rows to be looked up. */
     ggml_tensor* values(const GgufFile& file, const std::string& name);
     /** Memory that graphs keep something in, zeroed: [columns, rows] of a ggml type. */
@@ -100,7 +102,7 @@ class Network {
 
     std::vector<Backend> start_backends(const ThreadPool& threads) const;
     ggml_backend_buffer_type* plain_buffer() const;
-    ggml_backend_buffer_type* matrix_buffer(const TensorInfo& tensor) const;
+    ggml_backend_buffer_type* matrix_buffer(int type, int64_t columns, int64_t rows) const;
     ggml_context* context_of(ggml_backend_buffer_type* type);
     ggml_tensor* weight(const GgufFile& file, const std::string& name, bool multiplied);
 

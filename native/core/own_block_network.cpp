@@ -3,14 +3,19 @@
 #include "cache_view.h"
 #include "embedding_rows.h"
 #include "error.h"
+#include "low_rank.h"
 #include "network.h"
+#include "shortlist.h"
 
 #include <ggml.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <limits>
 #include <list>
+#include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -47,7 +52,7 @@ class OwnBlockNetwork : public BlockNetwork {
         fuse_ = network_.matrix(drafter, "fc.weight");
         fused_norm_ = network_.values(drafter, "enc.output_norm.weight");
         output_norm_ = network_.values(drafter, "output_norm.weight");
-        head_ = network_.matrix(drafter, "output.weight");
+        add_head(drafter);
         const int64_t kept = int64_t{shape.key_heads} * shape.head_width;
         for (int i = 0; i < shape.layers; ++i) {
             const std::string prefix = "blk." + std::to_string(i) + ".";
@@ -60,6 +65,11 @@ class OwnBlockNetwork : public BlockNetwork {
                                network_.memory(GGML_TYPE_F16, kept, cells_ + 1)});
         }
         network_.load(drafter, NODES_PER_LAYER * static_cast<size_t>(shape.layers) + OTHER_NODES);
+        if (shortlist_) {
+            write_values(down_, shortlist_->down());
+            write_values(head_, shortlist_->up());
+            shortlist_->forget_matrices();
+        }
     }
 
     int slot_step() const override { return row_step_; }
@@ -73,7 +83,8 @@ class OwnBlockNetwork : public BlockNetwork {
             pass(position, taps, std::min(count, CHUNK), {}, 0);
     }
 
-    SlotRows denoise(const std::vector<float>& taps, const std::vector<int32_t>& slots, int first) override {
+    std::vector<SlotRow> denoise(const std::vector<float>& taps, const std::vector<int32_t>& slots,
+                                 int first) override {
         auto count = static_cast<int>(taps.size() / row_width());
         const int needed = rows_ + count + static_cast<int>(slots.size());
         if (needed > cells_) throw Error("The drafter's cache of " + std::to_string(cells_) + " tokens is full.");
@@ -84,8 +95,9 @@ class OwnBlockNetwork : public BlockNetwork {
         }
         pass(rows_, next, count, slots, first);
         rows_ += count;
-        read_values(graphs_.front().logits, logits_);
-        return {logits_.data(), shape_.draft_vocabulary, shape_.reduced ? tokens_.data() : nullptr};
+        // A graph may have more slots, which only fill it up.
+        const size_t asked = slots.size() - static_cast<size_t>(first);
+        return shortlist_ ? likeliest(asked) : whole(asked);
     }
 
   private:
@@ -127,7 +139,8 @@ class OwnBlockNetwork : public BlockNetwork {
         ggml_tensor* taps = nullptr;
         ggml_tensor* embeddings = nullptr;
         ggml_tensor* mask = nullptr;
-        ggml_tensor* logits = nullptr;
+        /** The slots' logits; with a shortlist the node that has them scored, and nothing to be read. */
+        ggml_tensor* last = nullptr;
     };
 
     size_t row_width() const { return static_cast<size_t>(shape_.taps) * static_cast<size_t>(shape_.width); }
@@ -238,12 +251,72 @@ class OwnBlockNetwork : public BlockNetwork {
             next.embeddings = network_.input(GGML_TYPE_F32, shape_.width, slots);
             next.slot_places = places(slots);
             next.mask = network_.input(GGML_TYPE_F16, cells, slots);
-            next.logits = denoised(context, next);
-            next.built = network_.finish({next.logits});
+            auto* const hidden = denoised(context, next);
+            next.last = shortlist_ ? scored(context, hidden) : ggml_mul_mat(context, head_, hidden);
+            next.built = network_.finish({next.last});
         } else {
             next.built = network_.finish({});
         }
         return next;
+    }
+
+    /** The head itself on a GPU, which has its memory's whole speed; on a CPU one of low rank where the file has it. */
+    void add_head(const GgufFile& drafter) {
+        const bool fits = network_.on_cpu() && shape_.draft_vocabulary <= Shortlist::MOST_ENTRIES;
+        const auto factors = fits ? low_rank(drafter, shape_.width) : std::nullopt;
+        if (!factors) {
+            head_ = network_.matrix(drafter, "output.weight");
+            return;
+        }
+        shortlist_ = std::make_unique<Shortlist>(drafter, *drafter.tensor("output.weight"), *factors);
+        down_ = network_.matrix(Shortlist::DOWN_TYPE, shape_.width, factors->rank);
+        head_ = network_.matrix(Shortlist::UP_TYPE, factors->rank, shape_.draft_vocabulary);
+    }
+
+    /** The first slots that were denoised, with all entries. */
+    std::vector<SlotRow> whole(size_t slots) {
+        read_values(graphs_.front().last, logits_);
+        std::vector<SlotRow> rows;
+        const auto size = static_cast<size_t>(shape_.draft_vocabulary);
+        for (size_t slot = 0; slot < slots; ++slot) {
+            const float* const logits = logits_.data() + slot * size;
+            rows.push_back({logits, shape_.draft_vocabulary, shape_.reduced ? tokens_.data() : nullptr});
+        }
+        return rows;
+    }
+
+    /** Has the pass score the slots' likeliest entries, shared among its threads: into scored_. */
+    ggml_tensor* scored(ggml_context* context, ggml_tensor* hidden) {
+        while (static_cast<int64_t>(scored_.size()) < hidden->ne[1])
+            scored_.push_back(shortlist_->make_slot());
+        auto* const estimates = ggml_mul_mat(context, head_, ggml_mul_mat(context, down_, hidden));
+        std::array<ggml_tensor*, 2> sources = {hidden, estimates};
+        return ggml_custom_4d(context, GGML_TYPE_F32, 1, 1, 1, 1, sources.data(), static_cast<int>(sources.size()),
+                              score_slots, GGML_N_TASKS_MAX, this);
+    }
+
+    static void score_slots(ggml_tensor* node, int thread, int threads, void* network) {
+        auto& self = *static_cast<OwnBlockNetwork*>(network);
+        const auto row = [](const ggml_tensor* tensor, int64_t slot) {
+            return static_cast<const float*>(tensor->data) + slot * tensor->ne[0];
+        };
+        const auto* const hidden = node->src[0];
+        for (int64_t slot = thread; slot < hidden->ne[1]; slot += threads)
+            self.shortlist_->score(row(hidden, slot), row(node->src[1], slot), self.scored_[static_cast<size_t>(slot)]);
+    }
+
+    /** The first slots that were denoised, with their likeliest entries. */
+    std::vector<SlotRow> likeliest(size_t slots) {
+        std::vector<SlotRow> rows;
+        for (size_t i = 0; i < slots; ++i) {
+            auto& slot = scored_[i];
+            if (shape_.reduced) {
+                for (auto& entry : slot.entries)
+                    entry = tokens_[static_cast<size_t>(entry)];
+            }
+            rows.push_back({slot.logits.data(), static_cast<int>(slot.logits.size()), slot.entries.data()});
+        }
+        return rows;
     }
 
     Places places(int count) {
@@ -282,7 +355,7 @@ class OwnBlockNetwork : public BlockNetwork {
         return turned;
     }
 
-    /** Logits of the slots: [draft vocabulary, slots − first]. */
+    /** Hidden states of the slots: [width, slots − first]. */
     ggml_tensor* denoised(ggml_context* context, Graph& next) {
         auto* x = next.embeddings;
         const float scale = 1 / std::sqrt(static_cast<float>(shape_.head_width));
@@ -305,7 +378,7 @@ class OwnBlockNetwork : public BlockNetwork {
             x = ggml_view_2d(context, x, shape_.width, next.slots - next.first, x->nb[1],
                              static_cast<size_t>(next.first) * x->nb[1]);
         }
-        return ggml_mul_mat(context, head_, normalized(context, x, output_norm_));
+        return normalized(context, x, output_norm_);
     }
 
     BlockShape shape_;
@@ -319,7 +392,10 @@ class OwnBlockNetwork : public BlockNetwork {
     ggml_tensor* fuse_ = nullptr;
     ggml_tensor* fused_norm_ = nullptr;
     ggml_tensor* output_norm_ = nullptr;
+    /** Of low rank, behind down_, with a shortlist. */
     ggml_tensor* head_ = nullptr;
+    ggml_tensor* down_ = nullptr;
+    std::unique_ptr<Shortlist> shortlist_;
     std::vector<Layer> layers_;
     std::list<Graph> graphs_;
     int rows_ = 0;
@@ -327,6 +403,7 @@ class OwnBlockNetwork : public BlockNetwork {
     std::vector<float> embedded_;
     std::vector<uint16_t> hidden_;
     std::vector<float> logits_;
+    std::vector<Shortlist::Slot> scored_;
 };
 
 } // namespace

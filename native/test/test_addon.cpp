@@ -17,15 +17,18 @@
 #include "../core/outlook.h"
 #include "../core/place_chances.h"
 #include "../core/sampler.h"
+#include "../core/shortlist.h"
 #include "../core/survival.h"
 #include "../core/thread_governor.h"
 #include "../core/tree_growth.h"
 
+#include <ggml.h>
 #include <napi.h>
 
 #include <exception>
 #include <filesystem>
 #include <memory>
+#include <numeric>
 #include <string>
 #include <vector>
 
@@ -493,6 +496,43 @@ Napi::Value place_guesses_js(const Napi::CallbackInfo& info) {
     });
 }
 
+/** Rows of a type times x. */
+std::vector<float> times(const std::vector<uint8_t>& rows, ggml_type type, const std::vector<float>& x) {
+    const size_t bytes = ggml_row_size(type, static_cast<int64_t>(x.size()));
+    std::vector<float> row(x.size());
+    std::vector<float> result;
+    for (size_t at = 0; at < rows.size(); at += bytes) {
+        ggml_get_type_traits(type)->to_float(rows.data() + at, row.data(), static_cast<int64_t>(row.size()));
+        result.push_back(std::inner_product(row.begin(), row.end(), x.begin(), 0.0F));
+    }
+    return result;
+}
+
+/** shortlist(file, states [n, width], width) → [entries, logits] of each; null where the file has none that fits */
+Napi::Value shortlist_js(const Napi::CallbackInfo& info) {
+    return guarded(info.Env(), [&]() -> Napi::Value {
+        const GgufFile file(std::filesystem::u8path(info[0].As<Napi::String>().Utf8Value()));
+        const auto states = floats(info[1]);
+        const auto width = static_cast<size_t>(info[2].As<Napi::Number>().Int32Value());
+        const auto factors = low_rank(file, static_cast<int>(width));
+        if (!factors) return info.Env().Null();
+        Shortlist shortlist(file, *file.tensor("output.weight"), *factors);
+        auto result = Napi::Array::New(info.Env());
+        for (auto state = states.begin(); state != states.end(); state += static_cast<std::ptrdiff_t>(width)) {
+            const std::vector<float> hidden(state, state + static_cast<std::ptrdiff_t>(width));
+            const auto estimates =
+                times(shortlist.up(), Shortlist::UP_TYPE, times(shortlist.down(), Shortlist::DOWN_TYPE, hidden));
+            auto slot = shortlist.make_slot();
+            shortlist.score(hidden.data(), estimates.data(), slot);
+            auto one = Napi::Array::New(info.Env());
+            one.Set(0U, typed<Napi::Int32Array>(info.Env(), slot.entries));
+            one.Set(1U, typed<Napi::Float32Array>(info.Env(), slot.logits));
+            result.Set(result.Length(), one);
+        }
+        return result;
+    });
+}
+
 /** drawn(weights, uniform) → number */
 Napi::Value drawn_js(const Napi::CallbackInfo& info) {
     const auto weights = info[0].As<Napi::Float32Array>();
@@ -623,6 +663,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
     exports.Set("lookup", Napi::Function::New(env, lookup_js));
     exports.Set("phrase", Napi::Function::New(env, phrase_js));
     exports.Set("placeGuesses", Napi::Function::New(env, place_guesses_js));
+    exports.Set("shortlist", Napi::Function::New(env, shortlist_js));
     exports.Set("drawn", Napi::Function::New(env, drawn_js));
     exports.Set("learnedChance", Napi::Function::New(env, learned_chance_js));
     exports.Set("tapBits", Napi::Function::New(env, tap_bits_js));

@@ -33,6 +33,7 @@ function drafterFile(name: string, options: Parameters<typeof tinyDrafter>[0], e
 describe.each([
   { seed: 5, blockSize: 4, sampleFromAnchor: false, slotInit: 'mask', draftVocabulary: 12 },
   { seed: 8, blockSize: 7, sampleFromAnchor: true, slotInit: 'lookup', draftVocabulary: 20 },
+  { seed: 8, blockSize: 7, sampleFromAnchor: true, slotInit: 'lookup', draftVocabulary: 20, shortlist: true },
 ] as const)('a drafter of %o', (options) => {
   it('drafts the same in all', async () => {
     const passes = [];
@@ -42,7 +43,7 @@ describe.each([
       ['cpu', true],
     ] as const) {
       process.env.SPECDIFF_SHAPES = shapes;
-      const drafterPath = drafterFile(`${options.seed}-${explicit}`, options, explicit);
+      const drafterPath = drafterFile(`${options.seed}-${'shortlist' in options}-${explicit}`, options, explicit);
       const load = { targetPath, drafterPath, threads: 1, contextTokens: TINY_CONTEXT, treeNodes: 0, learned: null };
       const engine = await addon.load(load);
       expect(engine.drafterNote).toBeNull();
@@ -56,13 +57,14 @@ describe.each([
       ] as const) {
         const prompt = Array.from({ length }, () => 4 + Math.floor(uniform() * (TINY_VOCABULARY.length - 4)));
         for (const most of [1, prompt.length]) {
-          const job = {
-            maxTokens: 60,
-            drafter: 'diffusion',
-            draftLength: draftLength || options.blockSize - 1,
-          } as const;
-          const { passes: made } = await generate(engine, jobOf(prompt.slice(0, Math.max(most, 10)), job));
-          all.push(...made.map(({ drafted, accepted, tokens }) => ({ drafted, accepted, tokens: [...tokens] })));
+          const text = prompt.slice(0, Math.max(most, 10));
+          const alone = { drafter: 'diffusion', draftLength: draftLength || options.blockSize - 1 } as const;
+          // Longer than the block: what is behind its last slot is looked up.
+          const joint = { drafter: 'joint', draftLength: 12 } as const;
+          for (const job of [alone, joint]) {
+            const { passes: made } = await generate(engine, jobOf(text, { maxTokens: 60, ...job }));
+            all.push(...made.map(({ drafted, accepted, tokens }) => ({ drafted, accepted, tokens: [...tokens] })));
+          }
         }
       }
       passes.push(all);
@@ -72,6 +74,43 @@ describe.each([
     expect(own!.reduce((sum, { accepted }) => sum + accepted, 0)).toBeGreaterThan(0);
     expect(filled).toEqual(own);
     expect(own).toEqual(theirs);
+  });
+});
+
+describe('a head of more entries than a shortlist has', () => {
+  const vocabulary = [...TINY_VOCABULARY, ...Array.from({ length: 70 }, (_, i) => `w${i}`)];
+  const options = { seed: 11, blockSize: 7, sampleFromAnchor: true, slotInit: 'lookup', shortlist: true } as const;
+  const many = { ...options, vocabulary, draftVocabulary: 80 };
+
+  /** What is drafted and written with these shapes, threads and job. */
+  async function drafted(shapes: string, threads: number, job: Parameters<typeof jobOf>[1]) {
+    process.env.SPECDIFF_SHAPES = shapes;
+    const manyTarget = path.join(folder, 'many-target.gguf');
+    const { metadata, tensors } = tinyTarget(15, vocabulary);
+    writeGguf(manyTarget, metadata, tensors);
+    const drafterPath = drafterFile('many', many, false);
+    const load = {
+      targetPath: manyTarget,
+      drafterPath,
+      threads,
+      contextTokens: TINY_CONTEXT,
+      treeNodes: 7,
+      learned: null,
+    };
+    const engine = await addon.load(load);
+    expect(engine.drafterNote).toBeNull();
+    const uniform = seeded(2);
+    const prompt = Array.from({ length: 40 }, () => 4 + Math.floor(uniform() * (vocabulary.length - 4)));
+    const { passes, tokens } = await generate(engine, jobOf(prompt, job));
+    await engine.dispose();
+    return { tokens, passes: passes.map(({ drafted, accepted }) => ({ drafted, accepted })) };
+  }
+
+  it('drafts as the whole head does, on any number of threads', async () => {
+    const job = { maxTokens: 60, drafter: 'diffusion', draftLength: 6 } as const;
+    const whole = await drafted('gpu', 1, job);
+    expect(whole.passes.reduce((sum, { accepted }) => sum + accepted, 0)).toBeGreaterThan(0);
+    for (const threads of [1, 2, 3]) expect(await drafted('cpu', threads, job)).toEqual(whole);
   });
 });
 

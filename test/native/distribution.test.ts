@@ -137,6 +137,13 @@ const cases: readonly {
     samples: 20_000,
   },
   {
+    name: 'diffusion, shortlist',
+    drafter: 'diffusion',
+    options: { ...anchored, seed: 3, draftVocabulary: 12, shortlist: true },
+    sampling: { temperature: 0.8, minP: 0.05 },
+    samples: 20_000,
+  },
+  {
     name: 'diffusion, Markov head',
     drafter: 'diffusion',
     options: { ...anchored, seed: 4, markovRank: 4 },

@@ -191,6 +191,12 @@ export interface TestAddon {
   denoisingTimes(steps: number): Float64Array;
   probabilities(logits: Float32Array, history: Int32Array, job: GenerateJob): Float32Array;
   best(logits: Float32Array, history: Int32Array, job: GenerateJob): number;
+  /** Entries of a file's head that are worth looking at, and their logits, of each state [width]; null without factors that fit. */
+  shortlist(
+    file: string,
+    states: Float32Array,
+    width: number,
+  ): (readonly [entries: Int32Array, logits: Float32Array])[] | null;
   lookup(tokens: Int32Array, longest: number, count: number): { readonly length: number; readonly tokens: Int32Array };
   /**
    * Lookup in `tokens` and in phrases learned from `texts` (-1 between them), each occurrence counted `weight` times, on

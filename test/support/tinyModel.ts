@@ -40,6 +40,8 @@ export interface TinyDrafterOptions {
   readonly phrases?: Metadata;
   /** Number of tokens of a reduced output head; all of them without it. */
   readonly draftVocabulary?: number;
+  /** With factors of the head for a shortlist, of full rank; the head's weights are such that 8 bits hold them. */
+  readonly shortlist?: boolean;
   /** Adds a Markov head of this rank. */
   readonly markovRank?: number;
   readonly width?: number;
@@ -224,6 +226,7 @@ export function tinyDrafter(options: TinyDrafterOptions): { metadata: Metadata; 
     const map = BigInt64Array.from({ length: rows }, (_, i) => BigInt((2 * i + 4) % vocabulary.length));
     weights.tensors['d2t'] = { dimensions: [rows], values: map };
   }
+  if (options.shortlist === true) roundBlocks(weights.tensors['output.weight']?.values);
   if (options.markovRank !== undefined) {
     weights.matrix('markov_w1.weight', options.markovRank, vocabulary.length, 1);
     weights.matrix('markov_w2.weight', options.markovRank, rows, 1);
@@ -237,8 +240,27 @@ export function tinyDrafter(options: TinyDrafterOptions): { metadata: Metadata; 
     'dflash.target_layers': { type: 'i32s', value: taps },
     'specdiff.slot_init': { type: 'string', value: options.slotInit },
     ...options.phrases,
+    ...(options.shortlist === true ? identityFactors(width) : {}),
   };
   return { metadata, tensors: weights.tensors };
+}
+
+/** Multiples of a 64th up to 127 of them, which each block of 32 has: Q8_0 holds them as they are. */
+export function roundBlocks(values: Float32Array | BigInt64Array | undefined): void {
+  if (!(values instanceof Float32Array)) throw new Error('no head of floats');
+  values.forEach((value, i) => {
+    values[i] = i % 32 === 0 ? 127 / 64 : Math.max(-127, Math.min(127, Math.round(value * 64))) / 64;
+  });
+}
+
+/** A shortlist's factors that leave the head as it is. */
+function identityFactors(width: number): Metadata {
+  const ONE = 0x3c00; // in 16 bits
+  const identity = Array.from({ length: width * width }, (_, i) => (i % (width + 1) === 0 ? ONE : 0));
+  return {
+    'specdiff.shortlist.down': { type: 'i32s', value: identity },
+    'specdiff.shortlist.spread': { type: 'i32s', value: identity },
+  };
 }
 
 export interface TinyDditOptions {

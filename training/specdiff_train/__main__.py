@@ -28,6 +28,7 @@ FUNCTIONS = {
     "train": ("train", "train"),
     "evaluate": ("evaluate", "evaluate"),
     "export": ("export", "export"),
+    "shortlist": ("add_shortlist", "add"),
     "asked": ("on_device.asked", "ask"),
     "decode": ("on_device.decode", "decode"),
     "cut": ("on_device.cut", "cut"),

@@ -125,6 +125,10 @@ class Drafter(nn.Module):
 
     def forward(self, batch: Batch) -> Tensor:
         """Logits [B, A, S, W] over the draft vocabulary: slot i predicts the token after its own place."""
+        return F.linear(self.hidden(batch), self.head)
+
+    def hidden(self, batch: Batch) -> Tensor:
+        """What the head multiplies [B, A, S, d]."""
         groups, rows, _ = batch.taps.shape
         scaled = batch.taps.float().view(groups, rows, -1, self.width) / self.tap_scale[:, None]
         fused = F.linear(scaled.view(groups, rows, -1), self.fc)
@@ -137,4 +141,4 @@ class Drafter(nn.Module):
         rope = Rope((cos[batch.row_positions], sin[batch.row_positions]), (cos[places], sin[places]))
         for layer in self.layers:
             x = layer(x, context, rope, batch.visible, self.autoregressive)
-        return F.linear(F.rms_norm(x, (self.width,), self.norm, self.eps), self.head)
+        return F.rms_norm(x, (self.width,), self.norm, self.eps)

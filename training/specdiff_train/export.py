@@ -24,6 +24,7 @@ from .features import FeatureStore
 from .gguf_file import TypedTensors, write_file
 from .phrases import Counts
 from .shards import load_split
+from .shortlist import Shortlist, shortlist_of
 from .storage import file_sha256, write_atomic
 from .target import Target
 from .vocabulary import Vocabulary
@@ -49,7 +50,15 @@ def export(config: Config) -> None:
         tell_error(config, drafter, store, calibration)
     recipe = load(path, config)["recipe"]
     write_gguf(
-        config, target, drafter, config.output, recipe, calibration=calibration, phrases=phrases, chances=chances
+        config,
+        target,
+        drafter,
+        config.output,
+        recipe,
+        calibration=calibration,
+        phrases=phrases,
+        chances=chances,
+        shortlist=shortlist_of(drafter, validation, store),
     )
 
 
@@ -73,12 +82,15 @@ def write_gguf(
     calibration: Calibration | None = None,
     phrases: Counts | None = None,
     chances: list[int] | None = None,
+    shortlist: Shortlist | None = None,
 ) -> None:
     """Write a drafter to a GGUF, atomically; not quantized, its matrices are fp32 (the head is always Q8_0)."""
     survival = dict(calibration.thousandths()) if calibration else {}
     if calibration and chances:
         survival["reached"] = chances
-    write_atomic(output, lambda part: _write(config, target, drafter, part, recipe, quantized, survival, phrases))
+    write_atomic(
+        output, lambda part: _write(config, target, drafter, part, recipe, quantized, survival, phrases, shortlist)
+    )
     print(f"export: {output} {output.stat().st_size / 1e6:.1f} MB, sha256 {file_sha256(output)}")
 
 
@@ -91,11 +103,14 @@ def _write(
     quantized: bool,
     survival: dict[str, list[int]],
     phrases: Counts | None,
+    shortlist: Shortlist | None,
 ) -> None:
     writer = gguf.GGUFWriter(part, ARCHITECTURE)
     add_metadata(writer, config, target, recipe)
     if phrases:
         add_phrases(writer, phrases)
+    if shortlist:
+        add_shortlist(writer, shortlist)
     for name, values in survival.items():
         writer.add_array(f"specdiff.survival.{name}", values)
     copy_tokenizer(writer, config.target)
@@ -147,6 +162,14 @@ def add_phrases(writer: gguf.GGUFWriter, counts: Counts) -> None:
             writer.add_key_value(
                 f"specdiff.phrases.{name}", values.tolist(), gguf.GGUFValueType.ARRAY, sub_type=kinds[name]
             )
+
+
+def add_shortlist(writer: gguf.GGUFWriter, shortlist: Shortlist) -> None:
+    """Its factors as the bits of 16-bit floats: tensors that stock llama.cpp doesn't know it would refuse."""
+    for name, values in vars(shortlist).items():
+        bits = values.half().cpu().numpy().view(np.uint16).ravel().tolist()
+        kind = gguf.GGUFValueType.UINT16
+        writer.add_key_value(f"specdiff.shortlist.{name}", bits, gguf.GGUFValueType.ARRAY, sub_type=kind)
 
 
 def copy_tokenizer(writer: gguf.GGUFWriter, target: Path) -> None:
