@@ -19,8 +19,8 @@ namespace specdiff {
 class Shortlist {
   public:
     /**
-     * Entries whose own rows are looked at. At rank 224 the default drafter's best token is missed in 0.2 % of its slots
-     * (0.04 % with 64, which gains no tau and takes longer).
+     * Entries whose own rows are looked at. At rank 224 the default drafter's best token is missed in 0.2 % of its
+     * slots (0.04 % with 64, which gains no tau and takes longer).
      */
     static constexpr int ENTRIES = 32;
     /** Of a head with more, the low-rank one would take seconds to make. */
