@@ -3,6 +3,7 @@
 #include "cpu_weights.h"
 #include "error.h"
 #include "ggml_handles.h"
+#include "row_floats.h"
 
 #include <ggml-alloc.h>
 #include <ggml-backend.h>
@@ -60,7 +61,7 @@ struct Quantized {
     Quantized(ggml_type type, int64_t columns, int64_t rows, uint32_t seed)
         : data(ggml_row_size(type, columns) * static_cast<size_t>(rows)), values(noise(columns * rows, seed)) {
         ggml_quantize_chunk(type, values.data(), data.data(), 0, rows, columns, nullptr);
-        ggml_get_type_traits(type)->to_float(data.data(), values.data(), columns * rows);
+        to_floats(type, data.data(), values.data(), columns * rows);
     }
 };
 

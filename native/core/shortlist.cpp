@@ -58,6 +58,21 @@ void multiply_tile(const float* rows, size_t width, const float* spread, size_t 
     }
 }
 
+/** What all rows have in common changes no order, and would take most of UP_TYPE's few bits. */
+void take_mean_off(std::vector<float>& rows, size_t count, size_t columns) {
+    std::vector<float> mean(columns, 0.0F);
+    for (size_t row = 0; row < count; ++row) {
+        for (size_t column = 0; column < columns; ++column)
+            mean[column] += rows[row * columns + column];
+    }
+    for (float& sum : mean)
+        sum /= static_cast<float>(count);
+    for (size_t row = 0; row < count; ++row) {
+        for (size_t column = 0; column < columns; ++column)
+            rows[row * columns + column] -= mean[column];
+    }
+}
+
 /** Each group's greatest; −infinity where none is a number. */
 SPECDIFF_VECTOR_CODE
 void find_greatest(const float* values, size_t size, std::array<float, GROUPS>& greatest) {
@@ -115,40 +130,24 @@ Shortlist::Shortlist(const GgufFile& drafter, const TensorInfo& head, const LowR
     const auto rank = static_cast<size_t>(low_rank.rank);
     append(down_, DOWN_TYPE, low_rank.down.data(), rank, width_);
     const auto bytes = drafter.read_bytes(head);
-    // A few rows at a time: all of them would be 20 MB of floats. The last ones may be fewer, behind older ones.
+    // A few rows at a time: all of them would be 20 MB of floats. Behind the last ones older ones may stand.
     std::vector<float> rows(TILE_ROWS * width_);
-    const auto each = [&](const auto& use) {
-        for (size_t start = 0; start < vocabulary_; start += TILE_ROWS) {
-            const size_t count = std::min(TILE_ROWS, vocabulary_ - start);
-            const uint8_t* const from = bytes.data() + bytes.size() / vocabulary_ * start;
-            to_floats(head.type, from, rows.data(), static_cast<int64_t>(count * width_));
-            use(start, count, from);
-        }
-    };
-    // What all rows have in common changes no order, and would take most of UP_TYPE's few bits.
-    std::vector<float> mean(TILE_ROWS * width_, 0.0F);
-    each([&](size_t /*start*/, size_t count, const uint8_t* /*from*/) {
-        for (size_t i = 0; i < count * width_; ++i)
-            mean[i % width_] += rows[i] / static_cast<float>(vocabulary_);
-    });
-    std::vector<float> products(TILE_ROWS * rank);
-    const auto multiply = [&](const std::vector<float>& tile) {
-        for (size_t column = 0; column < rank; column += TILE_COLUMNS)
-            multiply_tile(tile.data(), width_, low_rank.spread.data() + column, rank, products.data() + column);
-    };
-    multiply(mean);
-    const std::vector<float> common(products.begin(), products.begin() + static_cast<std::ptrdiff_t>(rank));
+    std::vector<float> products((vocabulary_ + TILE_ROWS - 1) / TILE_ROWS * TILE_ROWS * rank);
     std::vector<uint8_t> blocks;
-    each([&](size_t start, size_t count, const uint8_t* from) {
-        multiply(rows);
-        for (size_t i = 0; i < count * rank; ++i)
-            products[i] -= common[i % rank];
-        append(up_, UP_TYPE, products.data(), count, rank);
+    for (size_t start = 0; start < vocabulary_; start += TILE_ROWS) {
+        const size_t count = std::min(TILE_ROWS, vocabulary_ - start);
+        const uint8_t* const from = bytes.data() + bytes.size() / vocabulary_ * start;
+        to_floats(head.type, from, rows.data(), static_cast<int64_t>(count * width_));
+        for (size_t column = 0; column < rank; column += TILE_COLUMNS)
+            multiply_tile(rows.data(), width_, low_rank.spread.data() + column, rank,
+                          products.data() + start * rank + column);
         blocks.clear();
         if (head.type != GGML_TYPE_Q8_0) append(blocks, GGML_TYPE_Q8_0, rows.data(), count, width_);
         for (size_t row = 0; row < count; ++row)
             keep(start + row, (blocks.empty() ? from : blocks.data()) + row * width_ / BLOCK * BLOCK_BYTES);
-    });
+    }
+    take_mean_off(products, vocabulary_, rank);
+    append(up_, UP_TYPE, products.data(), vocabulary_, rank);
 }
 
 void Shortlist::keep(size_t entry, const uint8_t* blocks) {

@@ -16,6 +16,7 @@
 #include "../core/ngram_index.h"
 #include "../core/outlook.h"
 #include "../core/place_chances.h"
+#include "../core/row_floats.h"
 #include "../core/sampler.h"
 #include "../core/shortlist.h"
 #include "../core/survival.h"
@@ -502,7 +503,7 @@ std::vector<float> times(const std::vector<uint8_t>& rows, ggml_type type, const
     std::vector<float> row(x.size());
     std::vector<float> result;
     for (size_t at = 0; at < rows.size(); at += bytes) {
-        ggml_get_type_traits(type)->to_float(rows.data() + at, row.data(), static_cast<int64_t>(row.size()));
+        to_floats(type, rows.data() + at, row.data(), static_cast<int64_t>(row.size()));
         result.push_back(std::inner_product(row.begin(), row.end(), x.begin(), 0.0F));
     }
     return result;

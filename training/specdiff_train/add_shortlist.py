@@ -9,6 +9,7 @@ from .config import Config
 from .evaluate import read_drafter
 from .export import add_shortlist
 from .features import FeatureStore
+from .gguf_file import finish
 from .shards import load_split
 from .shortlist import Shortlist, shortlist_of
 from .storage import write_atomic
@@ -48,7 +49,4 @@ def copy_with(drafter: Path, output: Path, shortlist: Shortlist) -> None:
         writer.add_key_value(name, field.contents(), kind, sub_type=element)
     for tensor in reader.tensors:
         writer.add_tensor(tensor.name, tensor.data, raw_dtype=tensor.tensor_type)
-    writer.write_header_to_file()
-    writer.write_kv_data_to_file()
-    writer.write_tensors_to_file()
-    writer.close()
+    finish(writer)

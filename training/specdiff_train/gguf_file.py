@@ -15,6 +15,11 @@ def write_file(writer: gguf.GGUFWriter, tensors: TypedTensors) -> None:
             writer.add_tensor(name, array)
         else:
             writer.add_tensor(name, quantize(array, kind), raw_dtype=kind)
+    finish(writer)
+
+
+def finish(writer: gguf.GGUFWriter) -> None:
+    """Write what was added, and close the file."""
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
