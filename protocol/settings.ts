@@ -59,7 +59,7 @@ export interface ServerSettings {
   /** γ, drafted tokens a pass; 0 lets the controller choose. */
   readonly draftLength: number;
   readonly denoising: DenoisingSettings;
-  /** Drafts may be the target's turns of phrase; what it writes is counted among them, in the engine's memory alone. */
+  /** What the target writes is counted among its turns of phrase, which drafts are made from, in the engine's memory alone. */
   readonly remember: boolean;
   /** The completion that would come next is begun while the user reads the last one. */
   readonly ahead: boolean;

@@ -81,7 +81,7 @@ class Decoder::Run {
     /** What was written, and what stood right before it, so that the place is known again. */
     void remember() {
         const auto kept = std::min(tokens_.size(), static_cast<size_t>(emitted_) + Phrases::LONGEST);
-        decoder_.lookup_.phrases().learn(tokens_, tokens_.size() - kept, OWN_WEIGHT);
+        decoder_.lookup_.learn(tokens_, tokens_.size() - kept, OWN_WEIGHT);
     }
 
     /** Those that may draft, and those that must see the target's rows for it. */

@@ -32,7 +32,8 @@ struct Job {
     int tree_nodes = 0;
     SamplingOptions sampling;
     DenoisingWish denoising;
-    /** Drafts may be the target's turns of phrase, and what it writes now is counted among them. */
+    /** What it writes is counted among the target's turns of phrase, for later jobs that remember; without, what was
+     * counted is forgotten. */
     bool remember = false;
     /** Acceptance rule with a temperature; greedy jobs have their own. */
     RuleChoice acceptance = RuleChoice::automatic;
@@ -99,7 +100,7 @@ class Decoder {
     void set_acceptance_rule(AcceptanceRule rule) { replaced_rule_ = std::move(rule); }
 
     /** Turns of phrase of the target's that drafts are made from besides. */
-    void know_phrases(const std::vector<Phrases::Entry>& entries) { lookup_.phrases().know(entries); }
+    void know_phrases(const std::vector<Phrases::Entry>& entries) { lookup_.know(entries); }
 
     /** Events come on the calling thread. @throws Error. */
     FinishReason run(const Job& job, const JobEvents& events);

@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 namespace specdiff {
@@ -40,9 +41,12 @@ class Lookup {
         int32_t best_token() const { return phrased() ? phrase.token : copied; }
     };
 
-    Phrases& phrases() { return phrases_; }
-    /** A job's other texts, then its prompt. */
-    void start(const std::vector<int32_t>& others, const std::vector<int32_t>& prompt, bool with_phrases);
+    /** Turns of phrase that came with the drafter: every job's. */
+    void know(const std::vector<Phrases::Entry>& entries) { known_.know(entries); }
+    /** Phrases::learn(): for later jobs that remember. */
+    void learn(const std::vector<int32_t>& tokens, size_t first, int weight);
+    /** A job's other texts, then its prompt. One that does not remember has what was learned forgotten. */
+    void start(const std::vector<int32_t>& others, const std::vector<int32_t>& prompt, bool remember);
     /** The last `count` of `tokens` were written. */
     void append_last(const std::vector<int32_t>& tokens, int count) { texts_.append_last(tokens, count); }
 
@@ -57,9 +61,12 @@ class Lookup {
     Evidence after(const std::vector<int32_t>& path) const;
 
   private:
+    const Phrases& phrases() const { return learned_ ? *learned_ : known_; }
+
     NgramIndex texts_;
-    Phrases phrases_;
-    bool with_phrases_ = false;
+    Phrases known_;
+    /** The same and what was learned; none before. */
+    std::optional<Phrases> learned_;
 };
 
 } // namespace specdiff

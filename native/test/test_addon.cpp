@@ -186,8 +186,8 @@ Napi::Value phrase_js(const Napi::CallbackInfo& info) {
         entries.push_back({static_cast<uint32_t>(known[i]), known[i + 1], static_cast<uint16_t>(known[i + 2]),
                            static_cast<uint16_t>(known[i + 3])});
     }
-    lookup.phrases().know(entries);
-    lookup.phrases().learn(integers(info[0]), 0, info[1].As<Napi::Number>().Int32Value());
+    lookup.know(entries);
+    lookup.learn(integers(info[0]), 0, info[1].As<Napi::Number>().Int32Value());
     lookup.start({}, integers(info[2]), true);
     const auto match = lookup.find(info[3].As<Napi::Number>().Int32Value());
     auto result = Napi::Object::New(info.Env());

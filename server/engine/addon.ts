@@ -60,7 +60,7 @@ export interface GenerateJob {
   readonly treeNodes: number;
   readonly acceptance: AcceptanceRule;
   readonly denoising: DenoisingSettings;
-  /** Drafts may be the target's turns of phrase, and what it writes now is counted among them. */
+  /** What it writes is counted among the target's turns of phrase, for later jobs that remember; without, what was counted is forgotten. */
   readonly remember: boolean;
   readonly sampling: SamplingSettings;
 }

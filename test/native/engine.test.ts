@@ -118,19 +118,33 @@ describe('passes that are filled up to the rows of the last one, as a GPU wants 
   }
 });
 
-describe('phrases that come with the drafter', () => {
-  it('are drafted by jobs that remember', async () => {
+describe('phrases', () => {
+  const acceptedBy = async (other: NativeEngine, prompt: number[], plain: number[], remember: boolean) => {
+    const job = jobOf(prompt, { maxTokens: 60, drafter: 'ngram', draftLength: 4, remember });
+    const { tokens, passes } = await generate(other, job);
+    expect(tokens).toEqual(plain);
+    return passes.reduce((sum, pass) => sum + pass.accepted, 0);
+  };
+
+  it('that come with the drafter are drafted by every job', async () => {
     const { prompt, plain } = await longAnswer(engine);
     const phrases = phrasesOf([...prompt.slice(-4), ...plain], 2);
     const other = await load(writeTinyDrafter(folder, 'phrases', { ...anchored, phrases }));
-    for (const remember of [false, true]) {
-      const job = jobOf(prompt, { maxTokens: 60, drafter: 'ngram', draftLength: 4, remember });
-      const { tokens, passes } = await generate(other, job);
-      expect(tokens).toEqual(plain);
-      const accepted = passes.reduce((sum, pass) => sum + pass.accepted, 0);
-      if (remember) expect(accepted).toBeGreaterThanOrEqual(0.7 * plain.length);
-      else expect(accepted).toBeLessThan(0.7 * plain.length);
-    }
+    expect(await acceptedBy(engine, prompt, plain, false)).toBeLessThan(0.7 * plain.length);
+    for (const remember of [false, true])
+      expect(await acceptedBy(other, prompt, plain, remember)).toBeGreaterThanOrEqual(0.7 * plain.length);
+    await other.dispose();
+  });
+
+  it('that were learned are drafted by jobs that remember, and forgotten at the first that does not', async () => {
+    const { prompt, plain } = await longAnswer(engine);
+    const other = await load(writeTinyDrafter(folder, 'learning', anchored));
+    const few = await acceptedBy(other, prompt, plain, false);
+    expect(few).toBeLessThan(0.7 * plain.length);
+    expect(await acceptedBy(other, prompt, plain, true)).toBe(few);
+    expect(await acceptedBy(other, prompt, plain, true)).toBeGreaterThanOrEqual(0.7 * plain.length);
+    expect(await acceptedBy(other, prompt, plain, false)).toBe(few);
+    expect(await acceptedBy(other, prompt, plain, true)).toBe(few);
     await other.dispose();
   });
 });
