@@ -127,9 +127,9 @@ double products_per_second(const MatrixKernels& kernels, int n, int64_t columns,
     std::vector<float> out(static_cast<size_t>(n * rows));
     const double time = least_time(repetitions, [&] {
         for (int64_t panel = 0; panel < panels; ++panel) {
-            kernels.multiply[n - 1](&weights[static_cast<size_t>(panel * blocks) * kernels.panel_block_bytes], blocks,
-                                    tile.data(), &out[static_cast<size_t>(panel) * PANEL_ROWS],
-                                    static_cast<size_t>(rows));
+            const auto* from = &weights[static_cast<size_t>(panel * blocks) * kernels.panel_block_bytes];
+            kernels.multiply[n - 1](from, blocks, tile.data(), &out[static_cast<size_t>(panel) * PANEL_ROWS],
+                                    static_cast<size_t>(rows), from);
         }
     });
     return static_cast<double>(columns * rows * n) / time;

@@ -26,14 +26,19 @@ constexpr int64_t TILES_IN_CACHE = 4;
 struct Shape {
     int64_t columns, rows, blocks;
     size_t tile_bytes; // of one activation row
+    size_t panel_bytes;
     Tiles tiles;
 
     Shape(const MatrixKernels& kernels, const ggml_tensor* op)
         : columns(op->src[0]->ne[0]), rows(ggml_nrows(op->src[1])), blocks(columns / BLOCK),
-          tile_bytes(static_cast<size_t>(blocks) * kernels.activation_block_bytes), tiles(rows) {}
+          tile_bytes(static_cast<size_t>(blocks) * kernels.activation_block_bytes),
+          panel_bytes(static_cast<size_t>(blocks) * kernels.panel_block_bytes), tiles(rows) {}
 
     bool private_activations() const { return rows * columns <= PRIVATE_ACTIVATIONS; }
     size_t activation_bytes() const { return (static_cast<size_t>(rows) * tile_bytes + 63) / 64 * 64; }
+    const char* panel(const ggml_tensor* op, int64_t index) const {
+        return static_cast<const char*>(op->src[0]->data) + static_cast<size_t>(index) * panel_bytes;
+    }
     const char* tile(const char* activations, int64_t index) const {
         return activations + static_cast<size_t>(tiles.begin(index)) * tile_bytes;
     }
@@ -61,28 +66,28 @@ void quantize(const MatrixKernels& kernels, const Shape& shape, const ggml_tenso
     }
 }
 
-/** Panels [begin, end) of one product. */
+/** Panels [begin, end) of one product; then comes the panel at `next`, where it is known. */
 void multiply(const MatrixKernels& kernels, const Shape& shape, const ggml_tensor* op, const char* activations,
-              int64_t begin, int64_t end) {
-    const auto* weights = static_cast<const char*>(op->src[0]->data);
+              int64_t begin, int64_t end, const char* next) {
     auto* out = static_cast<float*>(op->data);
     const int64_t outputs = op->src[0]->ne[1];
-    const size_t panel_bytes = static_cast<size_t>(shape.blocks) * kernels.panel_block_bytes;
     const auto stride = static_cast<size_t>(outputs);
     for (int64_t first = 0; first < shape.tiles.count; first += TILES_IN_CACHE) {
         const int64_t last = std::min(shape.tiles.count, first + TILES_IN_CACHE);
         for (int64_t panel = begin; panel < end; ++panel) {
             for (int64_t t = first; t < last; ++t) {
                 const int rows = shape.tiles.size(t);
-                const char* panel_weights = weights + static_cast<size_t>(panel) * panel_bytes;
+                const char* panel_weights = shape.panel(op, panel);
+                const char* behind = next != nullptr ? next : panel_weights;
+                const char* after = panel + 1 < end ? panel_weights + shape.panel_bytes : behind;
                 float* to = out + static_cast<size_t>(shape.tiles.begin(t)) * stride + panel * PANEL_ROWS;
                 const auto product = kernels.multiply[rows - 1];
                 if (outputs - panel * PANEL_ROWS >= PANEL_ROWS) {
-                    product(panel_weights, shape.blocks, shape.tile(activations, t), to, stride);
+                    product(panel_weights, shape.blocks, shape.tile(activations, t), to, stride, after);
                     continue;
                 }
                 std::array<float, MAX_TILE * PANEL_ROWS> filled;
-                product(panel_weights, shape.blocks, shape.tile(activations, t), filled.data(), PANEL_ROWS);
+                product(panel_weights, shape.blocks, shape.tile(activations, t), filled.data(), PANEL_ROWS, after);
                 copy_last(filled.data(), rows, to, outputs);
             }
         }
@@ -105,9 +110,12 @@ void compute_matrices(const MatrixKernels& kernels, const ggml_compute_params* p
     const int64_t ith = params->ith, nth = params->nth;
     auto* activations = static_cast<char*>(params->wdata);
     const int64_t blocks = shape.rows * shape.blocks, panels = products.units(1);
-    const auto multiply_panels = [&](int64_t begin, int64_t end) {
+    const auto multiply_panels = [&](int64_t begin, int64_t end, int64_t then) {
+        const char* next = nullptr;
+        products.each(1, then, then + 1,
+                      [&](const ggml_tensor* op, int64_t first, int64_t /*last*/) { next = shape.panel(op, first); });
         products.each(1, begin, end, [&](const ggml_tensor* op, int64_t first, int64_t last) {
-            multiply(kernels, shape, op, activations, first, last);
+            multiply(kernels, shape, op, activations, first, last, next);
         });
     };
 

@@ -71,7 +71,8 @@ void compute_prompt_matrices(const MatrixKernels& kernels, const ggml_compute_pa
         copy_last(rest, shape.rows, out + whole * PANEL_ROWS, outputs);
     };
     constexpr int64_t PAIR = 2; // kernels take two panels at once
-    share(params, products.units(PAIR), [&](int64_t begin, int64_t end) { products.each(PAIR, begin, end, multiply); });
+    share(params, products.units(PAIR),
+          [&](int64_t begin, int64_t end, int64_t /*next*/) { products.each(PAIR, begin, end, multiply); });
 }
 
 } // namespace specdiff::kernels

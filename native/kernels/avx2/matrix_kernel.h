@@ -4,6 +4,7 @@
 // instead of 3.
 #pragma once
 
+#include "../fetch.h"
 #include "../kernel_table.h"
 #include "../unroll.h"
 
@@ -23,9 +24,6 @@ constexpr int WORDS = BLOCK / 4;
 /** Activation rows whose sums stay in registers: 4 × 2 sums, 2 weights, an activation, a product and a constant of 16.
  */
 constexpr int GROUP = 4;
-/** Bytes ahead that weights are fetched: the hardware's own prefetch stops at page ends. */
-constexpr int PREFETCH = 2560;
-
 /**
  * Words whose pairs may be added in 16 bits: at most 127 · 2 · largest weight each, ≤ 32,767. A weight of 8 bits fits
  * once only, and only by its magnitude.
@@ -245,15 +243,13 @@ SPECDIFF_INLINE inline void add_block(const Weights& weights, const ActivationBl
 }
 
 template <class Isa, Layout L, int ROWS>
-void multiply(const void* panel, int64_t blocks, const void* tile, float* out, size_t out_stride) {
-    const auto* weights = static_cast<const PanelBlock<L>*>(panel);
+void multiply(const void* panel, int64_t blocks, const void* tile, float* out, size_t out_stride, const void* next) {
+    const auto *weights = static_cast<const PanelBlock<L>*>(panel), *ahead = static_cast<const PanelBlock<L>*>(next);
     const auto* x = static_cast<const ActivationBlock<L>*>(tile);
     __m256 acc[ROWS][HALVES];
     unroll<ROWS>([&](auto t) SPECDIFF_INLINE { acc[t][0] = acc[t][1] = _mm256_setzero_ps(); });
-    for (int64_t b = 0; b < blocks; ++b, ++weights, x += ROWS) {
-        const auto* ahead = reinterpret_cast<const char*>(weights) + PREFETCH;
-        unroll<(sizeof(*weights) + 63) / 64>([&](auto line)
-                                                 SPECDIFF_INLINE { _mm_prefetch(ahead + 64 * line, _MM_HINT_T0); });
+    for (int64_t b = 0; b < blocks; ++b, ++weights, ++ahead, x += ROWS) {
+        fetch(weights, ahead);
         if constexpr (ROWS <= GROUP) {
             add_block<Isa, L, ROWS>(Packed<L>{*weights}, x, acc);
         } else {

@@ -1,6 +1,7 @@
 // Matrix kernels on AVX-512 VNNI: vpdpbusd of 16 output rows × 4 weights with 4 broadcast activations.
 #include "matrix.h"
 
+#include "../fetch.h"
 #include "../unroll.h"
 #include "unpack.h"
 
@@ -14,9 +15,6 @@
 namespace specdiff::kernels::avx512 {
 
 namespace {
-
-/** Bytes ahead that weights are fetched: the hardware's own prefetch stops at page ends. */
-constexpr int PREFETCH = 2560;
 
 INLINE inline __m512i dot4(__m512i sum, __m512i weights, const int8_t* x) {
     int32_t word;
@@ -76,14 +74,13 @@ INLINE inline void add_block(const __m512i (&w)[8], const PanelBlock<L>& weights
 
 /** Every row takes the same operations in the same order whatever ROWS is, so that its result has the same bits. */
 template <Layout L, int ROWS>
-void multiply(const void* panel, int64_t blocks, const void* tile, float* out, size_t out_stride) {
-    const auto* weights = static_cast<const PanelBlock<L>*>(panel);
+void multiply(const void* panel, int64_t blocks, const void* tile, float* out, size_t out_stride, const void* next) {
+    const auto *weights = static_cast<const PanelBlock<L>*>(panel), *ahead = static_cast<const PanelBlock<L>*>(next);
     const auto* x = static_cast<const ActivationBlock<L>*>(tile);
     __m512 acc[ROWS];
     unroll<ROWS>([&](auto t) INLINE { acc[t] = _mm512_setzero_ps(); });
-    for (int64_t b = 0; b < blocks; ++b, ++weights, x += ROWS) {
-        const auto* ahead = reinterpret_cast<const char*>(weights) + PREFETCH;
-        unroll<(sizeof(*weights) + 63) / 64>([&](auto line) INLINE { _mm_prefetch(ahead + 64 * line, _MM_HINT_T0); });
+    for (int64_t b = 0; b < blocks; ++b, ++weights, ++ahead, x += ROWS) {
+        fetch(weights, ahead);
         __m512i w[8];
         unpack<L>(*weights, w);
         // Up to eight chains in each part: 3 to 6 % less than four with 5 to 16 rows.

@@ -74,7 +74,8 @@ SPECDIFF_INLINE inline void add_parts(const PanelBlock<L>* weights, int64_t bloc
 
 /** Every row takes the same operations in the same order whatever ROWS is, so that its result has the same bits. */
 template <Layout L, int ROWS>
-void multiply(const void* panel, int64_t blocks, const void* tile, float* out, size_t out_stride) {
+void multiply(const void* panel, int64_t blocks, const void* tile, float* out, size_t out_stride,
+              const void* /*next*/) {
     constexpr int WIDTH = parts_at_once(ROWS);
     const auto* weights = static_cast<const PanelBlock<L>*>(panel);
     const auto* x = static_cast<const ActivationBlock<L>*>(tile);
