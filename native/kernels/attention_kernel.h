@@ -28,7 +28,8 @@ template <class V> struct AttentionKernel {
     static constexpr int W = V::WIDTH;
     /** Floats of cells converted at a time: 16 KB of keys, half the first-level cache. */
     static constexpr int BLOCK_FLOATS = 4096;
-    static constexpr size_t PREFETCH_CELLS = 12;
+    /** Cells ahead that are fetched. */
+    static constexpr size_t SOON_CELLS = 12, LATER_CELLS = 64;
     static constexpr uint16_t HIDDEN = 0xFC00; // -infinity in f16
 
     enum Visibility : uint8_t { all, none, mixed };
@@ -53,16 +54,27 @@ template <class V> struct AttentionKernel {
         return floats * sizeof(float) + (rows / W + 2) * sizeof(Tile) + 256;
     }
 
-    /** Converts `count` cells of one head to floats; with CHECK, false when one of them isn't finite. */
-    template <CacheType T, bool CHECK>
+    /**
+     * Converts `count` cells of one head to floats; with CHECK, false when one of them isn't finite. DIMS: the head's
+     * dimensions where they are known, 0 elsewhere.
+     */
+    template <CacheType T, bool CHECK, int DIMS>
     static bool load_cells(const char* from, size_t stride, int count, int dim, float* to) {
-        Vec check = V::zero();
-        for (int cell = 0; cell < count; ++cell, from += stride, to += dim) {
-            // A head's cells lie a cache line or more apart, which the hardware's own prefetch follows badly.
-            const char* ahead = from + PREFETCH_CELLS * stride;
-            for (int line = 0; line < 2 * dim; line += 64)
-                __builtin_prefetch(ahead + line);
-            for (int d = 0; d < dim; d += W) {
+        // One chain of sums would take longer than all the rest.
+        constexpr int CHAINS = DIMS != 0 ? 4 : 1;
+        const int d_end = DIMS != 0 ? DIMS : dim;
+        Vec check[CHAINS];
+        for (Vec& chain : check)
+            chain = V::zero();
+        for (int cell = 0; cell < count; ++cell, from += stride, to += d_end) {
+            // A head's cells lie a cache line or more apart, which the hardware's own prefetch follows badly: the next
+            // ones into the first-level cache, those of the next block into the second-level one.
+            for (int line = 0; line < 2 * d_end; line += 64) {
+                __builtin_prefetch(from + SOON_CELLS * stride + line, 0, 3);
+                __builtin_prefetch(from + LATER_CELLS * stride + line, 0, 2);
+            }
+#pragma GCC unroll 16
+            for (int d = 0; d < d_end; d += W) {
                 Vec x;
                 if constexpr (T == CacheType::f16) {
                     x = V::load_half(from + 2 * d);
@@ -73,10 +85,22 @@ template <class V> struct AttentionKernel {
                     x = V::mul(V::load_bytes(block + 2 + d % 32), V::broadcast_half(scale));
                 }
                 V::store(to + d, x);
-                if constexpr (CHECK) check = V::fma(x, V::zero(), check); // 0 for a number, NaN for infinity and NaN
+                if constexpr (CHECK) { // 0 for a number, NaN for infinity and NaN
+                    Vec& chain = check[d / W % CHAINS];
+                    chain = V::fma(x, V::zero(), chain);
+                }
             }
         }
-        return !CHECK || !V::any_nan(check);
+        for (const Vec& chain : check)
+            check[0] = V::add(check[0], chain);
+        return !CHECK || !V::any_nan(check[0]);
+    }
+
+    template <CacheType T, bool CHECK>
+    static bool load_cells(const char* from, size_t stride, int count, int dim, float* to) {
+        if (dim == 64) return load_cells<T, CHECK, 64>(from, stride, count, dim, to);
+        if (dim == 128) return load_cells<T, CHECK, 128>(from, stride, count, dim, to);
+        return load_cells<T, CHECK, 0>(from, stride, count, dim, to);
     }
 
     template <bool CHECK>
@@ -155,10 +179,12 @@ template <class V> struct AttentionKernel {
         }
     }
 
+    template <int DIMS>
     static void narrow_scores(const Attention& a, Tile& tile, const float* keys, int cell, int count, bool masked) {
+        const int dim = DIMS != 0 ? DIMS : a.dim;
         const Vec hidden = V::set(-INFINITY);
         for (int r = 0; r < tile.rows; ++r) {
-            const float* query = tile.query + static_cast<size_t>(r) * a.dim;
+            const float* query = tile.query + static_cast<size_t>(r) * dim;
             float* scores = tile.scores + static_cast<size_t>(r) * a.cells + cell;
             const char* mask = masked ? mask_row(a, tile.first + r) + 2 * static_cast<size_t>(cell) : nullptr;
             Vec maximum = V::set(tile.top[r]);
@@ -170,12 +196,13 @@ template <class V> struct AttentionKernel {
 #pragma GCC unroll 16
                     for (int i = 0; i < W; ++i) {
                         // V::reduce wants the vectors in the order that makes its shuffles come out sorted.
-                        const float* key = keys + static_cast<size_t>(c + V::reduce_order(i)) * a.dim;
+                        const float* key = keys + static_cast<size_t>(c + V::reduce_order(i)) * dim;
                         part[i] = product(q, V::load(key + d), part[i]);
                     }
                 };
                 add(0, [](Vec q, Vec k, Vec) { return V::mul(q, k); });
-                for (int d = W; d < a.dim; d += W)
+#pragma GCC unroll 8
+                for (int d = W; d < dim; d += W)
                     add(d, [](Vec q, Vec k, Vec sum) { return V::fma(q, k, sum); });
                 Vec sum = V::reduce(part);
                 if (mask != nullptr) {
@@ -187,6 +214,16 @@ template <class V> struct AttentionKernel {
             }
             tile.top[r] = V::top(maximum);
         }
+    }
+
+    /** @param mask a wide tile's, where some cells are hidden. */
+    template <int DIMS>
+    static void add_scores(const Attention& a, Tile& tile, const float* keys, int cell, int count, bool masked,
+                           const float* mask) {
+        if (tile.wide)
+            wide_scores<DIMS>(a, tile, keys, cell, count, mask);
+        else
+            narrow_scores<DIMS>(a, tile, keys, cell, count, masked);
     }
 
     /** The mask of W cells from `cell` on, by cell, rows in the lanes; lanes without a row: anything. */
@@ -328,14 +365,35 @@ template <class V> struct AttentionKernel {
             for (int c = 0; c < count; c += W)
                 V::store(scores + c, V::exp(V::sub(V::load(scores + c), maximum)));
         }
-        // Cell after cell, as the wide way adds; the rows' chains run side by side.
-        float total[W];
-        std::copy(tile.total, tile.total + W, total);
-        for (int c = 0; c < count; ++c) {
-            for (int r = 0; r < tile.rows; ++r)
-                total[r] += tile.scores[static_cast<size_t>(r) * a.cells + cell + c];
+        constexpr int GROUP = 4;
+        for (int r = 0; r < tile.rows; r += GROUP) {
+            const float* weights = tile.scores + static_cast<size_t>(r) * a.cells + cell;
+            switch (std::min(GROUP, tile.rows - r)) {
+            case 1:
+                add_weights<1>(a, weights, count, tile.total + r);
+                break;
+            case 2:
+                add_weights<2>(a, weights, count, tile.total + r);
+                break;
+            case 3:
+                add_weights<3>(a, weights, count, tile.total + r);
+                break;
+            default:
+                add_weights<GROUP>(a, weights, count, tile.total + r);
+            }
         }
-        std::copy(total, total + W, tile.total);
+    }
+
+    /** Cell after cell, as the wide way adds; the rows' chains run side by side, in registers. */
+    template <int ROWS> static void add_weights(const Attention& a, const float* weights, int count, float* total) {
+        float sum[ROWS];
+        std::copy(total, total + ROWS, sum);
+        for (int c = 0; c < count; ++c) {
+#pragma GCC unroll 4
+            for (int r = 0; r < ROWS; ++r)
+                sum[r] += weights[static_cast<size_t>(r) * a.cells + c];
+        }
+        std::copy(sum, sum + ROWS, total);
     }
 
     // ---- the whole
@@ -442,21 +500,17 @@ template <class V> struct AttentionKernel {
                 Tile& tile = tiles[t];
                 const auto view = seen[t * blocks + b];
                 if (view == none) continue;
-                if (!tile.wide) {
-                    narrow_scores(a, tile, cells, cell, here, view == mixed);
-                    continue;
-                }
                 const float* hidden = nullptr;
-                if (view == mixed) {
+                if (tile.wide && view == mixed) {
                     transpose_mask(a, tile, cell, here, mask);
                     hidden = mask;
                 }
                 if (a.dim == 64)
-                    wide_scores<64>(a, tile, cells, cell, here, hidden);
+                    add_scores<64>(a, tile, cells, cell, here, view == mixed, hidden);
                 else if (a.dim == 128)
-                    wide_scores<128>(a, tile, cells, cell, here, hidden);
+                    add_scores<128>(a, tile, cells, cell, here, view == mixed, hidden);
                 else
-                    wide_scores<0>(a, tile, cells, cell, here, hidden);
+                    add_scores<0>(a, tile, cells, cell, here, view == mixed, hidden);
             }
         }
         // A row that sees nothing: exp(−∞ − 0) = 0 instead of exp(−∞ + ∞).
