@@ -96,7 +96,7 @@ size_t Phrases::place_of(uint32_t check) const {
 
 /** More slots; where there are the most already, every count is halved and what came once goes, but for the file's. */
 void Phrases::make_room() {
-    std::vector<Slot> old(slots_.size() < MOST_SLOTS ? 2 * slots_.size() : slots_.size());
+    std::vector<Slot, HugeAllocator<Slot>> old(slots_.size() < MOST_SLOTS ? 2 * slots_.size() : slots_.size());
     const bool halve = old.size() == slots_.size();
     old.swap(slots_);
     used_ = 0;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "huge_allocator.h"
 #include "token_hash.h"
 
 #include <cstddef>
@@ -70,7 +71,7 @@ class Phrases {
     size_t place_of(uint32_t check) const;
     void make_room();
 
-    std::vector<Slot> slots_;
+    std::vector<Slot, HugeAllocator<Slot>> slots_;
     size_t used_ = 0;
 };
 

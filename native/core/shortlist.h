@@ -1,6 +1,7 @@
 #pragma once
 
 #include "gguf_file.h"
+#include "huge_allocator.h"
 #include "low_rank.h"
 
 #include <ggml.h>
@@ -70,7 +71,7 @@ class Shortlist {
     };
     size_t row_lines_;
     /** The head's rows: 8-bit weights [width], then the scale of every 32 of them as floats; each in whole lines. */
-    std::vector<Line> rows_;
+    std::vector<Line, HugeAllocator<Line>> rows_;
 };
 
 } // namespace specdiff

@@ -51,7 +51,7 @@ describe.each([
       const all = [];
       // Longer than one chunk of rows, then short ones that keep some of the cache, then drafts of fewer slots.
       for (const [length, draftLength] of [
-        [150, 0],
+        [120, 0],
         [20, 3],
         [60, 2],
       ] as const) {
