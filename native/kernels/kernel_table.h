@@ -13,8 +13,8 @@ struct MatrixKernels {
     size_t activation_block_bytes;
     /** Quantizes 32 floats to one activation block. A NaN or infinity makes the block's scale NaN. */
     void (*quantize)(const float* x, void* block);
-    /** multiply[rows − 1]: out[row · out_stride + 0..15] = panel · tile, for `blocks` blocks; meanwhile `next`, the panel
-     * that is multiplied then, may be fetched. */
+    /** multiply[rows − 1]: out[row · out_stride + 0..15] = panel · tile, for `blocks` blocks; meanwhile `next`, the
+     * panel that is multiplied then, may be fetched. */
     void (*multiply[MAX_TILE])(const void* panel, int64_t blocks, const void* tile, float* out, size_t out_stride,
                                const void* next);
     /** For more than INVARIANT_ROWS rows; null: `multiply` serves them too. */
