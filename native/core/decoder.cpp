@@ -65,6 +65,7 @@ class Decoder::Run {
 
     FinishReason operator()() {
         decoder_.controller_.begin_job();
+        if (!job_.remember) decoder_.lookup_.forget_learned();
         try {
             prefill();
             while (!finished_)
@@ -114,7 +115,7 @@ class Decoder::Run {
                 for (auto* drafter : fed_)
                     drafter->rows(rows);
             });
-        if (!usable_.empty()) decoder_.lookup_.start(job_.lookup, job_.prompt, job_.remember);
+        if (!usable_.empty()) decoder_.lookup_.start(job_.lookup, job_.prompt);
         for (auto* drafter : fed_)
             drafter->begin();
         events_.on_prefill({static_cast<int>(job_.prompt.size()), result.evaluated, decoder_.clock_() - start});

@@ -6,9 +6,9 @@
 
 namespace specdiff {
 
-/** Memory that begins where a huge page does, and is in such where it fills one. @throws std::bad_alloc */
+/** Memory in huge pages where it fills one, aligned to a cache line in any case. @throws std::bad_alloc */
 void* allocate_huge(size_t bytes);
-void release_huge(void* memory);
+void release_huge(void* memory, size_t bytes);
 
 /**
  * For tables of some megabytes that are read here and there: in pages of 4 KB nearly every read waits for a translation
@@ -25,7 +25,7 @@ template <class T> class HugeAllocator {
         if (count > std::numeric_limits<size_t>::max() / sizeof(T)) throw std::bad_alloc();
         return static_cast<T*>(allocate_huge(count * sizeof(T)));
     }
-    void deallocate(T* memory, size_t /*count*/) { release_huge(memory); }
+    void deallocate(T* memory, size_t count) { release_huge(memory, count * sizeof(T)); }
 
     template <class Other> bool operator==(const HugeAllocator<Other>& /*other*/) const { return true; }
     template <class Other> bool operator!=(const HugeAllocator<Other>& /*other*/) const { return false; }

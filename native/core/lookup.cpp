@@ -9,8 +9,7 @@ void Lookup::learn(const std::vector<int32_t>& tokens, size_t first, int weight)
     learned_->learn(tokens, first, weight);
 }
 
-void Lookup::start(const std::vector<int32_t>& others, const std::vector<int32_t>& prompt, bool remember) {
-    if (!remember) learned_.reset();
+void Lookup::start(const std::vector<int32_t>& others, const std::vector<int32_t>& prompt) {
     texts_.clear();
     texts_.reserve(others.size() + prompt.size() + 1);
     texts_.append_last(others, static_cast<int>(others.size()));

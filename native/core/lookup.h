@@ -41,12 +41,13 @@ class Lookup {
         int32_t best_token() const { return phrased() ? phrase.token : copied; }
     };
 
-    /** Turns of phrase that came with the drafter: every job's. */
+    /** Turns of phrase that came with the drafter: every job's. Before any are learned. */
     void know(const std::vector<Phrases::Entry>& entries) { known_.know(entries); }
     /** Phrases::learn(): for later jobs that remember. */
     void learn(const std::vector<int32_t>& tokens, size_t first, int weight);
-    /** A job's other texts, then its prompt. One that does not remember has what was learned forgotten. */
-    void start(const std::vector<int32_t>& others, const std::vector<int32_t>& prompt, bool remember);
+    void forget_learned() { learned_.reset(); }
+    /** A job's other texts, then its prompt. */
+    void start(const std::vector<int32_t>& others, const std::vector<int32_t>& prompt);
     /** The last `count` of `tokens` were written. */
     void append_last(const std::vector<int32_t>& tokens, int count) { texts_.append_last(tokens, count); }
 

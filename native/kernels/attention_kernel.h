@@ -17,6 +17,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <type_traits>
 
 namespace specdiff::kernels {
 
@@ -322,26 +323,35 @@ template <class V> struct AttentionKernel {
         if constexpr (VECTORS > 1) narrow_values_rows<FINITE, ROWS, VECTORS / 2>(a, weights, output, values, count, d);
     }
 
-    template <bool FINITE>
-    static void narrow_values(const Attention& a, Tile& tile, const float* values, int cell, int count) {
-        constexpr int GROUP = 4;
+    /** Rows that share a value, or whose chains run side by side. */
+    static constexpr int GROUP = 4;
+
+    /** Calls work(first, rows) for every GROUP of a tile's rows, `rows` as a constant. */
+    template <class Work> static void by_groups(const Tile& tile, Work&& work) {
         for (int r = 0; r < tile.rows; r += GROUP) {
-            const float* weights = tile.scores + static_cast<size_t>(r) * a.cells + cell;
-            float* output = tile.output + static_cast<size_t>(r) * a.dim;
             switch (std::min(GROUP, tile.rows - r)) {
             case 1:
-                narrow_values_rows<FINITE, 1>(a, weights, output, values, count);
+                work(r, std::integral_constant<int, 1>());
                 break;
             case 2:
-                narrow_values_rows<FINITE, 2>(a, weights, output, values, count);
+                work(r, std::integral_constant<int, 2>());
                 break;
             case 3:
-                narrow_values_rows<FINITE, 3>(a, weights, output, values, count);
+                work(r, std::integral_constant<int, 3>());
                 break;
             default:
-                narrow_values_rows<FINITE, GROUP>(a, weights, output, values, count);
+                work(r, std::integral_constant<int, GROUP>());
             }
         }
+    }
+
+    template <bool FINITE>
+    static void narrow_values(const Attention& a, Tile& tile, const float* values, int cell, int count) {
+        by_groups(tile, [&](int r, auto rows) {
+            narrow_values_rows<FINITE, decltype(rows)::value>(a, tile.scores + static_cast<size_t>(r) * a.cells + cell,
+                                                              tile.output + static_cast<size_t>(r) * a.dim, values,
+                                                              count);
+        });
     }
 
     // ---- weights: exp(score − maximum), in place
@@ -365,23 +375,10 @@ template <class V> struct AttentionKernel {
             for (int c = 0; c < count; c += W)
                 V::store(scores + c, V::exp(V::sub(V::load(scores + c), maximum)));
         }
-        constexpr int GROUP = 4;
-        for (int r = 0; r < tile.rows; r += GROUP) {
-            const float* weights = tile.scores + static_cast<size_t>(r) * a.cells + cell;
-            switch (std::min(GROUP, tile.rows - r)) {
-            case 1:
-                add_weights<1>(a, weights, count, tile.total + r);
-                break;
-            case 2:
-                add_weights<2>(a, weights, count, tile.total + r);
-                break;
-            case 3:
-                add_weights<3>(a, weights, count, tile.total + r);
-                break;
-            default:
-                add_weights<GROUP>(a, weights, count, tile.total + r);
-            }
-        }
+        by_groups(tile, [&](int r, auto rows) {
+            add_weights<decltype(rows)::value>(a, tile.scores + static_cast<size_t>(r) * a.cells + cell, count,
+                                               tile.total + r);
+        });
     }
 
     /** Cell after cell, as the wide way adds; the rows' chains run side by side, in registers. */

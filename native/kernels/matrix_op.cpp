@@ -110,13 +110,22 @@ void compute_matrices(const MatrixKernels& kernels, const ggml_compute_params* p
     const int64_t ith = params->ith, nth = params->nth;
     auto* activations = static_cast<char*>(params->wdata);
     const int64_t blocks = shape.rows * shape.blocks, panels = products.units(1);
-    const auto multiply_panels = [&](int64_t begin, int64_t end, int64_t then) {
-        const char* next = nullptr;
-        products.each(1, then, then + 1,
-                      [&](const ggml_tensor* op, int64_t first, int64_t /*last*/) { next = shape.panel(op, first); });
+    const auto place = [&](int64_t panel) {
+        const char* found = nullptr;
+        products.each(1, panel, panel + 1,
+                      [&](const ggml_tensor* op, int64_t first, int64_t /*last*/) { found = shape.panel(op, first); });
+        return found;
+    };
+    const auto multiply_before = [&](int64_t begin, int64_t end, int64_t next) {
         products.each(1, begin, end, [&](const ggml_tensor* op, int64_t first, int64_t last) {
-            multiply(kernels, shape, op, activations, first, last, next);
+            begin += last - first;
+            multiply(kernels, shape, op, activations, first, last, place(begin < end ? begin : next));
         });
+    };
+    const auto multiply_panels = [&](int64_t begin, int64_t end, const auto& take) {
+        if (begin == end) return;
+        multiply_before(begin, end - 1, end - 1);
+        multiply_before(end - 1, end, take());
     };
 
     if (shape.private_activations()) {

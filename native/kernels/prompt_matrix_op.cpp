@@ -72,7 +72,7 @@ void compute_prompt_matrices(const MatrixKernels& kernels, const ggml_compute_pa
     };
     constexpr int64_t PAIR = 2; // kernels take two panels at once
     share(params, products.units(PAIR),
-          [&](int64_t begin, int64_t end, int64_t /*next*/) { products.each(PAIR, begin, end, multiply); });
+          [&](int64_t begin, int64_t end, const auto& /*take*/) { products.each(PAIR, begin, end, multiply); });
 }
 
 } // namespace specdiff::kernels

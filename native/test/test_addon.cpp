@@ -188,7 +188,7 @@ Napi::Value phrase_js(const Napi::CallbackInfo& info) {
     }
     lookup.know(entries);
     lookup.learn(integers(info[0]), 0, info[1].As<Napi::Number>().Int32Value());
-    lookup.start({}, integers(info[2]), true);
+    lookup.start({}, integers(info[2]));
     const auto match = lookup.find(info[3].As<Napi::Number>().Int32Value());
     auto result = Napi::Object::New(info.Env());
     result.Set("length", match.length);

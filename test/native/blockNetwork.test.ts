@@ -142,6 +142,11 @@ describe('a text longer than the slots see', () => {
       expect(found, String(length)).toEqual(expected);
       await fresh.dispose();
     }
+    const found = await drafted(used, 440);
     await used.dispose();
+    process.env.SPECDIFF_SHAPES = 'cpu';
+    const other = await addon.load(load);
+    expect(await drafted(other, 440)).toEqual(found);
+    await other.dispose();
   });
 });
