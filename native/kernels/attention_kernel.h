@@ -55,9 +55,16 @@ template <class V> struct AttentionKernel {
         return floats * sizeof(float) + (rows / W + 2) * sizeof(Tile) + 256;
     }
 
+    /** Calls work with the head's dimensions as a constant where they are usual ones, with 0 elsewhere. */
+    template <class Work> static auto with_dims(int dim, Work&& work) {
+        if (dim == 64) return work(std::integral_constant<int, 64>());
+        if (dim == 128) return work(std::integral_constant<int, 128>());
+        return work(std::integral_constant<int, 0>());
+    }
+
     /**
-     * Converts `count` cells of one head to floats; with CHECK, false when one of them isn't finite. DIMS: the head's
-     * dimensions where they are known, 0 elsewhere.
+     * Converts `count` cells of one head to floats; with CHECK, false when one of them isn't finite. DIMS: see
+     * with_dims.
      */
     template <CacheType T, bool CHECK, int DIMS>
     static bool load_cells(const char* from, size_t stride, int count, int dim, float* to) {
@@ -97,17 +104,13 @@ template <class V> struct AttentionKernel {
         return !CHECK || !V::any_nan(check[0]);
     }
 
-    template <CacheType T, bool CHECK>
-    static bool load_cells(const char* from, size_t stride, int count, int dim, float* to) {
-        if (dim == 64) return load_cells<T, CHECK, 64>(from, stride, count, dim, to);
-        if (dim == 128) return load_cells<T, CHECK, 128>(from, stride, count, dim, to);
-        return load_cells<T, CHECK, 0>(from, stride, count, dim, to);
-    }
-
     template <bool CHECK>
     static bool load_block(const Attention& a, const char* from, size_t stride, int count, float* to) {
-        return a.type == CacheType::f16 ? load_cells<CacheType::f16, CHECK>(from, stride, count, a.dim, to)
-                                        : load_cells<CacheType::q8_0, CHECK>(from, stride, count, a.dim, to);
+        return with_dims(a.dim, [&](auto dims) {
+            constexpr int DIMS = decltype(dims)::value;
+            return a.type == CacheType::f16 ? load_cells<CacheType::f16, CHECK, DIMS>(from, stride, count, a.dim, to)
+                                            : load_cells<CacheType::q8_0, CHECK, DIMS>(from, stride, count, a.dim, to);
+        });
     }
 
     static const char* mask_row(const Attention& a, int row) {
@@ -502,12 +505,9 @@ template <class V> struct AttentionKernel {
                     transpose_mask(a, tile, cell, here, mask);
                     hidden = mask;
                 }
-                if (a.dim == 64)
-                    add_scores<64>(a, tile, cells, cell, here, view == mixed, hidden);
-                else if (a.dim == 128)
-                    add_scores<128>(a, tile, cells, cell, here, view == mixed, hidden);
-                else
-                    add_scores<0>(a, tile, cells, cell, here, view == mixed, hidden);
+                with_dims(a.dim, [&](auto dims) {
+                    add_scores<decltype(dims)::value>(a, tile, cells, cell, here, view == mixed, hidden);
+                });
             }
         }
         // A row that sees nothing: exp(−∞ − 0) = 0 instead of exp(−∞ + ∞).
