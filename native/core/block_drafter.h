@@ -2,8 +2,8 @@
 
 #include "block_network.h"
 #include "drafter.h"
+#include "greatest.h"
 #include "place_chances.h"
-#include "sampler.h"
 
 #include <vector>
 

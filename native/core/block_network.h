@@ -39,11 +39,11 @@ class BlockNetwork {
     /** Adds rows that were left out, from `position` on. @throws Cancelled, Error. */
     virtual void add_late(int /*position*/, const float* /*taps*/, int /*count*/) {}
     /**
-     * Adds the text's next rows, `taps` [rows, taps · width], and denoises the slots that follow them: tokens at the
+     * Adds the text's next rows, `taps` [count, taps · width], and denoises the slots that follow them: tokens at the
      * positions behind them. A row for each slot from `first` on. Where it throws, rows() says which rows are there.
      * @throws Cancelled, Error.
      */
-    virtual std::vector<SlotRow> denoise(const std::vector<float>& taps, const std::vector<int32_t>& slots,
+    virtual std::vector<SlotRow> denoise(const float* taps, int count, const std::vector<int32_t>& slots,
                                          int first) = 0;
 };
 

@@ -1,6 +1,7 @@
 #include "causal_drafter.h"
 
 #include "error.h"
+#include "greatest.h"
 #include "log.h"
 #include "model_runner.h"
 #include "outlook.h"

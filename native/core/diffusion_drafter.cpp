@@ -2,11 +2,13 @@
 
 #include "block_file.h"
 #include "block_guesses.h"
+#include "embedding_rows.h"
 #include "error.h"
 #include "llama_block_network.h"
 #include "network.h"
 #include "outlook.h"
 #include "own_block_network.h"
+#include "sampler.h"
 
 #include <algorithm>
 #include <utility>
@@ -14,6 +16,9 @@
 namespace specdiff {
 
 namespace {
+
+/** Of a text behind its prompt, that taps find memory for at once. */
+constexpr int ROWS_BEHIND = 64;
 
 int32_t token_of(const SlotRow& row, int entry) {
     return row.tokens == nullptr ? entry : row.tokens[entry];
@@ -33,11 +38,11 @@ class DiffusionDrafter : public BlockDrafter {
 
     void truncate(int length) override {
         if (length >= known_rows()) return;
-        const int ready = network_->rows();
+        const int waiting = std::max(length - network_->rows(), 0);
         network_->truncate(length);
-        waiting_.resize(static_cast<size_t>(std::max(length - ready, 0)) * row_width_);
-        left_out_.resize(std::min(left_out_.size(), static_cast<size_t>(length) * row_width_));
-        if (left_out_.empty()) left_out_.shrink_to_fit(); // 11 KB a row of the default target
+        left_out_ = std::min(left_out_, length);
+        taps_.resize(floats(left_out_ + waiting));
+        if (taps_.empty()) taps_.shrink_to_fit(); // 11 KB a row of the default target
     }
 
     void begin() override {}
@@ -45,10 +50,12 @@ class DiffusionDrafter : public BlockDrafter {
     void rows(const TapRows& rows) override {
         if (rows.position != known_rows()) throw Error("The drafter missed rows of the target: restart the engine.");
         const auto width = static_cast<size_t>(width_);
+        // A prompt's at once, and some of the text behind it.
+        if (taps_.empty()) taps_.reserve(floats(rows.count + ROWS_BEHIND));
         for (int row = 0; row < rows.count; ++row) {
             for (const float* tap : rows.taps) {
                 const float* values = tap + static_cast<size_t>(row) * width;
-                waiting_.insert(waiting_.end(), values, values + width);
+                taps_.insert(taps_.end(), values, values + width);
             }
         }
     }
@@ -125,33 +132,29 @@ class DiffusionDrafter : public BlockDrafter {
     void observe(const DraftOutcome& /*outcome*/) override {}
 
   private:
-    int rows_of(const std::vector<float>& taps) const { return static_cast<int>(taps.size() / row_width_); }
-    int known_rows() const { return network_->rows() + rows_of(waiting_); }
+    size_t floats(int rows) const { return static_cast<size_t>(rows) * row_width_; }
+    std::ptrdiff_t place(int rows) const { return static_cast<std::ptrdiff_t>(floats(rows)); }
+    int waiting() const { return static_cast<int>(taps_.size() / row_width_) - left_out_; }
+    int known_rows() const { return network_->rows() + waiting(); }
     /** The network's cache has no row of the text. */
-    bool empty() const { return network_->rows() == rows_of(left_out_); }
+    bool empty() const { return network_->rows() == left_out_; }
 
     /** Rows that the network would add before the next draft. */
     int pending_rows() const {
         const int seen = network_->first_seen(known_rows());
-        return empty() ? known_rows() - seen : rows_of(waiting_) + std::max(rows_of(left_out_) - seen, 0);
+        return empty() ? known_rows() - seen : waiting() + std::max(left_out_ - seen, 0);
     }
 
     /** An empty network leaves out the rows that no slot will see; later the text may be cut so that one does. */
     void leave_out_unseen() {
         const int seen = network_->first_seen(known_rows());
-        const int left_out = rows_of(left_out_);
-        const auto kept = static_cast<size_t>(seen) * row_width_;
-        if (empty() && seen > left_out) {
-            if (left_out_.empty())
-                left_out_.swap(waiting_);
-            else
-                left_out_.insert(left_out_.end(), waiting_.begin(), waiting_.end());
-            waiting_.assign(left_out_.begin() + static_cast<std::ptrdiff_t>(kept), left_out_.end());
-            left_out_.resize(kept);
-            network_->leave_out(seen - left_out);
-        } else if (seen < left_out) {
-            network_->add_late(seen, left_out_.data() + kept, left_out - seen);
-            left_out_.resize(kept);
+        if (empty() && seen > left_out_) {
+            network_->leave_out(seen - left_out_);
+            left_out_ = seen;
+        } else if (seen < left_out_) {
+            network_->add_late(seen, taps_.data() + place(seen), left_out_ - seen);
+            taps_.erase(taps_.begin() + place(seen), taps_.begin() + place(left_out_));
+            left_out_ = seen;
         }
     }
 
@@ -159,13 +162,14 @@ class DiffusionDrafter : public BlockDrafter {
     std::vector<SlotRow> evaluated(int first) {
         leave_out_unseen();
         const int before = network_->rows();
+        const auto begin = place(left_out_);
         try {
-            auto rows = network_->denoise(waiting_, block_, first);
-            waiting_.clear();
+            auto rows = network_->denoise(taps_.data() + begin, waiting(), block_, first);
+            taps_.resize(floats(left_out_));
             return rows;
         } catch (...) {
-            const auto added = static_cast<size_t>(network_->rows() - before) * row_width_;
-            waiting_.erase(waiting_.begin(), waiting_.begin() + static_cast<std::ptrdiff_t>(added));
+            const auto added = place(network_->rows() - before);
+            taps_.erase(taps_.begin() + begin, taps_.begin() + begin + added);
             throw;
         }
     }
@@ -187,10 +191,12 @@ class DiffusionDrafter : public BlockDrafter {
     int vocabulary_size_;
     /** The anchor, then the slots' tokens. */
     std::vector<int32_t> block_;
-    /** Taps of the text's first rows, which the network's cache lacks; [rows, taps · width]. */
-    std::vector<float> left_out_;
-    /** Of rows that go into it with the next draft, all at once. */
-    std::vector<float> waiting_;
+    /**
+     * Taps of the rows that the network's cache lacks [rows, taps · width]: of the text's first ones, which were left
+     * out, then of those that go into it with the next draft.
+     */
+    std::vector<float> taps_;
+    int left_out_ = 0;
     Lookup::Match match_;
 };
 
@@ -224,8 +230,8 @@ std::unique_ptr<BlockDrafter> make_diffusion_drafter(const DrafterResources& res
         const auto shape = block_shape(*resources.file, resources.target_file);
         if (!shape) return nullptr;
         const int cells = target.context_tokens() + resources.metadata->block_size;
-        network = make_own_block_network(*resources.file, resources.target_file, *shape, cells, resources.threads,
-                                         target.cancel_flag());
+        network = make_own_block_network(*resources.file, EmbeddingRows(resources.target_file, target.embedding()),
+                                         *shape, cells, resources.threads, target.cancel_flag());
     } else if (resources.model) {
         network = make_llama_block_network(*resources.model, *resources.metadata, target, resources.threads);
     }

@@ -9,24 +9,34 @@
 
 namespace specdiff {
 
-EmbeddingRows::EmbeddingRows(const GgufFile& file) : file_(file.path(), std::ios::binary) {
+EmbeddingRows::EmbeddingRows(const GgufFile& file, const ggml_tensor* loaded)
+    : loaded_(loaded), file_(file.path(), std::ios::binary) {
     const auto* table = file.tensor("token_embd.weight");
     if (table == nullptr || !file_)
         throw Error("The token embedding of " + file.path().string() + " can't be read: download the file again.");
     table_ = *table;
     bytes_.resize(ggml_row_size(static_cast<ggml_type>(table_.type), table_.shape[0]));
+    const bool same = loaded_ != nullptr && loaded_->type == table_.type && loaded_->ne[0] == table_.shape[0] &&
+                      loaded_->ne[1] == table_.shape[1] && loaded_->nb[1] == bytes_.size();
+    if (!same) loaded_ = nullptr;
+}
+
+/** The row as the file has it. */
+const char* EmbeddingRows::stored(int32_t token) {
+    const size_t place = static_cast<size_t>(token) * bytes_.size();
+    if (loaded_ != nullptr) return static_cast<const char*>(loaded_->data) + place;
+    file_.seekg(static_cast<std::streamoff>(table_.offset) + static_cast<std::streamoff>(place));
+    if (!file_.read(bytes_.data(), static_cast<std::streamsize>(bytes_.size()))) {
+        file_.clear();
+        throw Error("The target's file can't be read any more: choose the model again.");
+    }
+    return bytes_.data();
 }
 
 void EmbeddingRows::read(int32_t token, float* row) {
     if (token < 0 || token >= table_.shape[1])
         throw Error("Token " + std::to_string(token) + " is outside the target's vocabulary.");
-    file_.seekg(static_cast<std::streamoff>(table_.offset) +
-                static_cast<std::streamoff>(token) * static_cast<std::streamoff>(bytes_.size()));
-    if (!file_.read(bytes_.data(), static_cast<std::streamsize>(bytes_.size()))) {
-        file_.clear();
-        throw Error("The target's file can't be read any more: choose the model again.");
-    }
-    to_floats(table_.type, bytes_.data(), row, table_.shape[0]);
+    to_floats(table_.type, stored(token), row, table_.shape[0]);
 }
 
 } // namespace specdiff

@@ -114,6 +114,9 @@ std::unique_ptr<KeptGraph> KeptGraph::copy(ggml_cgraph* original, const Shape& s
             if (copy->view_src == nullptr) return nullptr;
         }
         copies[node] = copy;
+        if (node->op == GGML_OP_GET_ROWS && copy->src[1] == kept->tokens_ && is_shared(*copy->src[0]) &&
+            ggml_backend_buffer_is_host(copy->src[0]->buffer))
+            kept->embedding_ = copy->src[0];
         if (node->op == GGML_OP_SET_ROWS) {
             auto* const cache = copy->view_src;
             if (cache == nullptr || !is_shared(*cache) || cache->ne[1] != shape.cells || !ggml_is_contiguous(cache) ||

@@ -51,6 +51,8 @@ class KeptGraph {
     ggml_tensor* value_cells() const { return value_cells_; }
     /** [cells seen, rows], halves: 0 for what a row sees and −∞ for the rest. */
     ggml_tensor* mask() const { return mask_; }
+    /** The table that the tokens' rows are taken from, the model's own; null where it is in no memory to be read. */
+    const ggml_tensor* embedding() const { return embedding_; }
     /** [vocabulary, outputs]. */
     ggml_tensor* logits() const { return logits_; }
     /** [width, rows] of one of the taps. */
@@ -73,6 +75,7 @@ class KeptGraph {
     ggml_tensor* key_cells_ = nullptr;
     ggml_tensor* value_cells_ = nullptr;
     ggml_tensor* mask_ = nullptr;
+    const ggml_tensor* embedding_ = nullptr;
     ggml_tensor* logits_ = nullptr;
     std::map<int32_t, ggml_tensor*> taps_;
     std::set<ggml_tensor*> caches_;

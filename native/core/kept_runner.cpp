@@ -16,10 +16,11 @@ namespace specdiff {
 
 namespace {
 
-/** Half a megabyte each, one for each number of rows and of those with logits. */
-constexpr size_t MOST_GRAPHS = 16;
+/** Half a megabyte each: of prompts, whose lengths seldom come again, and of passes with so many numbers of rows. */
+constexpr size_t MOST_PROMPTS = 4;
+constexpr size_t MOST_PASSES = 40;
 /** Passes of up to so many rows find their graphs there: each takes 1.5 ms to copy. */
-constexpr int USUAL_ROWS = 8;
+constexpr int USUAL_ROWS = 12;
 /** Rows see cells in steps of so many, as with llama.cpp. */
 constexpr int CELL_STEP = 256;
 
@@ -49,16 +50,19 @@ std::unique_ptr<KeptRunner> KeptRunner::make(const Model& model, ThreadPool& thr
         runner->graph_of(runner->chunk_, 1) != nullptr && runner->graph_of(options.outputs, options.outputs) != nullptr;
     for (int rows = std::min(USUAL_ROWS, options.outputs); keeps && rows > 0; --rows)
         runner->graph_of(rows, rows);
-    return keeps ? std::move(runner) : nullptr;
+    if (!keeps) return nullptr;
+    if (const auto* const graph = runner->graph_of(1, 1)) runner->embedding_ = graph->embedding();
+    return runner;
 }
 
 /** Null where it can't be kept, or memory is short. */
 KeptGraph* KeptRunner::graph_of(int rows, int outputs) {
-    const auto found = std::find_if(kept_.begin(), kept_.end(),
-                                    [&](const Kept& kept) { return kept.rows == rows && kept.outputs == outputs; });
-    if (found != kept_.end()) {
-        kept_.splice(kept_.begin(), kept_, found);
-        return kept_.front().graph.get();
+    auto& kept = outputs < rows ? prompts_ : passes_;
+    const auto found = std::find_if(kept.begin(), kept.end(),
+                                    [&](const Kept& one) { return one.rows == rows && one.outputs == outputs; });
+    if (found != kept.end()) {
+        kept.splice(kept.begin(), kept, found);
+        return kept.front().graph.get();
     }
     auto* const original =
         llama_graph_reserve(context_.get(), static_cast<uint32_t>(rows), 1, static_cast<uint32_t>(outputs));
@@ -66,11 +70,15 @@ KeptGraph* KeptRunner::graph_of(int rows, int outputs) {
         original == nullptr ? nullptr : KeptGraph::copy(original, {rows, outputs, cells_, width_, vocabulary_, taps_});
     if (graph == nullptr) return nullptr;
     const auto given = memory_.give(graph->graph());
-    if (given != GraphMemory::Given::kept) kept_.clear();
+    if (given != GraphMemory::Given::kept) {
+        prompts_.clear();
+        passes_.clear();
+        last_ = nullptr;
+    }
     if (given == GraphMemory::Given::failed) return nullptr;
-    if (kept_.size() == MOST_GRAPHS) kept_.pop_back();
-    kept_.push_front({rows, outputs, std::move(graph)});
-    return kept_.front().graph.get();
+    if (kept.size() == (&kept == &prompts_ ? MOST_PROMPTS : MOST_PASSES)) kept.pop_back();
+    kept.push_front({rows, outputs, std::move(graph)});
+    return kept.front().graph.get();
 }
 
 int KeptRunner::run(const RunnerRows& rows) {
@@ -80,6 +88,7 @@ int KeptRunner::run(const RunnerRows& rows) {
     first_output_ = std::min(rows.first_output, rows.count - 1);
     auto* const graph = graph_of(rows.count, rows.count - first_output_);
     if (graph == nullptr) return GGML_STATUS_ALLOC_FAILED;
+    last_ = graph;
     write_inputs(*graph, rows);
     const int status = threads_.compute(cpu_.get(), graph->graph());
     if (status == GGML_STATUS_SUCCESS) return RUN_DONE;
@@ -120,13 +129,13 @@ void KeptRunner::write_mask(KeptGraph& graph, const RunnerRows& rows, int cells)
 }
 
 const float* KeptRunner::logits(int row) const {
-    const auto* const logits = kept_.front().graph->logits();
+    const auto* const logits = last_->logits();
     return static_cast<const float*>(logits->data) +
            static_cast<size_t>(row - first_output_) * static_cast<size_t>(logits->ne[0]);
 }
 
 const float* KeptRunner::tap(int32_t layer) const {
-    return static_cast<const float*>(kept_.front().graph->tap(layer)->data);
+    return static_cast<const float*>(last_->tap(layer)->data);
 }
 
 void KeptRunner::commit(int position, const Tree& /*tree*/, const std::vector<int>& path) {
@@ -135,7 +144,7 @@ void KeptRunner::commit(int position, const Tree& /*tree*/, const std::vector<in
         const auto from = behind + static_cast<size_t>(path[i]);
         const auto to = behind + i;
         if (from == to) continue;
-        for (const auto* cache : kept_.front().graph->caches()) {
+        for (const auto* cache : last_->caches()) {
             auto* const rows = static_cast<char*>(cache->data);
             std::memcpy(rows + to * cache->nb[1], rows + from * cache->nb[1], cache->nb[1]);
         }

@@ -30,6 +30,7 @@ class KeptRunner : public ModelRunner {
     int most_rows() const override { return chunk_; }
     const std::vector<int32_t>& taps() const override { return taps_; }
     std::optional<int32_t> unreadable_tap() const override { return std::nullopt; }
+    const ggml_tensor* embedding() const override { return embedding_; }
     int run(const RunnerRows& rows) override;
     const float* logits(int row) const override;
     const float* tap(int32_t layer) const override;
@@ -61,8 +62,12 @@ class KeptRunner : public ModelRunner {
     /** Cells of the cache. */
     int cells_;
     GraphMemory memory_;
-    /** The one used last in front. */
-    std::list<Kept> kept_;
+    /** Those used last in front: graphs of which only the last row gets logits, and those where all do. */
+    std::list<Kept> prompts_;
+    std::list<Kept> passes_;
+    /** Of the last pass. */
+    const KeptGraph* last_ = nullptr;
+    const ggml_tensor* embedding_ = nullptr;
     int first_output_ = 0;
 };
 

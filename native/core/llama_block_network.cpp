@@ -74,9 +74,8 @@ class LlamaBlockNetwork : public BlockNetwork {
         rows_ = length;
     }
 
-    std::vector<SlotRow> denoise(const std::vector<float>& taps, const std::vector<int32_t>& slots,
-                                 int first) override {
-        inject(taps);
+    std::vector<SlotRow> denoise(const float* taps, int count, const std::vector<int32_t>& slots, int first) override {
+        inject(taps, count);
         auto& batch = block_.get();
         batch.n_tokens = static_cast<int32_t>(slots.size());
         for (int slot = 0; slot < batch.n_tokens; ++slot) {
@@ -104,13 +103,12 @@ class LlamaBlockNetwork : public BlockNetwork {
     }
 
     /** Fused into keys and values of every layer, the rows become the drafter's context. */
-    void inject(const std::vector<float>& taps) {
-        const auto count = static_cast<int>(taps.size() / row_width_);
+    void inject(const float* taps, int count) {
         for (int start = 0; start < count; start += CHUNK) {
             const int rows = std::min(CHUNK, count - start);
             auto& batch = injection_.get();
             batch.n_tokens = rows;
-            std::memcpy(batch.embd, taps.data() + static_cast<size_t>(start) * row_width_,
+            std::memcpy(batch.embd, taps + static_cast<size_t>(start) * row_width_,
                         static_cast<size_t>(rows) * row_width_ * sizeof(float));
             for (int row = 0; row < rows; ++row)
                 injection_.place(row, rows_ + row, false);

@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+struct ggml_tensor;
 struct llama_context;
 
 namespace specdiff {
@@ -68,6 +69,10 @@ class ModelRunner {
     /** Layers whose input is read; empty where one of them can't be. */
     virtual const std::vector<int32_t>& taps() const = 0;
     virtual std::optional<int32_t> unreadable_tap() const = 0;
+
+    /** The model's token embedding [width, vocabulary] as its file has it, in memory that can be read; null where
+     * nobody knows where. */
+    virtual const ggml_tensor* embedding() const { return nullptr; }
 
     /** RUN_DONE or what went wrong, after which truncate() is to remove what the rows have left. */
     virtual int run(const RunnerRows& rows) = 0;

@@ -217,8 +217,8 @@ size_t Network::bytes() const {
     return total;
 }
 
-void write_values(ggml_tensor* tensor, const void* values, size_t bytes) {
-    ggml_backend_tensor_set(tensor, values, 0, bytes);
+void write_values(ggml_tensor* tensor, const void* values, size_t bytes, size_t offset) {
+    ggml_backend_tensor_set(tensor, values, offset, bytes);
 }
 
 void read_values(const ggml_tensor* tensor, std::vector<float>& values) {

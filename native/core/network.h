@@ -122,8 +122,9 @@ class Network {
     int generation_ = 1;
 };
 
+/** Writes so many bytes of a tensor, from `offset` on. */
+void write_values(ggml_tensor* tensor, const void* values, size_t bytes, size_t offset = 0);
 /** Writes a whole tensor. */
-void write_values(ggml_tensor* tensor, const void* values, size_t bytes);
 template <typename Value> void write_values(ggml_tensor* tensor, const std::vector<Value>& values) {
     write_values(tensor, values.data(), values.size() * sizeof(Value));
 }

@@ -1,5 +1,7 @@
 #include "ngram_index.h"
 
+#include "fetch.h"
+
 #include <algorithm>
 #include <array>
 
@@ -77,6 +79,8 @@ NgramIndex::Match NgramIndex::find_end(const std::vector<int32_t>& text, int lon
     std::array<uint64_t, LONGEST> all{};
     const int count = std::min(suffix_hashes(text, text.size(), all), longest);
     const size_t mask = slots_.size() - 1;
+    for (int i = 0; i < count; ++i)
+        fetch(&slots_[all[static_cast<size_t>(i)] & mask]);
     for (int length = count; length >= 1; --length) {
         const uint64_t hash = all[static_cast<size_t>(length - 1)];
         for (size_t i = hash & mask; slots_[i].next != 0; i = (i + 1) & mask) {

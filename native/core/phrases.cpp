@@ -1,5 +1,7 @@
 #include "phrases.h"
 
+#include "fetch.h"
+
 #include <algorithm>
 #include <array>
 #include <limits>
@@ -44,7 +46,10 @@ void Phrases::learn(const std::vector<int32_t>& tokens, size_t first, int weight
 
 Phrases::Next Phrases::next(const std::vector<int32_t>& text, int longest) const {
     std::array<uint64_t, LONGEST> all{};
-    for (int length = std::min(suffix_hashes(text, text.size(), all), longest); length >= 1; --length) {
+    const int known = std::min(suffix_hashes(text, text.size(), all), longest);
+    for (int i = 0; i < known; ++i)
+        fetch(&slots_[check_of(all[static_cast<size_t>(i)]) & (slots_.size() - 1)]);
+    for (int length = known; length >= 1; --length) {
         const Slot& slot = slots_[place_of(check_of(all[static_cast<size_t>(length - 1)]))];
         if (slot.count >= LEAST_COUNT) return {length, slot.best, slot.count, slot.second_count};
     }

@@ -1,7 +1,7 @@
 #pragma once
 
+#include "greatest.h"
 #include "lookup.h"
-#include "sampler.h"
 
 #include <cstdint>
 #include <vector>

@@ -1,6 +1,7 @@
 // Compiled with -O3 -fno-trapping-math (CMakeLists.txt), without which compilers make no vectors of the loops.
 #include "shortlist.h"
 
+#include "fetch.h"
 #include "row_floats.h"
 #include "vector_code.h"
 
@@ -142,13 +143,6 @@ float multiply_row(const int8_t* weights, const float* scales, const int16_t* x,
         sum += scales[start / BLOCK] * static_cast<float>(products);
     }
     return sum;
-}
-
-void fetch([[maybe_unused]] const char* from, [[maybe_unused]] size_t lines) {
-#ifdef __GNUC__
-    for (size_t line = 0; line < lines; ++line)
-        __builtin_prefetch(from + line * CACHE_LINE);
-#endif
 }
 
 } // namespace

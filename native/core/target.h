@@ -76,6 +76,8 @@ class Target {
     const std::vector<int32_t>& taps() const { return runner_->taps(); }
     /** A layer whose input this architecture's graph does not show. */
     std::optional<int32_t> unreadable_tap() const { return runner_->unreadable_tap(); }
+    /** ModelRunner::embedding(). */
+    const ggml_tensor* embedding() const { return runner_->embedding(); }
     /** Whether another number of rows costs nothing. */
     bool keeps_graphs() const { return runner_->keeps_graphs(); }
     int cached_tokens() const { return static_cast<int>(cached_.size()); }

@@ -1,6 +1,7 @@
 #include "node_runs.h"
 
 #include "buffer_type.h"
+#include "fetch.h"
 #include "matrix_op.h"
 #include "rms_norm.h"
 #include "row_op.h"
@@ -10,6 +11,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstddef>
 
 namespace specdiff::kernels {
 
@@ -85,17 +87,17 @@ struct RowNode {
         const auto* op = node.tensor();
         if (op->op == PAIR[0] && ggml_can_fuse(graph, node.index(), PAIR.data(), PAIR.size())) {
             const Nodes behind(graph, node.index() + 1);
-            if (is_rms_norm_times(op, behind.tensor())) return {behind, row_op(behind.tensor()), op};
+            if (is_rms_norm_times(op, behind.tensor())) {
+                const RowOp norm = row_op(op);
+                RowNode both{behind, row_op(behind.tensor()), op};
+                std::for_each(norm.read, norm.read + norm.reads, [&](const Region& x) { both.rows.reads_too(x); });
+                return both;
+            }
         }
         return {node, row_op(op), nullptr};
     }
 
     const ggml_tensor* op() const { return node.tensor(); }
-    bool follows(const RowNode& before) const {
-        return rows_follow(before.op(), op(), before.rows, rows) &&
-               (before.norm == nullptr || rows_follow(before.norm, op(), before.rows, rows)) &&
-               (norm == nullptr || rows_follow(before.op(), norm, before.rows, rows));
-    }
 };
 
 /** Operations on rows that are computed together: each thread its tokens'. */
@@ -130,15 +132,40 @@ class RowRun {
     static constexpr int MOST = 8;
 
     bool follows(const RowNode& next) const {
-        if (count_ > 0 && next.rows.tokens != nodes_[0].rows.tokens) return false;
-        // A single token's operations are one thread's.
-        return next.rows.tokens == 1 || std::all_of(nodes_.begin(), nodes_.begin() + count_,
-                                                    [&](const RowNode& before) { return next.follows(before); });
+        return std::all_of(nodes_.begin(), nodes_.begin() + count_,
+                           [&](const RowNode& before) { return rows_follow(before.rows, next.rows); });
     }
 
     std::array<RowNode, MOST> nodes_{};
     int count_ = 0;
 };
+
+/** What of a tensor is looked at, without its name. */
+constexpr size_t TENSOR_BYTES = offsetof(ggml_tensor, name);
+
+void fetch_tensor(const ggml_tensor* x) {
+    for (size_t at = 0; at < TENSOR_BYTES; at += CACHE_LINE)
+        __builtin_prefetch(reinterpret_cast<const char*>(x) + at);
+}
+
+/**
+ * Nodes that come soon, before those from `node` to `then` are computed: while a layer's weights are read none of a
+ * graph stays in the caches, and from node to source to data each waits for the one before.
+ */
+void fetch_nodes(const ggml_cgraph* graph, int node, int then) {
+    /** A layer and a half, and a layer: 8 and 4 gain less. */
+    constexpr int NODES_AHEAD = 48, SOURCES_AHEAD = 32;
+    const auto each = [&](int ahead, auto&& visit) {
+        const int end = std::min(then + ahead, graph->n_nodes);
+        for (int i = node + ahead; i < end; ++i)
+            visit(graph->nodes[i]);
+    };
+    each(NODES_AHEAD, fetch_tensor);
+    each(SOURCES_AHEAD, [](const ggml_tensor* op) {
+        for (int i = 0; i < GGML_MAX_SRC && op->src[i] != nullptr; ++i)
+            fetch_tensor(op->src[i]);
+    });
+}
 
 /** Node `index` to place `to`, those between one further. */
 void move_node(ggml_cgraph* graph, int index, int to) {
@@ -166,14 +193,17 @@ int compute_run(const ggml_cgraph* graph, int node, const ggml_compute_params* p
     const Nodes first(graph, node);
     const ProductRun products(first);
     if (products.kernels != nullptr) {
+        fetch_nodes(graph, node, Nodes(graph, products.last).next().index());
         if (products.products.count == 1) return 0;
         compute_matrices(*products.kernels, params, products.products);
         return products.last - node;
     }
     const RowRun rows(graph, first);
-    if (rows.last() <= node) return 0;
+    const int last = std::max(rows.last(), node);
+    fetch_nodes(graph, node, Nodes(graph, last).next().index());
+    if (last == node) return 0;
     rows.compute(params);
-    return rows.last() - node;
+    return last - node;
 }
 
 void order_nodes(ggml_cgraph* graph) {

@@ -4,6 +4,8 @@
 #include <ggml-cpu-impl.h>
 #include <ops.h>
 
+#include <algorithm>
+
 namespace specdiff::kernels {
 
 namespace {
@@ -66,35 +68,9 @@ bool is_row_op(const ggml_tensor* op) {
     }
 }
 
-/** A tensor's bytes, and where each token's begin if it has parts of tokens. */
-struct Region {
-    const char *begin, *end;
-    bool counts;
-    size_t stride;
-
-    Region(const ggml_tensor* x, bool counts_tokens, int dimension)
-        : begin(static_cast<const char*>(x->data)), end(begin + ggml_nbytes(x)),
-          counts(counts_tokens && steps_apart(x, dimension)), stride(x->nb[dimension]) {}
-
-    /** No byte in common, or the same token's bytes at the same place. */
-    bool agrees_with(const Region& other) const {
-        if (end <= other.begin || other.end <= begin) return true;
-        return counts && other.counts && begin == other.begin && stride == other.stride;
-    }
-};
-
-Region result_of(const ggml_tensor* op, const RowOp& rows) {
-    return {op, op->op != GGML_OP_SET_ROWS, rows.dimension};
-}
-
-/** Calls check(region) for what `op` reads, until one is false. */
-template <class Check> bool all_sources(const ggml_tensor* op, const RowOp& rows, Check&& check) {
-    for (int i = 0; i < SOURCES; ++i) {
-        const auto* x = op->src[i];
-        if (x == nullptr || (i == 2 && op->op == GGML_OP_SET_ROWS)) continue;
-        if (!check(Region(x, counts_tokens(op, i, rows), source_dimension(op, i, rows)))) return false;
-    }
-    return true;
+Region region_of(const ggml_tensor* x, bool counts_tokens, int dimension) {
+    const auto* begin = static_cast<const char*>(x->data);
+    return {begin, begin + ggml_nbytes(x), counts_tokens && steps_apart(x, dimension), x->nb[dimension]};
 }
 
 ggml_tensor part_of(const ggml_tensor* x, bool counts, int dimension, int64_t begin, int64_t end) {
@@ -128,18 +104,34 @@ void compute(const ggml_compute_params* params, ggml_tensor* op) {
 
 } // namespace
 
-RowOp row_op(const ggml_tensor* op) {
-    if (ggml_is_empty(op) || !is_row_op(op) || op->ne[3] != 1) return {0, 0};
-    const int dimension = token_dimension(op);
-    const auto* counted = op->op == GGML_OP_SET_ROWS ? op->src[0] : op;
-    return {counted->ne[dimension], dimension};
+bool Region::agrees_with(const Region& other) const {
+    if (end <= other.begin || other.end <= begin) return true;
+    return counts && other.counts && begin == other.begin && stride == other.stride;
 }
 
-bool rows_follow(const ggml_tensor* op, const ggml_tensor* next, const RowOp& rows, const RowOp& next_rows) {
-    const Region written = result_of(op, rows), then = result_of(next, next_rows);
-    return written.agrees_with(then) &&
-           all_sources(next, next_rows, [&](const Region& read) { return written.agrees_with(read); }) &&
-           all_sources(op, rows, [&](const Region& read) { return read.agrees_with(then); });
+RowOp row_op(const ggml_tensor* op) {
+    RowOp rows;
+    if (ggml_is_empty(op) || !is_row_op(op) || op->ne[3] != 1) return rows;
+    const bool into_cache = op->op == GGML_OP_SET_ROWS;
+    rows.dimension = token_dimension(op);
+    rows.tokens = (into_cache ? op->src[0] : op)->ne[rows.dimension];
+    if (rows.tokens == 1) return rows;
+    rows.written = region_of(op, !into_cache, rows.dimension);
+    for (int i = 0; i < SOURCES; ++i) {
+        if (op->src[i] == nullptr || (i == 2 && into_cache)) continue;
+        rows.reads_too(region_of(op->src[i], counts_tokens(op, i, rows), source_dimension(op, i, rows)));
+    }
+    return rows;
+}
+
+bool rows_follow(const RowOp& op, const RowOp& next) {
+    if (op.tokens != next.tokens) return false;
+    if (next.tokens == 1) return true;
+    return op.written.agrees_with(next.written) &&
+           std::all_of(next.read, next.read + next.reads,
+                       [&](const Region& region) { return op.written.agrees_with(region); }) &&
+           std::all_of(op.read, op.read + op.reads,
+                       [&](const Region& region) { return region.agrees_with(next.written); });
 }
 
 void compute_rows(const ggml_compute_params* params, const ggml_tensor* op, const RowOp& rows, int64_t begin,

@@ -1,6 +1,7 @@
 #include "simulation.h"
 
 #include "../core/error.h"
+#include "../core/greatest.h"
 
 #include <algorithm>
 #include <array>

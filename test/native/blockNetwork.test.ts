@@ -127,9 +127,9 @@ describe('a text longer than the slots see', () => {
     const uniform = seeded(4);
     const text = Array.from({ length: 440 }, () => 4 + Math.floor(uniform() * (TINY_VOCABULARY.length - 4)));
     // Drawn drafts with the same seed: other slots would give another text.
-    const drafted = async (engine: NativeEngine, length: number) => {
+    const drafted = async (engine: NativeEngine, length: number, maxTokens = 40) => {
       const sampling = { temperature: 1, seed: 7 };
-      const job = { maxTokens: 40, drafter: 'diffusion', draftLength: 6, acceptance: 'tokens', sampling } as const;
+      const job = { maxTokens, drafter: 'diffusion', draftLength: 6, acceptance: 'tokens', sampling } as const;
       const { passes } = await generate(engine, jobOf(text.slice(0, length), job));
       return passes.map(({ accepted, tokens }) => ({ accepted, tokens: [...tokens] }));
     };
@@ -142,11 +142,12 @@ describe('a text longer than the slots see', () => {
       expect(found, String(length)).toEqual(expected);
       await fresh.dispose();
     }
-    const found = await drafted(used, 440);
+    // Slots behind 384 to 399 rows see those from 256 on in either shape.
+    const found = await drafted(used, 384, 14);
     await used.dispose();
     process.env.SPECDIFF_SHAPES = 'cpu';
     const other = await addon.load(load);
-    expect(await drafted(other, 440)).toEqual(found);
+    expect(await drafted(other, 384, 14)).toEqual(found);
     await other.dispose();
   });
 });
