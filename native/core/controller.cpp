@@ -463,8 +463,10 @@ Plan Controller::next(const std::vector<Candidate>& candidates, const Situation&
     }
     ledger_ -= its_loss;
     if (plan.reason == Reason::trial) moment_.trial_cost = values[static_cast<size_t>(plan.candidate)].own;
+    // A refresh outlasts the moment: of its plain passes most lose what passes do on average.
+    const double loss = std::max(best - plain, rate() - 1);
     if (plan.reason == Reason::best &&
-        since_plain_ >= refresh_after(candidates[static_cast<size_t>(plan.candidate)], best - plain))
+        since_plain_ >= refresh_after(candidates[static_cast<size_t>(plan.candidate)], loss))
         refreshing_ = REFRESH_PASSES;
     if (refreshing_ > 0) {
         --refreshing_;

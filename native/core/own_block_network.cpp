@@ -69,6 +69,7 @@ class OwnBlockNetwork : public BlockNetwork {
             write_values(head_, shortlist_->up());
             shortlist_->forget_matrices();
         }
+        touch_memory();
     }
 
     int slot_step() const override { return row_step_; }
@@ -141,6 +142,13 @@ class OwnBlockNetwork : public BlockNetwork {
         /** The slots' logits; with a shortlist the node that has them scored, and nothing to be read. */
         ggml_tensor* last = nullptr;
     };
+
+    /** Of the largest graph, which the others' lies in: a user would wait for it (10 ms on a virtual machine). */
+    void touch_memory() {
+        const int rows = std::min(CHUNK, cells_);
+        const std::vector<float> nothing(static_cast<size_t>(rows) * row_width());
+        pass(0, nothing.data(), rows, {}, 0);
+    }
 
     size_t row_width() const { return static_cast<size_t>(shape_.taps) * static_cast<size_t>(shape_.width); }
 
