@@ -50,7 +50,7 @@ class DiffusionDrafter : public BlockDrafter {
     void rows(const TapRows& rows) override {
         if (rows.position != known_rows()) throw Error("The drafter missed rows of the target: restart the engine.");
         const auto width = static_cast<size_t>(width_);
-        // A prompt's at once, and some of the text behind it.
+        // Of a prompt's first pieces, mostly all of it, at once, and of some text behind them.
         if (taps_.empty()) taps_.reserve(floats(rows.count + ROWS_BEHIND));
         for (int row = 0; row < rows.count; ++row) {
             for (const float* tap : rows.taps) {

@@ -44,8 +44,9 @@ TopTwo top_two(const float* values, int size) {
     float second = -INFINITY;
     int best_start = 0;
     for (int start = 0; start < size; start += TOP_BLOCK) {
-        fetch(values + start + TOP_BLOCK, TOP_BLOCK * sizeof(float) / 64);
-        const float block = greatest_of(values, start, std::min(start + TOP_BLOCK, size));
+        const int end = std::min(start + TOP_BLOCK, size);
+        fetch(values + end, static_cast<size_t>(std::min(TOP_BLOCK, size - end)) * sizeof(float) / CACHE_LINE);
+        const float block = greatest_of(values, start, end);
         if (block > best) {
             second = best;
             best = block;

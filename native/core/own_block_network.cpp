@@ -22,10 +22,13 @@ namespace specdiff {
 
 namespace {
 
-/** Rows of the text that are added in one pass: more than a prompt's first draft has to. */
+/**
+ * Rows of the text that are added in one pass: on a CPU more than a prompt's first draft needs. Where there are kernels
+ * for prompts (invariant_rows()) they round in another way than a few rows do.
+ */
 constexpr int CHUNK = 160;
-/** Where more than so many are added they have a pass for themselves, in steps of so many, so that few graphs do. */
-constexpr int FEW_ROWS = 8;
+/** On a CPU more than so many have a pass for themselves, in steps of so many, so that few graphs serve all. */
+constexpr int FEW_ROWS = 9;
 constexpr int ADDED_STEP = 16;
 /**
  * Rows of the text that slots see, at least. A prompt's other rows need not be added, which takes more time than
@@ -86,7 +89,8 @@ class OwnBlockNetwork : public BlockNetwork {
     std::vector<SlotRow> denoise(const float* taps, int count, const std::vector<int32_t>& slots, int first) override {
         const int needed = rows_ + count + static_cast<int>(slots.size());
         if (needed > cells_) throw Error("The drafter's cache of " + std::to_string(cells_) + " tokens is full.");
-        while (count > FEW_ROWS) {
+        const int few = network_.on_cpu() ? FEW_ROWS : CHUNK;
+        while (count > few) {
             const int added = std::min(count - 1, CHUNK);
             pass(rows_, taps, added, {}, 0);
             rows_ += added;
@@ -143,7 +147,7 @@ class OwnBlockNetwork : public BlockNetwork {
         ggml_tensor* last = nullptr;
     };
 
-    /** Of the largest graph, which the others' lies in: a user would wait for it (10 ms on a virtual machine). */
+    /** Of the most rows' graph, which others' lies in too: a user would wait for it (10 ms on a virtual machine). */
     void touch_memory() {
         const int rows = std::min(CHUNK, cells_);
         const std::vector<float> nothing(static_cast<size_t>(rows) * row_width());
@@ -155,7 +159,7 @@ class OwnBlockNetwork : public BlockNetwork {
     /** Adds rows at a position, and denoises the slots behind them. */
     void pass(int position, const float* taps, int count, const std::vector<int32_t>& slots, int first) {
         const auto slot_count = static_cast<int>(slots.size());
-        const int all_rows = rounded_up(count, slot_count > 0 ? row_step_ : ADDED_STEP);
+        const int all_rows = rounded_up(count, slot_count > 0 ? row_step_ : rounded_up(ADDED_STEP, row_step_));
         const int all_slots = rounded_up(slot_count, row_step_);
         const int begin = first_seen(position + count);
         const int end = position + count + slot_count;

@@ -6,7 +6,6 @@
 #include "sums.h"
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <limits>
 #include <numeric>

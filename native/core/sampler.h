@@ -2,7 +2,6 @@
 
 #include "rng.h"
 
-#include <array>
 #include <cstdint>
 #include <vector>
 

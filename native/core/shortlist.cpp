@@ -20,7 +20,6 @@ namespace {
 constexpr size_t BLOCK = LowRank::BLOCK;
 /** Of a block in Q8_0: a scale in 16 bits, then the weights. */
 constexpr size_t BLOCK_BYTES = 34;
-constexpr size_t CACHE_LINE = 64;
 /** Rows are fetched so far ahead: each is elsewhere, and memory takes as long as some of them. */
 constexpr size_t FETCHED_AHEAD = 4;
 /** Estimates are compared side by side in so many groups: entry i is in group i modulo GROUPS. */

@@ -23,8 +23,9 @@ struct Region {
 /** How an operation goes over tokens, and what it reads and writes: of a single token, which is one thread's, nothing.
  */
 struct RowOp {
-    /** A rotation's sources are values, positions and frequencies' factors; a norm's may be added. */
-    static constexpr int MOST_READ = 4;
+    /** A rotation's sources are values, positions and frequencies' factors; to a product's two a norm's may be added.
+     */
+    static constexpr int MOST_READ = 3;
 
     int64_t tokens = 0; // 0: not an operation on rows
     int dimension = 0;  // of the result, or of SET_ROWS' first source, that counts them

@@ -18,6 +18,7 @@ beforeAll(() => {
 });
 afterEach(() => {
   delete process.env.SPECDIFF_SHAPES;
+  delete process.env.SPECDIFF_RUNNER;
 });
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
@@ -49,7 +50,7 @@ describe.each([
       expect(engine.drafterNote).toBeNull();
       const uniform = seeded(9);
       const all = [];
-      // Longer than one chunk of rows, then short ones that keep some of the cache, then drafts of fewer slots.
+      // More rows than llama.cpp's network adds in one pass, then short ones that keep some of the cache, then drafts of fewer slots.
       for (const [length, draftLength] of [
         [120, 0],
         [20, 3],
@@ -145,6 +146,12 @@ describe('a text longer than the slots see', () => {
     // Slots behind 384 to 399 rows see those from 256 on in either shape.
     const found = await drafted(used, 384, 14);
     await used.dispose();
+    // Without kept graphs the target's embedding is read from its file.
+    process.env.SPECDIFF_RUNNER = 'llama';
+    const fromFile = await addon.load(load);
+    expect(await drafted(fromFile, 384, 14)).toEqual(found);
+    await fromFile.dispose();
+    delete process.env.SPECDIFF_RUNNER;
     process.env.SPECDIFF_SHAPES = 'cpu';
     const other = await addon.load(load);
     expect(await drafted(other, 384, 14)).toEqual(found);
