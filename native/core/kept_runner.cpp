@@ -57,7 +57,8 @@ std::unique_ptr<KeptRunner> KeptRunner::make(const Model& model, ThreadPool& thr
 
 /** Null where it can't be kept, or memory is short. */
 KeptGraph* KeptRunner::graph_of(int rows, int outputs) {
-    auto& kept = outputs < rows ? prompts_ : passes_;
+    const bool prompt = outputs < rows;
+    auto& kept = prompt ? prompts_ : passes_;
     const auto found = std::find_if(kept.begin(), kept.end(),
                                     [&](const Kept& one) { return one.rows == rows && one.outputs == outputs; });
     if (found != kept.end()) {
@@ -76,7 +77,7 @@ KeptGraph* KeptRunner::graph_of(int rows, int outputs) {
         last_ = nullptr;
     }
     if (given == GraphMemory::Given::failed) return nullptr;
-    if (kept.size() == (&kept == &prompts_ ? MOST_PROMPTS : MOST_PASSES)) kept.pop_back();
+    if (kept.size() == (prompt ? MOST_PROMPTS : MOST_PASSES)) kept.pop_back();
     kept.push_front({rows, outputs, std::move(graph)});
     return kept.front().graph.get();
 }

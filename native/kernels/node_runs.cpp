@@ -149,15 +149,16 @@ void fetch_tensor(const ggml_tensor* x) {
 }
 
 /**
- * Nodes that come soon, before those from `node` to `then` are computed: while a layer's weights are read none of a
- * graph stays in the caches, and from node to source to data each waits for the one before.
+ * Before the nodes from `first` to `last` are computed, as many that come soon: while a layer's weights are read none
+ * of a graph stays in the caches, and from node to source to data each waits for the one before.
  */
-void fetch_nodes(const ggml_cgraph* graph, int node, int then) {
+void fetch_nodes(const ggml_cgraph* graph, int first, int last) {
     /** A layer and a half, and a layer: 8 and 4 gain less. */
     constexpr int NODES_AHEAD = 48, SOURCES_AHEAD = 32;
+    const int then = Nodes(graph, last).next().index();
     const auto each = [&](int ahead, auto&& visit) {
         const int end = std::min(then + ahead, graph->n_nodes);
-        for (int i = node + ahead; i < end; ++i)
+        for (int i = first + ahead; i < end; ++i)
             visit(graph->nodes[i]);
     };
     each(NODES_AHEAD, fetch_tensor);
@@ -193,14 +194,14 @@ int compute_run(const ggml_cgraph* graph, int node, const ggml_compute_params* p
     const Nodes first(graph, node);
     const ProductRun products(first);
     if (products.kernels != nullptr) {
-        fetch_nodes(graph, node, Nodes(graph, products.last).next().index());
+        fetch_nodes(graph, node, products.last);
         if (products.products.count == 1) return 0;
         compute_matrices(*products.kernels, params, products.products);
         return products.last - node;
     }
     const RowRun rows(graph, first);
     const int last = std::max(rows.last(), node);
-    fetch_nodes(graph, node, Nodes(graph, last).next().index());
+    fetch_nodes(graph, node, last);
     if (last == node) return 0;
     rows.compute(params);
     return last - node;

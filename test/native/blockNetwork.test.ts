@@ -50,7 +50,8 @@ describe.each([
       expect(engine.drafterNote).toBeNull();
       const uniform = seeded(9);
       const all = [];
-      // More rows than llama.cpp's network adds in one pass, then short ones that keep some of the cache, then drafts of fewer slots.
+      // More rows than llama.cpp's network adds in one pass, then short ones that keep some of the cache, then drafts of
+      // fewer slots.
       for (const [length, draftLength] of [
         [120, 0],
         [20, 3],

@@ -18,7 +18,7 @@ from .look_up import looked_up_path
 
 # Batches whose sequences are sorted by length among each other.
 MIXED = 50
-# Rows that a slot sees; in the engine 128 to 191 (native/core/own_block_network).
+# Rows that a slot sees; in the engine 128 to 143 (native/core/own_block_network).
 WINDOW = (192, 256)
 
 

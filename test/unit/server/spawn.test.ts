@@ -2,7 +2,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { spawnEngine } from '../../server/engine/spawn';
+import { spawnEngine } from '../../../server/engine/spawn';
 
 describe('the engine’s process', () => {
   const before = process.env['GLIBC_TUNABLES'];
