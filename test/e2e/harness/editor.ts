@@ -294,7 +294,7 @@ export class Editor {
     return this.status.innerText();
   }
 
-  /** Waits until nothing is being generated any more. */
+  /** Waits until nothing is being generated any more. The last of the text may come to the screen after that. */
   async waitForIdle(): Promise<void> {
     await this.page.locator(STATUS_ITEM, { hasNot: this.page.locator('.codicon-modifier-spin') }).waitFor();
   }
