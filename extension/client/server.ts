@@ -44,6 +44,9 @@ export interface ServerLocation {
   readonly initializationOptions: () => InitializationOptions;
 }
 
+/** Time for the server to end its engine: ../../server/engine/child.ts kills one that takes longer than a second. */
+const STOP_MS = 5000;
+
 const START_AGAIN = 'Run "SpecDiff: Restart" to try again, and see the log for the cause.';
 
 export class Server implements vscode.Disposable {
@@ -58,30 +61,20 @@ export class Server implements vscode.Disposable {
   readonly onDidChangeState = this.stateChanged.event;
   readonly onUserMessage = this.messageArrived.event;
 
-  private readonly client: LanguageClient;
+  /** A fresh one at every restart: one whose start failed, or whose server ends late, is of no more use. */
+  private client: LanguageClient;
+  private started: Promise<void> = Promise.resolve();
   private readonly restarts = new RestartPolicy();
   private currentPhase: ServerPhase = { phase: 'starting' };
+  /** What the server knows from its start. */
+  private settingsAtStart: ServerSettings | null = null;
   private lastRequestId = 0;
 
   constructor(
     private readonly location: ServerLocation,
     private readonly log: vscode.LogOutputChannel,
   ) {
-    const run = { module: location.module, transport: TransportKind.stdio };
-    this.client = new LanguageClient(
-      'specdiff',
-      'SpecDiff',
-      { run, debug: { ...run, options: { execArgv: ['--nolazy'] } } },
-      this.options(),
-    );
-    this.client.onDidChangeState(({ newState }) => {
-      if (newState === State.Running) this.setPhase({ phase: 'running' });
-      if (newState === State.Starting) this.setPhase({ phase: 'starting' });
-    });
-    this.client.onNotification(BlockNotification, (block) => this.blockArrived.fire(block));
-    this.client.onNotification(TelemetryNotification, (event) => this.telemetryArrived.fire(event));
-    this.client.onNotification(StateNotification, (state) => this.stateChanged.fire(state));
-    this.client.onNotification(UserMessageNotification, (message) => this.messageArrived.fire(message));
+    this.client = this.newClient();
   }
 
   get phase(): ServerPhase {
@@ -95,7 +88,12 @@ export class Server implements vscode.Disposable {
   }
 
   /** Starts the server; resolves when it answers or has failed. */
-  async start(): Promise<void> {
+  start(): Promise<void> {
+    this.started = this.startClient();
+    return this.started;
+  }
+
+  private async startClient(): Promise<void> {
     try {
       await this.client.start();
     } catch (error) {
@@ -111,14 +109,18 @@ export class Server implements vscode.Disposable {
   async restart(): Promise<void> {
     this.restarts.reset();
     this.setPhase({ phase: 'starting' });
-    if (this.client.needsStop()) {
-      try {
-        await this.client.stop();
-      } catch (error) {
-        this.log.warn('The language server did not stop in time; starting a new one.', error);
-      }
+    const before = this.client;
+    try {
+      await this.stop();
+    } catch (error) {
+      this.log.warn('The language server did not stop in time; starting a new one.', error);
     }
-    await this.start();
+    // Asked for twice at once, it is started once.
+    if (this.client === before) {
+      this.client = this.newClient();
+      void this.start();
+    }
+    await this.started;
   }
 
   complete(params: CompleteParams, token: vscode.CancellationToken): Promise<CompleteResult> {
@@ -152,14 +154,16 @@ export class Server implements vscode.Disposable {
   }
 
   sendSettings(settings: ServerSettings): void {
-    if (this.client.state !== State.Running) return; // It gets them as initialization options.
+    if (this.client.state !== State.Running) return; // It gets them when it runs.
     this.client.sendNotification(SettingsNotification, settings).catch((error: unknown) => {
       this.log.warn('The settings did not reach the language server.', error);
     });
   }
 
   async stop(): Promise<void> {
-    if (this.client.needsStop()) await this.client.stop();
+    // A client can't be stopped in the middle of its start.
+    await this.started;
+    if (this.client.needsStop()) await this.client.stop(STOP_MS);
   }
 
   dispose(): void {
@@ -185,12 +189,44 @@ export class Server implements vscode.Disposable {
     return this.currentPhase.phase === 'failed' ? this.currentPhase.message : `${reason(error)}. ${START_AGAIN}`;
   }
 
-  private options(): LanguageClientOptions {
+  private newClient(): LanguageClient {
+    const run = { module: this.location.module, transport: TransportKind.stdio };
+    const servers = { run, debug: { ...run, options: { execArgv: ['--nolazy'] } } };
+    const client: LanguageClient = new LanguageClient(
+      'specdiff',
+      'SpecDiff',
+      servers,
+      this.options(() => this.client === client),
+    );
+    client.onDidChangeState(({ newState }) => {
+      if (this.client !== client) return;
+      if (newState === State.Running) this.isRunning();
+      if (newState === State.Starting) this.setPhase({ phase: 'starting' });
+    });
+    client.onNotification(BlockNotification, (block) => this.blockArrived.fire(block));
+    client.onNotification(TelemetryNotification, (event) => this.telemetryArrived.fire(event));
+    client.onNotification(StateNotification, (state) => this.stateChanged.fire(state));
+    client.onNotification(UserMessageNotification, (message) => this.messageArrived.fire(message));
+    return client;
+  }
+
+  private isRunning(): void {
+    this.setPhase({ phase: 'running' });
+    // Settings may have changed while it started.
+    const { settings } = this.location.initializationOptions();
+    if (settings !== this.settingsAtStart) this.sendSettings(settings);
+  }
+
+  private options(isCurrent: () => boolean): LanguageClientOptions {
     return {
       documentSelector: SCHEMES.map((scheme) => ({ scheme })),
       outputChannel: this.log,
       revealOutputChannelOn: RevealOutputChannelOn.Never,
-      initializationOptions: this.location.initializationOptions,
+      initializationOptions: () => {
+        const options = this.location.initializationOptions();
+        this.settingsAtStart = options.settings;
+        return options;
+      },
       initializationFailedHandler: () => false,
       // The standard request can't stream: extension/inline serves completions, other editors use the standard one.
       middleware: { provideInlineCompletionItems: () => undefined },
@@ -200,6 +236,7 @@ export class Server implements vscode.Disposable {
           return { action: ErrorAction.Continue, handled: true };
         },
         closed: () => {
+          if (!isCurrent()) return { action: CloseAction.DoNotRestart, handled: true };
           if (this.restarts.mayRestart()) {
             this.log.warn('The language server ended unexpectedly; starting it again.');
             return { action: CloseAction.Restart, handled: true };

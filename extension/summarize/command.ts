@@ -1,6 +1,7 @@
 /** "SpecDiff: Summarize Selection" and what can be done with the summary. */
 import * as vscode from 'vscode';
 import type { BlockParams, SummarizeParams, SummarizeResult } from '../../protocol/messages';
+import { SCHEMES } from '../inline/eligibility';
 import { asComment } from './comment';
 import { commentSyntaxOf } from './commentSyntax';
 import { keptText, summaryMarkdown, type SummaryState } from './markdown';
@@ -40,6 +41,15 @@ export class Summarize {
       return undefined;
     }
     const { document, selection } = editor;
+    if (!SCHEMES.some((scheme) => scheme === document.uri.scheme)) {
+      void vscode.window.showInformationMessage(
+        'SpecDiff: this view’s text can’t be summarized; copy it into a file or an untitled editor first.',
+      );
+      return undefined;
+    }
+    const { line } = selection.start;
+    // It may be edited while the summary is written: the place is found again by what stands there now.
+    const lineText = document.lineAt(line).text;
     const name = document.uri.path.split('/').at(-1) ?? document.uri.path;
     const source = `${name}, ${lineRange(selection)}`;
     const result = await vscode.window.withProgress(
@@ -48,8 +58,7 @@ export class Summarize {
     );
     if (result.text.trim() === '') return result;
     const text = keptText(result);
-    const { line } = selection.start;
-    this.last = { text, document, line, lineText: document.lineAt(Math.min(line, document.lineCount - 1)).text };
+    this.last = { text, document, line, lineText };
     await vscode.commands.executeCommand('setContext', HAS_SUMMARY, true);
     if (result.outcome === 'done') void this.offerActions();
     return result;
@@ -119,7 +128,11 @@ export class Summarize {
   private async insertInto({ document, text, line, lineText }: Summary): Promise<string | null> {
     const syntax = await commentSyntaxOf(document.languageId);
     if (syntax === null) return `${document.languageId} has no comments that are known here; copy the summary instead.`;
-    const editor = await vscode.window.showTextDocument(document.uri, { viewColumn: columnOf(document) });
+    const editor = await vscode.window.showTextDocument(document.uri, { viewColumn: columnOf(document) }).then(
+      (shown) => shown,
+      () => null,
+    );
+    if (editor === null) return 'The summarized document can’t be opened any more; copy the summary instead.';
     const current = editor.document;
     const place = nearestLine(current, line, lineText);
     if (place === null) return 'The summarized text is gone from the document; copy the summary instead.';

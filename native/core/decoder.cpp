@@ -64,6 +64,9 @@ class Decoder::Run {
     }
 
     FinishReason operator()() {
+        // What is drafted from them goes into the target unseen.
+        target_.vocabulary().check(job_.lookup, "lookup text holds");
+        target_.vocabulary().check(job_.denoising.suffix, "text behind the cursor holds");
         decoder_.controller_.begin_job();
         if (!job_.remember) decoder_.lookup_.forget_learned();
         try {

@@ -9,16 +9,20 @@
 
 namespace specdiff {
 
-EmbeddingRows::EmbeddingRows(const GgufFile& file, const ggml_tensor* loaded)
-    : loaded_(loaded), file_(file.path(), std::ios::binary) {
+EmbeddingRows::EmbeddingRows(const GgufFile& file, const ggml_tensor* loaded) : loaded_(loaded) {
+    const auto unreadable = [&file] {
+        return Error("The token embedding of " + file.path().string() + " can't be read: download the file again.");
+    };
     const auto* table = file.tensor("token_embd.weight");
-    if (table == nullptr || !file_)
-        throw Error("The token embedding of " + file.path().string() + " can't be read: download the file again.");
+    if (table == nullptr) throw unreadable();
     table_ = *table;
     bytes_.resize(ggml_row_size(static_cast<ggml_type>(table_.type), table_.shape[0]));
     const bool same = loaded_ != nullptr && loaded_->type == table_.type && loaded_->ne[0] == table_.shape[0] &&
                       loaded_->ne[1] == table_.shape[1] && loaded_->nb[1] == bytes_.size();
-    if (!same) loaded_ = nullptr;
+    if (same) return;
+    loaded_ = nullptr;
+    file_.open(file.path(), std::ios::binary);
+    if (!file_) throw unreadable();
 }
 
 /** The row as the file has it. */

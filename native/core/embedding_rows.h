@@ -17,7 +17,7 @@ namespace specdiff {
 class EmbeddingRows {
   public:
     /**
-     * The file stays open. `loaded`: the same table in memory, which outlives this; null for none.
+     * `loaded`: the same table in memory, which outlives this; null for none: then the file stays open.
      * @throws Error where the file has no such table or can't be read.
      */
     EmbeddingRows(const GgufFile& file, const ggml_tensor* loaded);

@@ -100,12 +100,7 @@ Prefill Target::prefill(const std::vector<int32_t>& tokens, int reuse_limit, con
         throw Error("The prompt has " + std::to_string(length) + " tokens and the context holds " +
                     std::to_string(context_tokens_) + ": shorten the prompt or raise the context setting.");
     }
-    for (const auto token : tokens) {
-        if (!vocabulary_.contains(token)) {
-            throw Error("The prompt holds token " + std::to_string(token) +
-                        ", which is outside the target's vocabulary: tokenize it with the same model.");
-        }
-    }
+    vocabulary_.check(tokens, "prompt holds");
     // The last token is evaluated again even when it is cached: its row's logits start the generation.
     const int cached_until = std::min(reusable_prefix(tokens), length - 1);
     int reuse = std::min(cached_until, reuse_limit);

@@ -12,6 +12,14 @@ namespace specdiff {
 Vocabulary::Vocabulary(const llama_model* model)
     : model_(model), vocab_(llama_model_get_vocab(model)), size_(llama_vocab_n_tokens(vocab_)) {}
 
+void Vocabulary::check(const std::vector<int32_t>& tokens, const char* holder) const {
+    for (const auto token : tokens) {
+        if (contains(token)) continue;
+        throw Error(std::string("The ") + holder + " token " + std::to_string(token) +
+                    ", which is outside the target's vocabulary: tokenize it with the same model.");
+    }
+}
+
 std::vector<int32_t> Vocabulary::tokenize(const std::string& text, bool add_bos, bool parse_special) const {
     try {
         return tokens_of(text, add_bos, parse_special);

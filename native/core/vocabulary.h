@@ -35,6 +35,8 @@ class Vocabulary {
     std::string piece(int32_t token) const;
     bool ends_generation(int32_t token) const;
     bool contains(int32_t token) const { return token >= 0 && token < size_; }
+    /** @throws Error where a token is of no use here; `holder` says whose they are: "prompt holds". */
+    void check(const std::vector<int32_t>& tokens, const char* holder) const;
     /** The metadata's sentinels, where all three are there, differ, end no text, and each one's text is that one token:
      * a wrong entry would put some other token into every prompt. */
     std::optional<FimTokens> fill_in_the_middle() const;

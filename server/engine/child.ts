@@ -40,6 +40,9 @@ export interface GeneratedResult {
   readonly plainPassMs: number | null;
 }
 
+/** A load can't be ended in its middle, and a device may hang: what takes longer to close is killed. */
+const CLOSE_MS = 1000;
+
 interface Waiting {
   readonly onEvent: (event: AnswerEvent) => void;
   readonly fail: (error: Error) => void;
@@ -147,15 +150,14 @@ export class EngineChild {
     });
   }
 
-  /** Ends the process; jobs still running fail. */
+  /** Ends the process, by force where it does not end by itself in time; jobs still running are cancelled. */
   async close(): Promise<void> {
-    this.end(new Error('The engine was closed; ask again.'));
-    if (this.child.connected) {
-      this.child.send({ command: 'close' } satisfies EngineCommand, () => {
-        if (this.child.connected) this.child.disconnect();
-      });
-    }
+    this.end(abortError());
+    // A failed send means that the process is ending.
+    if (this.child.connected) this.child.send({ command: 'close' } satisfies EngineCommand, () => {});
+    const late = setTimeout(() => this.child.kill('SIGKILL'), CLOSE_MS);
     await this.ended;
+    clearTimeout(late);
   }
 
   private ask<Name extends AnswerEvent['event']>(

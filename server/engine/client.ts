@@ -16,6 +16,8 @@ import { JobQueue } from './queue';
 /** What to load by the present settings; the CPU library is picked when the process starts. */
 export interface WantedEngine extends Omit<EngineLoadOptions, keyof CpuChoice | 'learned'> {
   readonly kernels: KernelChoice;
+  /** Changes where one of the files does. */
+  readonly stamps: string;
 }
 
 export interface EngineClientOptions {
@@ -102,8 +104,10 @@ export class EngineClient {
       // What else is wrong with the settings is told by the request that needs them.
       (error: unknown) => (error instanceof NoModelError ? error : null),
     );
-    if (this.running !== null || this.starting !== null) return;
-    this.options.onState(missing === null ? { state: 'idle' } : { state: 'noModel', message: missing.message });
+    if (this.starting !== null) return;
+    if (missing !== null) this.options.onState({ state: 'noModel', message: missing.message });
+    else if (this.running === null) this.options.onState({ state: 'idle' });
+    else if (this.loadedModel !== null && this.jobs === 0) this.options.onState({ state: 'ready' });
   }
 
   async dispose(): Promise<void> {
@@ -118,9 +122,11 @@ export class EngineClient {
     for (;;) {
       const progress = { emitted: false };
       let running: Running | null = null;
+      let launched = false;
       try {
         running = await abortable(this.start(), signal);
         const model = await abortable(running.model, signal);
+        launched = true;
         this.options.onState({ state: 'generating' });
         const result = await job(session(running.child, model, progress, signal), signal);
         this.options.onState({ state: 'ready' });
@@ -137,17 +143,17 @@ export class EngineClient {
           if (!progress.emitted && !signal.aborted) continue;
         }
         // What was cancelled may fail otherwise before it ends; nobody waits for it.
-        this.tellState(signal.aborted ? abortError() : error);
+        this.tellState(signal.aborted ? abortError() : error, launched);
         throw error;
       }
     }
   }
 
-  /** The state that a failed or cancelled job leaves behind. */
-  private tellState(error: unknown): void {
+  /** The state that a failed or cancelled job leaves behind. `launched`: it had the engine that the settings want. */
+  private tellState(error: unknown, launched: boolean): void {
     const { onState } = this.options;
     if (error instanceof NoModelError) onState({ state: 'noModel', message: error.message });
-    else if (this.loadedModel !== null) onState({ state: 'ready' });
+    else if (this.loadedModel !== null && (launched || isAbortError(error))) onState({ state: 'ready' });
     else if (this.crashes.reached) onState({ state: 'error', message: CRASHED_OFTEN });
     else if (isAbortError(error)) {
       if (this.running === null && this.starting === null) onState({ state: 'idle' });
@@ -165,8 +171,8 @@ export class EngineClient {
   }
 
   private async launch(): Promise<Running> {
-    const { kernels, ...wanted } = await this.options.loadOptions();
-    const key = JSON.stringify({ kernels, ...wanted });
+    const { kernels, stamps, ...wanted } = await this.options.loadOptions();
+    const key = JSON.stringify({ kernels, stamps, ...wanted });
     if (this.running?.key === key) return this.running;
     if (this.refused?.key === key) throw this.refused.error;
     await this.stop();
@@ -174,7 +180,7 @@ export class EngineClient {
     const { nativeDirectory } = wanted;
     const choice = await this.options.cpuLibraries.pick(nativeDirectory, kernels, this.disposal.signal);
     const { learned } = this.options;
-    const learnedKey = await learned.key({ ...wanted, ...choice });
+    const learnedKey = learned.key({ ...wanted, ...choice, stamps });
     const recalled = await learned.recall(learnedKey);
     // A process begun now would outlive the client.
     if (this.disposal.signal.aborted) throw abortError();

@@ -1,7 +1,7 @@
 /** Puts the engine client together from where files lie and what the settings say; the server and the CLI share it. */
 import { join } from 'node:path';
 import type { ServerSettings } from '../../protocol/settings';
-import { resolveModels, type ModelFolders } from '../models/resolve';
+import { resolveModels, stampsOf, type ModelFolders } from '../models/resolve';
 import { bundledBackendDirectories, nativeDirectory } from '../native-directory';
 import { EngineClient, type EngineClientOptions, type WantedEngine } from './client';
 import { engineContextTokens } from './engine-context';
@@ -34,8 +34,10 @@ export function cpuLibraryPicker({
 }
 
 export async function loadOptions(settings: ServerSettings, folders: ModelFolders): Promise<WantedEngine> {
+  const files = await resolveModels(settings, folders);
   return {
-    ...(await resolveModels(settings, folders)),
+    ...files,
+    stamps: await stampsOf(files),
     nativeDirectory: nativeDirectory(folders.extensionRoot),
     backendDirectories: [...settings.backendDirectories, ...bundledBackendDirectories(folders.extensionRoot)],
     backend: settings.backend,

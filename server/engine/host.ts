@@ -16,6 +16,8 @@ export class EngineHost {
   private engine: NativeEngine | null = null;
   private loading = false;
   private generating: number | null = null;
+  /** Settles when no job runs any more. */
+  private jobEnded: Promise<unknown> = Promise.resolve();
   /** The running job, or the last one, was asked to end. */
   private cancelled = false;
   private learnedToldAt = -Infinity;
@@ -37,8 +39,11 @@ export class EngineHost {
           const text = this.loaded().applyChatTemplate(command.messages);
           return this.send({ event: 'templated', id: command.id, text });
         }
-        case 'generate':
-          return await this.generate(command);
+        case 'generate': {
+          const job = this.generate(command);
+          this.jobEnded = Promise.allSettled([this.jobEnded, job]);
+          return await job;
+        }
         case 'cancel':
           if (this.generating !== command.id) return;
           this.cancelled = true;
@@ -56,11 +61,12 @@ export class EngineHost {
 
   async close(): Promise<void> {
     const engine = this.engine;
-    // A job that still runs has its predecessors' learning told already.
-    if (engine !== null && this.generating === null && this.learnedToldAt > -Infinity) this.tellLearned(engine);
     this.engine = null;
-    engine?.cancel();
-    await engine?.dispose();
+    if (engine === null) return;
+    engine.cancel();
+    await this.jobEnded;
+    if (this.learnedToldAt > -Infinity) this.tellLearned(engine);
+    await engine.dispose();
   }
 
   private tellLearned(engine: NativeEngine): void {

@@ -3,12 +3,15 @@
  * by losing. Keyed by everything that the times and chances depend on.
  */
 import { createHash } from 'node:crypto';
-import { mkdir, readFile, rename, stat, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { arch, cpus } from 'node:os';
 import { dirname } from 'node:path';
 import type { EngineLoadOptions } from '../../protocol/messages';
 
-type Device = Pick<EngineLoadOptions, 'targetPath' | 'drafterPath' | 'cpuLibrary' | 'backend' | 'threads'>;
+interface Device extends Pick<EngineLoadOptions, 'targetPath' | 'drafterPath' | 'cpuLibrary' | 'backend' | 'threads'> {
+  /** Sizes and times of the model files: hashing gigabytes at each start would take longer than learning. */
+  readonly stamps: string;
+}
 
 interface Entry {
   readonly state: string;
@@ -27,20 +30,10 @@ export class LearnedStore {
     private readonly warn: (text: string) => void,
   ) {}
 
-  /** A model is told by its file's size and time: hashing gigabytes at each start would take longer than learning. */
-  async key({ targetPath, drafterPath, cpuLibrary, backend, threads }: Device): Promise<string> {
-    const files = [targetPath, ...(drafterPath === null ? [] : [drafterPath])];
-    const models = await Promise.all(
-      files.map((file) =>
-        stat(file).then(
-          ({ size, mtimeMs }) => `${file} ${size} ${mtimeMs}`,
-          () => file,
-        ),
-      ),
-    );
+  key({ targetPath, drafterPath, stamps, cpuLibrary, backend, threads }: Device): string {
     const device = [arch(), cpus()[0]?.model ?? '', cpus().length, cpuLibrary, backend, threads];
     return createHash('sha256')
-      .update(JSON.stringify([models, device]))
+      .update(JSON.stringify([targetPath, drafterPath, stamps, device]))
       .digest('hex');
   }
 

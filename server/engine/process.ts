@@ -7,8 +7,13 @@ import { EngineHost } from './host';
 import { loadAddon } from './load-addon';
 import { runProbe } from './probe-child';
 
+/** When the last message has gone out, or never can. */
+let sent: Promise<unknown> = Promise.resolve();
+
 function send(message: object): void {
-  if (process.connected) process.send?.(message);
+  if (!process.connected) return;
+  // Without a callback, a parent that has ended would be an error that nobody catches.
+  sent = new Promise((resolve) => process.send?.(message, undefined, undefined, resolve));
 }
 
 function isEngineCommand(value: unknown): value is EngineCommand {
@@ -19,8 +24,10 @@ function serve(): void {
   const host = new EngineHost(loadAddon, send);
   process.on('message', (message: unknown) => {
     if (!isEngineCommand(message)) return;
-    void host.handle(message).then(() => {
-      if (message.command === 'close') process.exit(0);
+    void host.handle(message).then(async () => {
+      if (message.command !== 'close') return;
+      await sent;
+      process.exit(0);
     });
   });
   // Whoever started this process is gone: its memory is not to outlive it.

@@ -123,14 +123,14 @@ export class CompletionRequests {
   }
 }
 
-/** Cached lookup tokens hold for one target. */
+/** Cached lookup tokens hold for one loaded target: another may come to lie under its path. */
 class LookupByTarget {
-  private target = '';
+  private target: EngineSession['description'] | null = null;
   private context = new LookupContext();
 
   of({ description }: EngineSession): LookupContext {
-    if (description.target.path !== this.target) {
-      this.target = description.target.path;
+    if (description !== this.target) {
+      this.target = description;
       this.context = new LookupContext();
     }
     return this.context;

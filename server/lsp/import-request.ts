@@ -39,7 +39,8 @@ export async function answerImport(
       (percent) => onState({ state: 'downloading', percent, name }),
       signal,
     );
-    await engine.lookForModel();
+    // What was asked meanwhile has begun the engine with the model of before.
+    await engine.restart();
     const named = environment.settings().targetPath !== '';
     const note = named ? ' The setting "specdiff.target.path" still names another file: clear it to use this one.' : '';
     return { ok: true, message: `${target.name} is imported and is used from the next request on.${note}` };

@@ -47,6 +47,13 @@ export async function resolveModels(
   return { targetPath, drafterPath: settings.drafterPath };
 }
 
+/** Sizes and times of the files: another model may come to lie under the same name. */
+export async function stampsOf({ targetPath, drafterPath }: ModelFiles): Promise<string> {
+  const paths = drafterPath === null ? [targetPath] : [targetPath, drafterPath];
+  const found = await Promise.all(paths.map((path) => stat(path)));
+  return found.map(({ size, mtimeMs }) => `${size}/${mtimeMs}`).join(' ');
+}
+
 async function resolveTarget(setting: string, folders: ModelFolders): Promise<string> {
   if (setting !== '') {
     if (await isFile(setting)) return setting;

@@ -76,6 +76,34 @@ describe.skipIf(engineMissing() !== null)(named('a server whose engine ends unex
     expect(client.messages).toHaveLength(0);
   });
 
+  it('keeps what was learned last of an engine that is closed, which ends without a word', async () => {
+    await client.settings({ maxTokens: 8 });
+    const lastTold = async (): Promise<number> => {
+      const kept = JSON.parse(await readFile(join(storage, 'learned.json'), 'utf8')) as Record<
+        string,
+        { usedAt: number }
+      >;
+      return Math.max(...Object.values(kept).map(({ usedAt }) => usedAt));
+    };
+    expect((await client.complete({ ...PLACE, requestId: 1 })).outcome).toBe('done');
+    await expect.poll(() => lastTold().catch(() => 0), { timeout: 20_000 }).toBeGreaterThan(0);
+    const before = await lastTold();
+    await client.connection.sendRequest('specdiff/restartEngine');
+    await expect.poll(lastTold, { timeout: 20_000 }).toBeGreaterThan(before);
+    expect(client.logs.join('\n')).not.toMatch(/EPIPE|ERR_IPC|Error:/);
+    expect(client.messages).toHaveLength(0);
+  });
+
+  it('ends a summary without an error where the engine is closed on purpose', async () => {
+    const range = { start: { line: 0, character: 0 }, end: { line: 0, character: 28 } };
+    const running = client.summarize({ requestId: 1, uri: URI, version: 1, range });
+    await client.until(() => client.textOf(1) !== '');
+    await client.connection.sendRequest('specdiff/restartEngine');
+    expect(await running).toMatchObject({ outcome: 'cancelled', text: client.textOf(1) });
+    expect(client.messages).toHaveLength(0);
+    expect(client.state).toBe('idle');
+  });
+
   it('ends the engine when the server is killed', async () => {
     const running = client.complete({ ...PLACE, requestId: 1 });
     running.catch(() => {});

@@ -1,4 +1,4 @@
-import { copyFile, mkdtemp, open, rm, truncate, writeFile } from 'node:fs/promises';
+import { copyFile, mkdtemp, open, rm, truncate, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
@@ -57,6 +57,21 @@ describe.skipIf(engineMissing() !== null)(named('model files that are not what t
     expect(client.state).toBe('noModel');
   });
 
+  it('says so where it goes missing while another is loaded, and is ready again when it is corrected', async () => {
+    expect((await client.complete(PLACE)).outcome).toBe('done');
+    await client.settings({ drafterPath: file('nowhere.gguf'), maxTokens: 4 });
+    const result = await client.complete({ ...PLACE, requestId: 2 });
+    expect(result.message).toMatch(/nowhere\.gguf is not there/);
+    expect(client.state).toBe('error');
+    expect(client.messages).toMatchObject([{ level: 'error', message: result.message }]);
+    await client.settings({ maxTokens: 4 });
+    await client.until(() => client.state === 'ready');
+    await client.settings({ targetPath: file('nowhere.gguf') });
+    await client.until(() => client.state === 'noModel');
+    await client.settings({ maxTokens: 4 });
+    expect((await client.complete({ ...PLACE, requestId: 3 })).outcome).toBe('done');
+  });
+
   it('offers the import where no model is installed at all, before anything is asked for', async () => {
     const bare = await LanguageServerClient.start({ storageDirectory: file('bare'), extensionRoot: file('bare-root') });
     await bare.until(() => bare.state === 'noModel');
@@ -98,7 +113,23 @@ describe.skipIf(engineMissing() !== null)(named('model files that are not what t
     const result = await client.importModel(file('mine.gguf'));
     expect(result).toMatchObject({ ok: true });
     expect((await client.complete(PLACE)).outcome).toBe('done');
-    expect(client.states.at(-1)!.loaded!.target.path).toBe(join(folder, 'storage/models/mine.gguf'));
+    const imported = join(folder, 'storage/models/mine.gguf');
+    expect(client.states.at(-1)!.loaded!.target.path).toBe(imported);
+
+    // Under the same name once more, with a completion in between that begins an engine with the file of before.
+    const importing = client.importModel(file('mine.gguf'));
+    await client.until(() => client.states.some(({ engine }) => engine.state === 'downloading'));
+    await client.complete({ ...PLACE, requestId: 2 });
+    expect(await importing).toMatchObject({ ok: true });
+    await client.until(() => client.state === 'idle');
+    const starts = () => client.states.filter(({ engine }) => engine.state === 'starting').length;
+    const before = starts();
+    expect((await client.complete({ ...PLACE, requestId: 3 })).outcome).toBe('done');
+    expect(starts()).toBe(before + 1);
+    // Nor is one served on that was replaced by hand.
+    await utimes(imported, new Date(), new Date());
+    expect((await client.complete({ ...PLACE, requestId: 4 })).outcome).toBe('done');
+    expect(starts()).toBe(before + 2);
   });
 
   it('goes on without a drafter that does not belong to the target, and says why', async () => {

@@ -445,6 +445,11 @@ describe('misuse gives errors', () => {
     await expect(generate(engine, jobOf(randomPrompt(TINY_CONTEXT + 1)))).rejects.toThrow(/context holds 256/);
     await expect(generate(engine, jobOf([TINY_VOCABULARY.length]))).rejects.toThrow(/outside the target's vocabulary/);
     await expect(generate(engine, jobOf([-1]))).rejects.toThrow(/outside the target's vocabulary/);
+    // Of another model's tokenizer: a draft copied from it would be evaluated.
+    for (const foreign of [TINY_VOCABULARY.length, -1]) {
+      const lookup = Int32Array.of(5, foreign, 5);
+      await expect(generate(engine, jobOf([5, 6], { drafter: 'ngram', lookup }))).rejects.toThrow(/lookup text holds/);
+    }
   });
 
   it('for settings out of bounds and properties of the wrong type', async () => {

@@ -54,6 +54,15 @@ describe('the summary page', () => {
     expect(summaryMarkdown('a.ts', 'Adds ', { state: 'running' })).toContain('Adds …');
   });
 
+  it('fetches nothing, whatever the model writes', () => {
+    const written = 'See ![a](https://a.b/c) <img src="https://a.b/d"> `x < y` a<b <!-- c -->';
+    for (const shown of [page(written, {}), summaryMarkdown('a.ts', written, { state: 'running' })]) {
+      expect(shown).not.toMatch(/!\[|<[a-z/!?]/i);
+      expect(shown.replaceAll('\u200b', '')).toContain(written);
+    }
+    expect(page('if a < b', {})).toContain('if a < b');
+  });
+
   it('says what was cut, cancelled or went wrong, beside the text there is', () => {
     expect(page('Text.', {})).toBe('# Summary\n\n*a\\_b.ts, line 3*\n\nText.\n');
     expect(page('Text.', { cut: { usedLines: 40, selectedLines: 90 } })).toContain('40 of its 90 lines');

@@ -12,10 +12,10 @@ it('starts no process when it is disposed of in the middle of a start', async ()
   await new Promise<void>((waiting) => {
     client = new EngineClient({
       enginePath: '/no/engine.js',
-      loadOptions: () => Promise.resolve({ nativeDirectory: '/no', kernels: 'auto' }),
+      loadOptions: () => Promise.resolve({ nativeDirectory: '/no', kernels: 'auto', stamps: '' }),
       cpuLibraries: { pick: () => Promise.resolve({ cpuLibrary: null, kernelsNote: null }) },
       learned: {
-        key: () => Promise.resolve(''),
+        key: () => '',
         recall: () => {
           waiting();
           return new Promise<null>((resolve) => (recalled = resolve));

@@ -9,7 +9,14 @@ let folder: string;
 const warnings: string[] = [];
 const store = (file = join(folder, 'storage/learned.json')) => new LearnedStore(file, (text) => warnings.push(text));
 const device = () =>
-  ({ targetPath: join(folder, 'target'), drafterPath: null, cpuLibrary: 'a.so', backend: 'cpu', threads: 1 }) as const;
+  ({
+    targetPath: join(folder, 'target'),
+    drafterPath: null,
+    stamps: '7/1',
+    cpuLibrary: 'a.so',
+    backend: 'cpu',
+    threads: 1,
+  }) as const;
 
 beforeEach(async () => {
   folder = mkdtempSync(join(tmpdir(), 'specdiff-learned-'));
@@ -20,23 +27,22 @@ afterEach(() => rm(folder, { recursive: true, force: true }));
 
 describe('what engines have learned', () => {
   it('is there for the next one with the same files on the same device', async () => {
-    const key = await store().key(device());
+    const key = store().key(device());
     expect(await store().recall(key)).toBeNull();
     await store().remember(key, 'one');
     await store().remember(key, 'two');
     expect(await store().recall(key)).toBe('two');
-    expect(await store().key(device())).toBe(key);
+    expect(store().key(device())).toBe(key);
   });
 
-  it('is kept apart by model file, drafter, CPU library and threads', async () => {
+  it('is kept apart by model file, drafter, CPU library and threads', () => {
     const keys = [
-      await store().key(device()),
-      await store().key({ ...device(), threads: 2 }),
-      await store().key({ ...device(), cpuLibrary: 'b.so' }),
-      await store().key({ ...device(), drafterPath: join(folder, 'target') }),
+      store().key(device()),
+      store().key({ ...device(), threads: 2 }),
+      store().key({ ...device(), cpuLibrary: 'b.so' }),
+      store().key({ ...device(), drafterPath: join(folder, 'target') }),
+      store().key({ ...device(), stamps: '7/2' }),
     ];
-    await writeFile(join(folder, 'target'), 'other weights');
-    keys.push(await store().key(device()));
     expect(new Set(keys).size).toBe(keys.length);
   });
 
