@@ -161,9 +161,10 @@ export class Server implements vscode.Disposable {
   }
 
   async stop(): Promise<void> {
-    // A client can't be stopped in the middle of its start.
-    await this.started;
-    if (this.client.needsStop()) await this.client.stop(STOP_MS);
+    const { client } = this;
+    // It can't be stopped in the middle of a start, ours or its own after a crash; `start` waits for either.
+    if (client.state === State.Starting) await within(STOP_MS, client.start());
+    if (client.needsStop()) await client.stop(STOP_MS);
   }
 
   dispose(): void {
@@ -203,10 +204,16 @@ export class Server implements vscode.Disposable {
       if (newState === State.Running) this.isRunning();
       if (newState === State.Starting) this.setPhase({ phase: 'starting' });
     });
-    client.onNotification(BlockNotification, (block) => this.blockArrived.fire(block));
-    client.onNotification(TelemetryNotification, (event) => this.telemetryArrived.fire(event));
-    client.onNotification(StateNotification, (state) => this.stateChanged.fire(state));
-    client.onNotification(UserMessageNotification, (message) => this.messageArrived.fire(message));
+    // A server on its way out still tells its states.
+    const current =
+      <T>(emitter: vscode.EventEmitter<T>) =>
+      (event: T): void => {
+        if (this.client === client) emitter.fire(event);
+      };
+    client.onNotification(BlockNotification, current(this.blockArrived));
+    client.onNotification(TelemetryNotification, current(this.telemetryArrived));
+    client.onNotification(StateNotification, current(this.stateChanged));
+    client.onNotification(UserMessageNotification, current(this.messageArrived));
     return client;
   }
 
@@ -253,6 +260,14 @@ export class Server implements vscode.Disposable {
     this.currentPhase = phase;
     this.phaseChanged.fire(phase);
   }
+}
+
+/** Waits for a promise's end, whatever it is, but no longer than that. */
+async function within(ms: number, promise: Promise<unknown>): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<void>((resolve) => (timer = setTimeout(resolve, ms)));
+  await Promise.race([promise.catch(() => {}), late]);
+  clearTimeout(timer);
 }
 
 function reason(error: unknown): string {

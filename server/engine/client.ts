@@ -61,6 +61,10 @@ export class EngineClient {
   /** A load that failed is not tried again on every keystroke. */
   private refused: { readonly key: string; readonly error: Error } | null = null;
   private loadedModel: LoadedModel | null = null;
+  /** The settings want a model that is not there, whatever is loaded. */
+  private missing: NoModelError | null = null;
+  /** How often that was looked for: only the newest answer counts. */
+  private looks = 0;
   private idleTimer: NodeJS.Timeout | null = null;
   private jobs = 0;
 
@@ -99,15 +103,17 @@ export class EngineClient {
 
   /** Tells whether there is a model to load, without loading it: the user need not type to learn that there is none. */
   async lookForModel(): Promise<void> {
+    const look = ++this.looks;
     const missing = await this.options.loadOptions().then(
       () => null,
       // What else is wrong with the settings is told by the request that needs them.
       (error: unknown) => (error instanceof NoModelError ? error : null),
     );
+    if (look !== this.looks) return;
+    this.missing = missing;
     if (this.starting !== null) return;
-    if (missing !== null) this.options.onState({ state: 'noModel', message: missing.message });
-    else if (this.running === null) this.options.onState({ state: 'idle' });
-    else if (this.loadedModel !== null && this.jobs === 0) this.options.onState({ state: 'ready' });
+    if (this.running === null) this.tell({ state: 'idle' });
+    else if (missing !== null || (this.loadedModel !== null && this.jobs === 0)) this.tell({ state: 'ready' });
   }
 
   async dispose(): Promise<void> {
@@ -115,6 +121,12 @@ export class EngineClient {
     this.stopIdling();
     await this.starting?.catch(() => {});
     await this.stop();
+  }
+
+  /** A state, or in place of rest that the model is missing. */
+  private tell(state: EngineState): void {
+    const rests = state.state === 'idle' || state.state === 'ready';
+    this.options.onState(rests && this.missing !== null ? { state: 'noModel', message: this.missing.message } : state);
   }
 
   private async runWithEngine<T>(signal: AbortSignal, job: Job<T>): Promise<T> {
@@ -127,9 +139,9 @@ export class EngineClient {
         running = await abortable(this.start(), signal);
         const model = await abortable(running.model, signal);
         launched = true;
-        this.options.onState({ state: 'generating' });
+        this.tell({ state: 'generating' });
         const result = await job(session(running.child, model, progress, signal), signal);
-        this.options.onState({ state: 'ready' });
+        this.tell({ state: 'ready' });
         return result;
       } catch (error) {
         if (
@@ -151,14 +163,15 @@ export class EngineClient {
 
   /** The state that a failed or cancelled job leaves behind. `launched`: it had the engine that the settings want. */
   private tellState(error: unknown, launched: boolean): void {
-    const { onState } = this.options;
-    if (error instanceof NoModelError) onState({ state: 'noModel', message: error.message });
-    else if (this.loadedModel !== null && (launched || isAbortError(error))) onState({ state: 'ready' });
-    else if (this.crashes.reached) onState({ state: 'error', message: CRASHED_OFTEN });
+    if (error instanceof NoModelError) {
+      this.missing = error;
+      this.tell({ state: 'idle' });
+    } else if (this.loadedModel !== null && (launched || isAbortError(error))) this.tell({ state: 'ready' });
+    else if (this.crashes.reached) this.tell({ state: 'error', message: CRASHED_OFTEN });
     else if (isAbortError(error)) {
-      if (this.running === null && this.starting === null) onState({ state: 'idle' });
-    } else if (error instanceof EngineCrashError) onState({ state: 'idle' });
-    else onState({ state: 'error', message: messageOf(error) });
+      if (this.running === null && this.starting === null) this.tell({ state: 'idle' });
+    } else if (error instanceof EngineCrashError) this.tell({ state: 'idle' });
+    else this.tell({ state: 'error', message: messageOf(error) });
   }
 
   /** The running process, or a fresh one where there is none or the settings want another model. */
@@ -171,12 +184,14 @@ export class EngineClient {
   }
 
   private async launch(): Promise<Running> {
+    const look = ++this.looks;
     const { kernels, stamps, ...wanted } = await this.options.loadOptions();
+    if (look === this.looks) this.missing = null;
     const key = JSON.stringify({ kernels, stamps, ...wanted });
     if (this.running?.key === key) return this.running;
     if (this.refused?.key === key) throw this.refused.error;
     await this.stop();
-    this.options.onState({ state: 'starting' });
+    this.tell({ state: 'starting' });
     const { nativeDirectory } = wanted;
     const choice = await this.options.cpuLibraries.pick(nativeDirectory, kernels, this.disposal.signal);
     const { learned } = this.options;
@@ -198,7 +213,7 @@ export class EngineClient {
       (loaded) => {
         if (this.running !== running) return;
         this.loadedModel = loaded;
-        this.options.onState({ state: 'ready' });
+        this.tell({ state: 'ready' });
         if (this.jobs === 0) this.startIdling();
       },
       (error: unknown) => {
@@ -206,7 +221,7 @@ export class EngineClient {
         this.refused = { key, error: error instanceof Error ? error : new Error(String(error)) };
         // A process without a model holds memory for no use.
         void this.stop();
-        this.options.onState({ state: 'error', message: messageOf(error) });
+        this.tell({ state: 'error', message: messageOf(error) });
       },
     );
     return running;
@@ -222,7 +237,7 @@ export class EngineClient {
     if (error.illegalInstruction && running.cpuLibrary !== null) return;
     this.crashes.add();
     const message = this.crashes.reached ? CRASHED_OFTEN : CRASHED;
-    this.options.onState(this.crashes.reached ? { state: 'error', message } : { state: 'idle' });
+    this.tell(this.crashes.reached ? { state: 'error', message } : { state: 'idle' });
     this.options.onCrash?.(message);
   }
 
@@ -251,7 +266,7 @@ export class EngineClient {
     this.idleTimer = setTimeout(() => {
       this.options.log('info', `No request for ${minutes} minutes: the engine gives its memory back.`);
       void this.stop().then(() => {
-        if (this.jobs === 0) this.options.onState({ state: 'idle' });
+        if (this.jobs === 0) this.tell({ state: 'idle' });
       });
     }, minutes * 60_000);
     this.idleTimer.unref();

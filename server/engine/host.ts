@@ -41,7 +41,7 @@ export class EngineHost {
         }
         case 'generate': {
           const job = this.generate(command);
-          this.jobEnded = Promise.allSettled([this.jobEnded, job]);
+          this.jobEnded = Promise.allSettled([this.jobEnded, job]).then(() => undefined);
           return await job;
         }
         case 'cancel':

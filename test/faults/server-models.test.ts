@@ -66,7 +66,10 @@ describe.skipIf(engineMissing() !== null)(named('model files that are not what t
     expect(client.messages).toMatchObject([{ level: 'error', message: result.message }]);
     await client.settings({ maxTokens: 4 });
     await client.until(() => client.state === 'ready');
+    // Nor does a job that still runs make it look ready.
+    const running = client.complete({ ...PLACE, requestId: 9 });
     await client.settings({ targetPath: file('nowhere.gguf') });
+    await running;
     await client.until(() => client.state === 'noModel');
     await client.settings({ maxTokens: 4 });
     expect((await client.complete({ ...PLACE, requestId: 3 })).outcome).toBe('done');
@@ -117,8 +120,9 @@ describe.skipIf(engineMissing() !== null)(named('model files that are not what t
     expect(client.states.at(-1)!.loaded!.target.path).toBe(imported);
 
     // Under the same name once more, with a completion in between that begins an engine with the file of before.
+    const told = client.states.length;
     const importing = client.importModel(file('mine.gguf'));
-    await client.until(() => client.states.some(({ engine }) => engine.state === 'downloading'));
+    await client.until(() => client.states.slice(told).some(({ engine }) => engine.state === 'downloading'));
     await client.complete({ ...PLACE, requestId: 2 });
     expect(await importing).toMatchObject({ ok: true });
     await client.until(() => client.state === 'idle');
