@@ -12,6 +12,9 @@ from .shards import TEXT, Sequence, Shard
 
 # Where the lookup is clear the drafter seldom decides; such anchors are drawn this much more seldom.
 LOOKED_UP_SHARE = 0.25
+# Tokens behind the cursor that a drafter may be shown (`Config.after`), and the place that is left for the answer.
+AFTER_TOKENS = 64
+AFTER_GAP = 128
 # Anchors evaluated at once.
 CHUNK = 64
 
@@ -29,6 +32,9 @@ class Batch:
     labels: Tensor  # [B, A, S] token after each slot's place, -1 beyond the answer
     soft_ids: Tensor  # [B, A, S, SOFT_TOP]
     soft_p: Tensor  # [B, A, S, SOFT_TOP]
+    after: Tensor  # [B, F] tokens behind the cursor, of each sequence of the group
+    after_positions: Tensor  # [B, F] as if an answer of AFTER_GAP tokens stood before them
+    after_visible: Tensor  # [B, A, F] bool: those of the anchor's own sequence
 
     def to(self, device: str) -> "Batch":
         """The same on another device."""
@@ -114,5 +120,25 @@ def make_batch(shard: Shard, features: Features, groups: list[range], places: li
             labels[g, a, :here] = following
             soft_ids[g, a, :here] = features.soft_ids[at : at + here]
             soft_p[g, a, :here] = features.soft_p[at : at + here]
-    arrays = (taps, row_positions, visible, anchors, anchor_tokens, seeds, labels, soft_ids, soft_p)
+    behind = after_cursor(shard, groups, places)
+    arrays = (taps, row_positions, visible, anchors, anchor_tokens, seeds, labels, soft_ids, soft_p, *behind)
     return Batch(*map(torch.from_numpy, arrays))
+
+
+def after_cursor(
+    shard: Shard, groups: list[range], places: list[list[Place]]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """`after`, `after_positions`, `after_visible` of a batch; a completion's lookup text is what follows its cursor."""
+    most = max(len(group) for group in groups) * AFTER_TOKENS
+    tokens = np.zeros((len(groups), most), np.int64)
+    positions = np.zeros_like(tokens)
+    visible = np.zeros((len(groups), len(places[0]), most), bool)
+    for g, group in enumerate(groups):
+        for number, s in enumerate(group):
+            sequence, first = shard.sequences[s], number * AFTER_TOKENS
+            following = sequence.lookup[:AFTER_TOKENS]
+            tokens[g, first : first + len(following)] = following
+            positions[g, first : first + AFTER_TOKENS] = sequence.prompt_tokens + AFTER_GAP + np.arange(AFTER_TOKENS)
+            own = [place.sequence == s for place in places[g]]
+            visible[g, own, first : first + len(following)] = True
+    return tokens, positions, visible

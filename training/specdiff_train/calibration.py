@@ -208,7 +208,7 @@ def likeliest(places: Places, block: int) -> Calibration:
 
 def blocks_of(drafted: DraftedShard, name: str, s: int) -> Iterator[Block]:
     """A drafter's drafts from seeds after every anchor of a sequence."""
-    shard, features, table = drafted.shard, drafted.features, drafted.seeded[name]
+    shard, features, table = drafted.shard, drafted.features, drafted.behind[name]
     sequence = shard.sequences[s]
     said = evidence_of(sequence, drafted.phrases, features.seeds.shape[1])
     for evidence, (place, anchor) in zip(said, enumerate(sequence.anchors, features.starts[s]), strict=True):

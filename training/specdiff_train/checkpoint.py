@@ -6,8 +6,12 @@ from typing import Any
 import numpy as np
 import torch
 
+from .arms.after import AfterDrafter
+from .arms.few_taps import FewTapsDrafter
+from .arms.markov import MarkovDrafter
+from .arms.random_start import randomize
 from .config import Config
-from .drafter import Drafter
+from .drafter import Drafter, Shape
 from .identity import compare, identity
 from .import_gguf import read_weights
 from .shards import Shard
@@ -83,5 +87,14 @@ def drafter_of(config: Config, target: Target, state: dict[str, torch.Tensor]) -
 def make(config: Config, target: Target, vocab: torch.Tensor, scale: torch.Tensor) -> Drafter:
     """An untrained drafter on the configuration's device."""
     mask_id = Vocabulary(config.target).id_of(config.mask_token)
-    sizes = config.layers, config.block, len(config.taps), mask_id
-    return Drafter(target, *sizes, vocab, scale, config.autoregressive).to(config.device)
+    shape = Shape(target, config.layers, config.block, mask_id, vocab, scale)
+    if config.markov_rank:
+        return MarkovDrafter(shape, config.markov_rank).to(config.device)
+    if config.seen_taps:
+        return FewTapsDrafter(shape, config.seen_taps).to(config.device)
+    if config.after:
+        return AfterDrafter(shape).to(config.device)
+    drafter = Drafter(shape, config.autoregressive).to(config.device)
+    if config.random_start:
+        randomize(drafter, config.seed)
+    return drafter

@@ -47,6 +47,11 @@ class Config:
     draft_vocab: int = 8192
     mask_token: str = "<empty_output>"
     autoregressive: bool = False  # the equal-size drafter of standard speculative decoding, to compare with
+    # What was tried and is not in the engine: `arms` compares them.
+    markov_rank: int = 0  # a head that adds what the token before says (DSpark)
+    seen_taps: tuple[int, ...] = ()  # of the taps, by their index; all where empty
+    after: bool = False  # slots see the tokens behind the cursor
+    random_start: bool = False  # layers that begin with nothing of the target's
 
     # evaluation
     rival: Path | None = None  # folder of an autoregressive drafter's weights, as `fit` leaves them
@@ -73,4 +78,5 @@ class Config:
     def recipe(self) -> dict[str, object]:
         """What is written into the exported file: everything but paths."""
         skip = {"target", "work", "output", "start", "name", "licence", "device", "threads", "engine_threads"}
+        skip |= {"markov_rank", "seen_taps", "after", "random_start"}  # none of them can be exported
         return {key: value for key, value in asdict(self).items() if key not in skip}

@@ -10,7 +10,8 @@ slots before it, which hold the tokens drafted so far (standard speculative deco
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -92,23 +93,41 @@ class Rope:
     slots: tuple[Tensor, Tensor]
 
 
+# Learning rate of what begins with nothing, of the rest's.
+ADDED_RATE = 30.0
+
+
+@dataclass
+class Context:
+    """Rows that slots see: states [B, C, d], their positions [B, C], and which slots see which [B, A, C]."""
+
+    states: Tensor
+    positions: Tensor
+    visible: Tensor
+
+
+@dataclass
+class Shape:
+    """What a drafter is made for, and how large it is."""
+
+    target: Target
+    layers: int
+    block: int
+    mask_id: int
+    vocab: Tensor  # [W] target ids that the reduced head proposes, ascending
+    tap_scale: Tensor  # [taps] typical RMS of each tap
+
+
 class Drafter(nn.Module):
     """Drafter for one target. Shapes: B sequences, A anchors each, S slots a block, C context rows, d hidden size."""
 
-    def __init__(
-        self,
-        target: Target,
-        layers: int,
-        block: int,
-        taps: int,
-        mask_id: int,
-        vocab: Tensor,
-        tap_scale: Tensor,
-        autoregressive: bool = False,
-    ) -> None:
-        """`vocab` [W] target ids the reduced head proposes, ascending; `tap_scale` [taps] typical RMS of each tap."""
+    # Parameters that no file of weights has.
+    added: frozenset[str] = frozenset()
+
+    def __init__(self, shape: Shape, autoregressive: bool = False) -> None:
         super().__init__()
-        self.target, self.block, self.mask_id = target, block, mask_id
+        target, layers, taps = shape.target, shape.layers, len(shape.tap_scale)
+        self.target, self.block, self.mask_id = target, shape.block, shape.mask_id
         self.autoregressive = autoregressive
         self.width, self.eps = target.width, target.eps
         self.layers = nn.ModuleList(DrafterLayer(source, target) for source in target.layers[-layers:])
@@ -119,26 +138,61 @@ class Drafter(nn.Module):
         self.fc = nn.Parameter(fc.to(target.embedding.device))
         self.hidden_norm = nn.Parameter(target.layers[-layers].attn_norm.clone())
         self.norm = nn.Parameter(target.norm.clone())
-        self.register_buffer("vocab", vocab)
-        self.register_buffer("tap_scale", tap_scale)
-        self.register_buffer("head", target.head[vocab].clone(), persistent=False)
+        self.register_buffer("vocab", shape.vocab)
+        self.register_buffer("tap_scale", shape.tap_scale)
+        self.register_buffer("head", target.head[shape.vocab].clone(), persistent=False)
+
+    def parameter_groups(self) -> list[dict[str, Any]]:
+        """For the optimizer: what `added` names learns faster, as it begins with nothing."""
+        added = [parameter for name, parameter in self.named_parameters() if name in self.added]
+        rest = [parameter for name, parameter in self.named_parameters() if name not in self.added]
+        return [{"params": rest}] + ([{"params": added, "scale": ADDED_RATE}] if added else [])
 
     def forward(self, batch: Batch) -> Tensor:
-        """Logits [B, A, S, W] over the draft vocabulary: slot i predicts the token after its own place."""
+        """Logits [B, A, S, W] over the draft vocabulary: slot i predicts the token after its own place. In training a
+        drafter may look at the labels before a slot's own; see `drafted`."""
         return F.linear(self.hidden(batch), self.head)
 
-    def hidden(self, batch: Batch) -> Tensor:
-        """What the head multiplies [B, A, S, d]."""
+    @property
+    def sequential(self) -> bool:
+        """Whether a slot's logits hang on the tokens that are drafted before it."""
+        return self.autoregressive
+
+    def behind_labels(self, batch: Batch) -> Tensor:
+        """The same where all slots before are right: what a draft that is joined with lookup asks for."""
+        if self.autoregressive:
+            batch = replace(batch, seeds=batch.labels)
+        logits: Tensor = self(batch)
+        return logits
+
+    def drafted(self, batch: Batch) -> Tensor:
+        """The same when serving: where a slot hangs on the tokens before it, on those that are drafted. In one pass;
+        in one pass a slot where the drafter is autoregressive."""
+        if self.autoregressive:
+            # A batch of its own: other drafters are asked with the same one.
+            batch = replace(batch, seeds=torch.full_like(batch.seeds, -1))
+            for slot in range(self.block - 1):
+                batch.seeds[:, :, slot] = self.vocab[self(batch)[:, :, slot].argmax(-1)]
+        logits: Tensor = self(batch)
+        return logits
+
+    def context(self, batch: Batch) -> Context:
+        """The rows that a batch's slots see."""
         groups, rows, _ = batch.taps.shape
         scaled = batch.taps.float().view(groups, rows, -1, self.width) / self.tap_scale[:, None]
         fused = F.linear(scaled.view(groups, rows, -1), self.fc)
-        context = F.rms_norm(fused, (self.width,), self.hidden_norm, self.eps)
+        states = F.rms_norm(fused, (self.width,), self.hidden_norm, self.eps)
+        return Context(states, batch.row_positions, batch.visible)
+
+    def hidden(self, batch: Batch) -> Tensor:
+        """What the head multiplies [B, A, S, d]."""
+        context = self.context(batch)
         inner = batch.seeds[:, :, : self.block - 1]
         ids = torch.cat([batch.anchor_tokens.unsqueeze(2), torch.where(inner >= 0, inner, self.mask_id)], 2)
         x = self.target.embedding[ids]
         places = batch.anchors.unsqueeze(2) + torch.arange(self.block, device=ids.device)
         cos, sin = self.target.cos, self.target.sin
-        rope = Rope((cos[batch.row_positions], sin[batch.row_positions]), (cos[places], sin[places]))
+        rope = Rope((cos[context.positions], sin[context.positions]), (cos[places], sin[places]))
         for layer in self.layers:
-            x = layer(x, context, rope, batch.visible, self.autoregressive)
+            x = layer(x, context.states, rope, context.visible, self.autoregressive)
         return F.rms_norm(x, (self.width,), self.norm, self.eps)

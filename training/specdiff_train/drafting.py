@@ -1,11 +1,11 @@
 """The drafter's drafts after every anchor, and what they can be joined with."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from .batches import Batch, Place, all_places, batches_of, position
+from .batches import Place, all_places, batches_of, position
 from .drafter import Drafter
 from .features import JOIN_MATCH, Features, FeatureStore
 from .phrases import Phrases
@@ -32,21 +32,9 @@ class Drafted:
 Drafts = dict[int, Drafted]
 
 
-def logits_of(drafter: Drafter, batch: Batch) -> Tensor:
-    """Of every slot, in one pass; in one pass a slot where the drafter is autoregressive."""
-    if drafter.autoregressive:
-        # A batch of its own: other drafters are asked with the same one.
-        batch = replace(batch, seeds=torch.full_like(batch.seeds, -1))
-        for slot in range(drafter.block - 1):
-            batch.seeds[:, :, slot] = drafter.vocab[drafter(batch)[:, :, slot].argmax(-1)]
-    logits: Tensor = drafter(batch)
-    return logits
-
-
-@torch.no_grad()
-def drafts(drafter: Drafter, batch: Batch, positions: list[int]) -> Drafts:
-    """One draft after each of a group's anchors, whose answer positions these are."""
-    top = logits_of(drafter, batch)[0].topk(TOP, -1)
+def drafts(drafter: Drafter, logits: Tensor, positions: list[int]) -> Drafts:
+    """One draft after each of a group's anchors, whose answer positions these are, from its logits [1, A, S, W]."""
+    top = logits[0].topk(TOP, -1)
     gaps = top.values - top.values[..., :1]
     drafted = map(Drafted, drafter.vocab[top.indices].tolist(), gaps.tolist())
     return dict(zip(positions, drafted, strict=True))
@@ -62,6 +50,7 @@ class DraftedShard:
     phrases: Phrases
     seeded: dict[str, Drafts]
     masked: dict[str, Drafts]
+    behind: dict[str, Drafts]  # each slot's behind the right tokens: the same but where slots hang on those before
 
     def fresh(self, s: int, anchor: int) -> bool:
         """Whether lookup matches fewer than JOIN_MATCH tokens at an anchor of sequence s."""
@@ -69,6 +58,7 @@ class DraftedShard:
         return bool(self.features.matches[place] < JOIN_MATCH)
 
 
+@torch.no_grad()
 def drafted_shards(
     drafters: dict[str, Drafter],
     shards: list[Shard],
@@ -86,16 +76,22 @@ def drafted_shards(
         kept = set(wanted)
         seeded: dict[str, Drafts] = {name: {} for name in drafters}
         masked: dict[str, Drafts] = {name: {} for name in drafters}
-        done = DraftedShard(shard, features, wanted, store.book.of(shard), seeded, masked)
+        behind: dict[str, Drafts] = {name: {} for name in drafters}
+        done = DraftedShard(shard, features, wanted, store.book.of(shard), seeded, masked, behind)
         for group in groups:
             places = [place for place in all_places(shard, group) if place.sequence in kept]
             for some, batch in batches_of(shard, features, group, places, block, device):
                 positions = [position(shard, features, place) for place in some]
                 for name, drafter in drafters.items():
-                    done.seeded[name] |= drafts(drafter, batch, positions)
+                    done.seeded[name] |= drafts(drafter, drafter.drafted(batch), positions)
+                    if drafter.sequential:
+                        done.behind[name] |= drafts(drafter, drafter.behind_labels(batch), positions)
                 if from_masks:
                     batch.seeds[:] = -1
                     for name, drafter in drafters.items():
-                        done.masked[name] |= drafts(drafter, batch, positions)
+                        done.masked[name] |= drafts(drafter, drafter.drafted(batch), positions)
+        for name, drafter in drafters.items():
+            if not drafter.sequential:
+                done.behind[name] = done.seeded[name]
         result.append(done)
     return result

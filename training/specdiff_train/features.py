@@ -24,6 +24,8 @@ from .target import Target
 
 SOFT_TOP = 16
 CONTEXT_TOKENS = 1024
+# Looked-up tokens that are kept of each place: as long as any block may be.
+LOOKED_UP = 16
 # A match of so many tokens is mostly right, whatever the drafter says; the same for a phrase.
 JOIN_MATCH = 2
 JOIN_PHRASE = 3
@@ -103,13 +105,16 @@ class FeatureStore:
             self._compute(shard)
         rest = np.load(rest_path)
         rows, starts = layout(shard)
-        seeds, phrases = with_phrases(shard, rest["seeds"], rest["matches"], self.book.of(shard))
+        block = self.config.block
+        # Older files have the seven tokens of their drafter's block.
+        copied = rest["seeds"][:, :block] if rest["seeds"].shape[1] >= block else looked_up(shard, block)[0]
+        seeds, phrases = with_phrases(shard, copied, rest["matches"], self.book.of(shard))
         return Features(
             np.load(taps_path, mmap_mode="r"),
             rest["positions"],
             rest["soft_ids"],
             rest["soft_p"],
-            rest["seeds"],
+            copied,
             rest["matches"],
             seeds,
             phrases,
@@ -138,7 +143,7 @@ class FeatureStore:
             out.flush()
 
         write_atomic(taps_path, put_taps)
-        seeds, matches = looked_up(shard, self.config.block)
+        seeds, matches = looked_up(shard, LOOKED_UP)
         positions = np.concatenate([np.arange(s.shared, s.rows, dtype=np.int32) for s in shard.sequences])
 
         def put_rest(part: Path) -> None:

@@ -15,7 +15,8 @@ def drafting_loss(
 
     logits [N, S, W] over the draft vocabulary; labels [N, S] rows of it, negative where the target's token isn't in it
     or lies beyond the answer; soft_index [N, S, K] rows of it (-1 outside) and soft_p [N, S, K] the target's
-    probabilities. `kind`: "vat" or "dpace", see the weights.
+    probabilities. `kind`: "vat" or "dpace", see the weights; "decay", DFlash's exp(-slot/decay) alone (arXiv
+    2602.06036); "chain", that and the slots that are right in a row, as the drafter's own probabilities expect them.
     """
     log_q = F.log_softmax(logits, -1)
     known = labels >= 0
@@ -28,10 +29,18 @@ def drafting_loss(
     with torch.no_grad():
         if kind == "vat":
             weight = vat_weights(logits.argmax(-1) == labels, decay) * known
-        else:
+        elif kind == "dpace":
             weight = dpace_weights(torch.where(known, hard.exp(), 0.0), decay) * known
+        else:
+            weight = torch.exp(-torch.arange(labels.shape[1], device=labels.device) / decay) * known
     each = -((1 - SOFT_SHARE) * hard + SOFT_SHARE * soft)
-    return (each * weight).sum() / weight.sum().clamp(min=1e-6)
+    loss = (each * weight).sum() / weight.sum().clamp(min=1e-6)
+    return loss - expected_length(hard, known) if kind == "chain" else loss
+
+
+def expected_length(log_q: Tensor, known: Tensor) -> Tensor:
+    """Slots that are right in a row, of the labels' log-probabilities [N, S], a slot of all; mean over the blocks."""
+    return torch.where(known, log_q.exp(), 0.0).cumprod(-1).mean()
 
 
 def vat_weights(accepted: Tensor, decay: float) -> Tensor:

@@ -4,6 +4,7 @@ import json
 import math
 import random
 import time
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -28,9 +29,12 @@ LOG_EVERY = 25
 class Trainer:
     """Model, optimizer, place in the schedule. Every batch depends only on the seed, the step and the shards."""
 
-    def __init__(self, config: Config, target: Target, shards: list[Shard], store: FeatureStore) -> None:
+    def __init__(
+        self, config: Config, target: Target, shards: list[Shard], store: FeatureStore, path: Path | None = None
+    ) -> None:
+        """`path` of its checkpoint, which it goes on from; WORK/train's by default."""
         self.config, self.target, self.shards, self.store = config, target, shards, store
-        self.path = checkpoint_path(config)
+        self.path = path or checkpoint_path(config)
         self.step, self.elapsed, self.best = 0, 0.0, 0.0
         self.open: tuple[Shard, Features] | None = None
         # What the batches depend on: answers that come later are for the next run.
@@ -46,7 +50,7 @@ class Trainer:
         else:
             self.drafter = new_drafter(config, target, shards, store.get(shards[0]).taps)
         self.optimizer = torch.optim.AdamW(
-            self.drafter.parameters(), config.learning_rate, betas=(0.9, 0.95), weight_decay=0.01, fused=True
+            self.drafter.parameter_groups(), config.learning_rate, betas=(0.9, 0.95), weight_decay=0.01, fused=True
         )
         if state:
             self.optimizer.load_state_dict(state["optimizer"])
@@ -119,6 +123,8 @@ class Trainer:
         batch = make_batch(shard, features, groups, places, config.block)
         # Some blocks start from masks alone: so they do where nothing matches, and in stock llama.cpp.
         batch.seeds[torch.from_numpy(rng.random(batch.anchors.shape) < config.mask_probability)] = -1
+        if config.autoregressive:
+            batch.seeds = batch.labels  # each slot holds the token before the one it predicts
         return batch
 
     def current(self, shard: Shard) -> Features:

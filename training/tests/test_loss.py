@@ -1,6 +1,6 @@
 import torch
 
-from specdiff_train.loss import dpace_weights, drafting_loss, vat_weights
+from specdiff_train.loss import dpace_weights, drafting_loss, expected_length, vat_weights
 
 
 def test_vat_weights_start_anew_at_the_first_rejection():
@@ -25,7 +25,13 @@ def test_the_loss_falls_when_the_labels_become_likely_and_ignores_unknown_ones()
     likely[0, 0, 1] = likely[0, 1, 2] = 4.0
     other = likely.clone()
     other[0, 2] = torch.randn(5)
-    for kind in ("vat", "dpace"):
+    for kind in ("vat", "dpace", "decay", "chain"):
         value = drafting_loss(likely, labels, soft_index, soft_p, 4.0, kind)
         assert value < drafting_loss(logits, labels, soft_index, soft_p, 4.0, kind)
         assert torch.allclose(value, drafting_loss(other, labels, soft_index, soft_p, 4.0, kind))
+
+
+def test_expected_length_ends_at_an_unknown_label():
+    q = torch.tensor([[0.5, 0.5, 0.5], [1.0, 1.0, 1.0]])
+    known = torch.tensor([[True, True, True], [True, False, True]])
+    assert torch.isclose(expected_length(q.log(), known), torch.tensor((0.5 + 0.25 + 0.125 + 1) / 6))

@@ -11,7 +11,6 @@ from specdiff_train import shards as shard_files
 from specdiff_train.batches import Place, all_places
 from specdiff_train.batches import make_batch as reference_batch
 from specdiff_train.checkpoint import best_path, new_drafter, trained_drafter
-from specdiff_train.drafting import logits_of
 from specdiff_train.evaluate import add_rival, measure
 from specdiff_train.features import SOFT_TOP, Features, layout
 from specdiff_train.on_device.asked import AskedShard, ask, folder_of
@@ -151,9 +150,9 @@ def test_the_autoregressive_drafter_sees_what_it_has_drafted(own, target, shards
         wanted = torch.full_like(batch.seeds, -1)
         for slot in range(own.block):
             wanted[:, :, slot] = rival.vocab[rival(replace(batch, seeds=wanted))[:, :, slot].argmax(-1)]
-        assert torch.equal(rival.vocab[logits_of(rival, batch).argmax(-1)], wanted)
+        assert torch.equal(rival.vocab[rival.drafted(batch).argmax(-1)], wanted)
         rival.autoregressive = False
-        assert not torch.equal(rival.vocab[logits_of(rival, replace(batch, seeds=wanted)).argmax(-1)], wanted)
+        assert not torch.equal(rival.vocab[rival.drafted(replace(batch, seeds=wanted)).argmax(-1)], wanted)
 
 
 def test_it_is_fitted_and_evaluated(config, own, store, target, capsys):

@@ -110,6 +110,7 @@ def make_batch(data: Data, target: HalfTarget, rows: Tensor, config: Config, gen
     positions = torch.arange(longest - 1, device=device)
     window = torch.randint(*WINDOW, (len(rows), 1, 1), generator=generator, device=device)
     before = anchors[:, :, None] - positions
+    nothing = anchors[:, :0]
     return Batch(
         taps=taps,
         row_positions=positions.expand(len(rows), -1),
@@ -120,6 +121,9 @@ def make_batch(data: Data, target: HalfTarget, rows: Tensor, config: Config, gen
         labels=labels,
         soft_ids=torch.where(known[..., None], soft_ids[group, at], -1),
         soft_p=soft_p[group, at] * known[..., None],
+        after=nothing,
+        after_positions=nothing,
+        after_visible=nothing[:, None].expand(-1, config.anchors, -1).bool(),
     )
 
 
