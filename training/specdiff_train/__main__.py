@@ -67,6 +67,7 @@ def parse() -> tuple[str, Config]:
     parser.add_argument("--text-tokens", type=int, help="corpus text to train on; 0 for answers alone")
     parser.add_argument("--feature-gigabytes", type=float, help="hidden states kept on the disk")
     parser.add_argument("--start", type=Path, help="a drafter's GGUF to go on from")
+    parser.add_argument("--phrases", type=Path, help="a drafter's GGUF whose phrases are used, not the answers' own")
     parser.add_argument("--loss", choices=("vat", "dpace", "decay", "chain"))
     parser.add_argument("--learning-rate", type=float)
     parser.add_argument("--seconds", type=float, dest="train_seconds", help="training time; the schedule follows it")

@@ -13,7 +13,7 @@ from .arms.random_start import randomize
 from .config import Config
 from .drafter import Drafter, Shape
 from .identity import compare, identity
-from .import_gguf import read_weights
+from .import_gguf import read_vocabulary, read_weights
 from .shards import Shard
 from .storage import write_atomic
 from .target import Target
@@ -57,11 +57,14 @@ def new_drafter(config: Config, target: Target, shards: list[Shard], taps: np.nd
 
 
 def drafter_from(config: Config, target: Target, counts: torch.Tensor, taps: torch.Tensor) -> Drafter:
-    """A drafter that proposes the tokens of the most `counts` [V], with tap scales from `taps` [R, taps·d] and weights
-    from `config.start` or, without one, from the target's last layers."""
-    wanted = counts.clone()
-    wanted[Vocabulary(config.target).end] += 1e6  # an answer's end can always be drafted
-    vocab = wanted.topk(min(config.draft_vocab, len(counts))).indices.sort().values
+    """A drafter with weights and draft vocabulary from `config.start` or, without one, weights from the target's last
+    layers and the tokens of the most `counts` [V]; tap scales from `taps` [R, taps·d]."""
+    if config.start:
+        vocab = read_vocabulary(config.start)
+    else:
+        wanted = counts.clone()
+        wanted[Vocabulary(config.target).end] += 1e6  # an answer's end can always be drafted
+        vocab = wanted.topk(min(config.draft_vocab, len(counts))).indices.sort().values
     scale = taps.float().view(-1, len(config.taps), target.width).pow(2).mean(-1).sqrt().median(0).values
     drafter = make(config, target, vocab.to(config.device), scale.to(config.device))
     if config.start:

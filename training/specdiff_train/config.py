@@ -58,6 +58,7 @@ class Config:
 
     # training
     start: Path | None = None  # a drafter's GGUF to go on from
+    phrases: Path | None = None  # a drafter's GGUF whose phrases are used, instead of counting the answers'
     loss: str = "vat"
     train_seconds: float = 1500.0
     train_steps: int = 0  # where not 0, the budget instead of the seconds
@@ -77,6 +78,7 @@ class Config:
 
     def recipe(self) -> dict[str, object]:
         """What is written into the exported file: everything but paths."""
-        skip = {"target", "work", "output", "start", "name", "licence", "device", "threads", "engine_threads"}
-        skip |= {"markov_rank", "seen_taps", "after", "random_start"}  # none of them can be exported
+        skip = {"target", "work", "output", "start", "phrases", "name", "licence", "device", "threads"}
+        # None of the last ones can be exported.
+        skip |= {"engine_threads", "markov_rank", "seen_taps", "after", "random_start"}
         return {key: value for key, value in asdict(self).items() if key not in skip}

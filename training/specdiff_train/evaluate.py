@@ -7,13 +7,12 @@ from dataclasses import dataclass, field, replace
 import torch
 
 from .calibration import Calibration, blocks_of, calibrated, fitted, joined
-from .checkpoint import drafter_of, make, new_drafter, trained_drafter
+from .checkpoint import drafter_of, new_drafter, trained_drafter
 from .config import Config
 from .drafter import Drafter
 from .drafting import DraftedShard, Drafts, drafted_shards
 from .features import FeatureStore
 from .identity import check_target
-from .import_gguf import read_vocabulary, read_weights
 from .on_device.weights import read_fitted
 from .shards import Shard, load_split
 from .storage import write_text
@@ -112,10 +111,7 @@ def add_rival(figures: Figures, config: Config, target: Target, shards: list[Sha
 def read_drafter(config: Config, target: Target, shard: Shard, store: FeatureStore) -> Drafter:
     """The drafter that training started from, with its own draft vocabulary."""
     assert config.start
-    scale = new_drafter(config, target, [shard], store.get(shard).taps).tap_scale
-    drafter = make(config, target, read_vocabulary(config.start).to(config.device), scale)
-    drafter.load_state_dict(read_weights(config.start, drafter, config.taps), strict=False)
-    return drafter
+    return new_drafter(config, target, [shard], store.get(shard).taps)
 
 
 def measure(

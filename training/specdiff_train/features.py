@@ -17,7 +17,7 @@ from . import engine
 from .config import Config
 from .lookup import LONGEST, NgramIndex
 from .pause import wait_while_paused
-from .phrases import PhraseBook, Phrases
+from .phrases import PhraseBook, Phrases, read_counts
 from .shards import TRAINED_ON, Sequence, Shard
 from .storage import write_atomic
 from .target import Target
@@ -61,7 +61,8 @@ class FeatureStore:
         self.lock = threading.Lock()
         self.ahead: threading.Thread | None = None
         self.failure: BaseException | None = None
-        self.book = PhraseBook(config.work / "answers", config.phrase_tokens, config.phrase_entries)
+        given = read_counts(config.phrases) if config.phrases else None
+        self.book = PhraseBook(config.work / "answers", config.phrase_tokens, config.phrase_entries, given)
         if config.device == "cpu":
             engine.build()
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+import gguf
 import numpy as np
 
 from .shards import Shard, load_split
@@ -49,6 +50,15 @@ class Counts:
     tokens: np.ndarray  # [E] int32
     counts: np.ndarray  # [E] uint8, at most MOST_COUNT
     second_counts: np.ndarray  # [E] uint8
+
+
+def read_counts(path: Path) -> Counts:
+    """Those that came with a drafter's GGUF."""
+    fields = gguf.GGUFReader(path).fields
+    kinds = {"checks": np.uint32, "tokens": np.int32, "counts": np.uint8, "second_counts": np.uint8}
+    if "specdiff.phrases.checks" not in fields:
+        raise SystemExit(f"{path.name} has no phrases; run without --phrases.")
+    return Counts(*(np.array(fields[f"specdiff.phrases.{name}"].contents(), kind) for name, kind in kinds.items()))
 
 
 def counted(texts: Iterable[list[int]], most: int) -> Counts:
@@ -189,14 +199,15 @@ def texts(shards: Iterable[Shard], most: int) -> Iterator[list[int]]:
 class PhraseBook:
     """Phrases for a shard's seeds: of the training answers, but never of the shard's own."""
 
-    def __init__(self, folder: Path, tokens: int, entries: int) -> None:
-        """Counted in up to `tokens` tokens of the answers in `folder`; at most `entries` contexts."""
-        self.folder, self.tokens, self.entries = folder, tokens, entries
+    def __init__(self, folder: Path, tokens: int, entries: int, given: Counts | None = None) -> None:
+        """Counted in up to `tokens` tokens of the answers in `folder`; at most `entries` contexts. Or those `given`,
+        for all shards: they were counted in other answers."""
+        self.folder, self.tokens, self.entries, self.given = folder, tokens, entries, given
 
     @cached_property
     def counts(self) -> Counts:
         """What is exported, and what other splits' answers are drafted with."""
-        return counted(texts(load_split(self.folder, "train"), self.tokens), self.entries)
+        return self.given or counted(texts(load_split(self.folder, "train"), self.tokens), self.entries)
 
     @cached_property
     def all(self) -> Phrases:
@@ -214,7 +225,7 @@ class PhraseBook:
     def of(self, shard: Shard) -> Phrases:
         """Those that the shard may be drafted with."""
         # The halves are counted for training alone.
-        if shard.path.name.startswith("train"):
+        if shard.path.name.startswith("train") and not self.given:
             half, phrases = self.halves
             if shard.path.name in half:
                 return phrases[1 - half[shard.path.name]]

@@ -14,8 +14,9 @@ from specdiff_train.drafting import drafted_shards
 from specdiff_train.evaluate import arms, passes
 from specdiff_train.expected import expected
 from specdiff_train.export import write_gguf
+from specdiff_train.features import FeatureStore
 from specdiff_train.import_gguf import read_vocabulary, read_weights
-from specdiff_train.phrases import PhraseBook
+from specdiff_train.phrases import PhraseBook, Phrases
 
 
 def test_what_drafts_bring_is_counted_over_passes(config, target, shards, store):
@@ -57,6 +58,11 @@ def test_round_trip(config, target, shards, store):
     assert len(counts.checks) > 10
     for name, values in vars(counts).items():
         assert fields[f"specdiff.phrases.{name}"] == values.tolist(), name
+    book = FeatureStore(replace(config, phrases=config.output), target).book
+    assert {name: values.tolist() for name, values in vars(book.counts).items()} == {
+        name: values.tolist() for name, values in vars(counts).items()
+    }
+    assert all(book.of(shard).table == Phrases(counts).table for shard in shards)
     assert json.loads(fields["specdiff.recipe"])["block"] == config.block
 
     stored = {t.name: t for t in reader.tensors}
@@ -88,7 +94,9 @@ def test_round_trip(config, target, shards, store):
     for name, value in state.items():
         assert close(value, own[name], 0.12), name
     assert torch.equal(read_vocabulary(config.output), drafter.vocab)
-    started = new_drafter(replace(config, start=config.output), target, shards, features.taps)
+    # With the tokens that it knows, whatever is asked for.
+    started = new_drafter(replace(config, start=config.output, draft_vocab=64), target, shards, features.taps)
+    assert torch.equal(started.vocab, drafter.vocab)
     assert close(started.fc.detach(), drafter.fc.detach(), 0.03)
     with pytest.raises(SystemExit, match="other layers or taps"):
         read_weights(config.output, drafter, (0, 1))

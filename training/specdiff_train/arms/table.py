@@ -44,6 +44,7 @@ def arms(config: Config) -> list[Arm]:
         return begun
     trained = {"start": start, "learning_rate": GO_ON_RATE, "train_steps": config.train_steps // 2}
     went_on = [
+        Arm("gone on for no step", {**trained, "train_steps": 0}),
         Arm("gone on", trained),
         Arm("gone on, Markov head, rank 64", {**trained, "markov_rank": 64}),
         Arm("gone on, Markov head, rank 256", {**trained, "markov_rank": 256}),
