@@ -159,7 +159,7 @@ class Drafter(nn.Module):
         return self.autoregressive
 
     def behind_labels(self, batch: Batch) -> Tensor:
-        """The same where all slots before are right: what a draft that is joined with lookup asks for."""
+        """The same where all slots before are right: what training asks for, and a draft that is joined with lookup."""
         if self.autoregressive:
             batch = replace(batch, seeds=batch.labels)
         logits: Tensor = self(batch)

@@ -32,7 +32,7 @@ def drafting_loss(
         elif kind == "dpace":
             weight = dpace_weights(torch.where(known, hard.exp(), 0.0), decay) * known
         else:
-            weight = torch.exp(-torch.arange(labels.shape[1], device=labels.device) / decay) * known
+            weight = decay_weights(hard, decay) * known
     each = -((1 - SOFT_SHARE) * hard + SOFT_SHARE * soft)
     loss = (each * weight).sum() / weight.sum().clamp(min=1e-6)
     return loss - expected_length(hard, known) if kind == "chain" else loss
@@ -54,4 +54,9 @@ def dpace_weights(q: Tensor, decay: float, smoothing: float = SMOOTHING) -> Tens
     """D-PACE (arXiv 2605.18810): w_j = sum over m >= j of prod_{i <= m} ((1-a) q_i + a), times exp(-j/decay)."""
     path = ((1 - smoothing) * q + smoothing).cumprod(-1)
     weight = path.flip(-1).cumsum(-1).flip(-1)
-    return weight * torch.exp(-torch.arange(q.shape[1], device=q.device) / decay)
+    return weight * decay_weights(q, decay)
+
+
+def decay_weights(slots: Tensor, decay: float) -> Tensor:
+    """DFlash's (arXiv 2602.06036): exp(-slot/decay) for each slot of [N, S]."""
+    return torch.exp(-torch.arange(slots.shape[1], device=slots.device) / decay)

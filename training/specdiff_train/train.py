@@ -4,6 +4,7 @@ import json
 import math
 import random
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -123,8 +124,6 @@ class Trainer:
         batch = make_batch(shard, features, groups, places, config.block)
         # Some blocks start from masks alone: so they do where nothing matches, and in stock llama.cpp.
         batch.seeds[torch.from_numpy(rng.random(batch.anchors.shape) < config.mask_probability)] = -1
-        if config.autoregressive:
-            batch.seeds = batch.labels  # each slot holds the token before the one it predicts
         return batch
 
     def current(self, shard: Shard) -> Features:
@@ -133,6 +132,19 @@ class Trainer:
             self.open = (shard, self.store.get(shard))
         return self.open[1]
 
+    def losses(self) -> Iterator[float]:
+        """Train until the budget is used, a step at a time; the checkpoint is written meanwhile."""
+        saved = self.elapsed
+        while self.progress() < 1:
+            wait_while_paused()
+            begun = time.monotonic()
+            loss = self.train_step()
+            self.elapsed += time.monotonic() - begun
+            if self.elapsed - saved >= self.config.checkpoint_seconds:
+                saved = self.elapsed
+                self.save()
+            yield loss
+
     def train_step(self) -> float:
         """One optimizer step; returns the loss."""
         config = self.config
@@ -140,7 +152,7 @@ class Trainer:
         labels = torch.where(batch.labels >= 0, self.row_of[batch.labels.clamp(min=0)], -1)
         soft_index = torch.where(batch.soft_ids >= 0, self.row_of[batch.soft_ids.clamp(min=0)], -1)
         targets = [value.flatten(0, 1).to(config.device) for value in (labels, soft_index, batch.soft_p)]
-        logits = self.drafter(batch.to(config.device)).flatten(0, 1)
+        logits = self.drafter.behind_labels(batch.to(config.device)).flatten(0, 1)
         loss = drafting_loss(logits, *targets, config.decay, config.loss)
         value = float(loss.detach())
         if not math.isfinite(value):
@@ -172,20 +184,14 @@ def train(config: Config) -> None:
     tokens = sum(shard.answer_tokens for shard in trainer.shards)
     print(f"train: {len(trainer.shards)} shards, {tokens} answer tokens, begins at step {trainer.step}", flush=True)
     losses: list[float] = []
-    saved = validated = trainer.elapsed
+    validated = trainer.elapsed
     if trainer.step == 0:
         validate(config, trainer, validation, losses)
-    while trainer.progress() < 1:
-        wait_while_paused()
-        begun = time.monotonic()
-        losses.append(trainer.train_step())
-        trainer.elapsed += time.monotonic() - begun
+    for loss in trainer.losses():
+        losses.append(loss)
         if trainer.step % LOG_EVERY == 0:
             recent = float(np.mean(losses[-100:]))
             print(f"train: {trainer.progress():6.1%} step {trainer.step} loss {recent:.3f}", flush=True)
-        if trainer.elapsed - saved >= config.checkpoint_seconds:
-            saved = trainer.elapsed
-            trainer.save()
         if trainer.elapsed - validated >= config.validation_seconds:
             validated = trainer.elapsed
             validate(config, trainer, validation, losses)

@@ -2,7 +2,6 @@
 
 import json
 import re
-import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,6 @@ from ..config import Config
 from ..evaluate import measure
 from ..features import FeatureStore
 from ..identity import check_target
-from ..pause import wait_while_paused
 from ..shards import TRAINED_ON, Shard, load_split
 from ..storage import write_text
 from ..target import Target
@@ -40,7 +38,7 @@ def compare(config: Config) -> None:
         path = figures_path(arm, config)
         if read(path, arm, config, shards) is None:
             write_text(path, json.dumps(trained(arm, path, config, target, shards, validation), indent=1))
-            path.with_suffix(f".{arm.config(config).train_steps}.pt").unlink(missing_ok=True)
+            checkpoint_beside(path, arm.config(config)).unlink(missing_ok=True)
         # Those of other processes too, which may train other arms meanwhile.
         known = (read(figures_path(one, config), one, config, shards) for one in every)
         table = markdown([figures for figures in known if figures is not None])
@@ -51,6 +49,11 @@ def compare(config: Config) -> None:
 def figures_path(arm: Arm, config: Config) -> Path:
     """Where an arm's figures are kept."""
     return config.work / "arms" / f"{file_name(arm)}.json"
+
+
+def checkpoint_beside(figures: Path, own: Config) -> Path:
+    """An unfinished arm's; one of another number of steps has another schedule."""
+    return figures.with_suffix(f".{own.train_steps}.pt")
 
 
 def read(path: Path, arm: Arm, config: Config, shards: list[Shard]) -> dict[str, Any] | None:
@@ -79,18 +82,11 @@ def trained(
     that of its figures; a checkpoint stands beside it until they are there."""
     own = arm.config(config)
     store = FeatureStore(own, target)
-    trainer = Trainer(own, target, shards, store, path.with_suffix(f".{own.train_steps}.pt"))
-    saved = trainer.elapsed
-    while trainer.step < own.train_steps:
-        wait_while_paused()
-        begun = time.monotonic()
-        loss = trainer.train_step()
-        trainer.elapsed += time.monotonic() - begun
+    trainer = Trainer(own, target, shards, store, checkpoint_beside(path, own))
+    # One that is measured as it is has no step to take.
+    for loss in trainer.losses() if own.train_steps else ():
         if trainer.step % LOG_EVERY == 0:
             print(f"arms: {arm.name}: step {trainer.step} of {own.train_steps}, loss {loss:.3f}", flush=True)
-        if trainer.elapsed - saved >= own.checkpoint_seconds:
-            saved = trainer.elapsed
-            trainer.save()
     figures = measure({"": trainer.drafter}, validation, store, own, limit=own.validation_groups)
     return {
         "arm": arm.name,

@@ -104,8 +104,6 @@ class Fitting:
         batch = make_batch(self.data, self.half, rows, config, self.generator)
         masked = torch.rand(batch.anchors.shape, generator=self.generator, device=rows.device)
         batch.seeds[masked < config.mask_probability] = -1
-        if config.autoregressive:
-            batch.seeds = batch.labels  # each slot holds the token before the one it predicts
         labels, soft_index = self.in_vocabulary(batch.labels), self.in_vocabulary(batch.soft_ids)
         targets = [value.flatten(0, 1) for value in (labels, soft_index, batch.soft_p)]
         loss = drafting_loss(self.logits(batch).flatten(0, 1), *targets, config.decay, config.loss)
@@ -119,10 +117,11 @@ class Fitting:
         self.step += 1
 
     def logits(self, batch: Batch) -> Tensor:
-        """The drafter's; on a GPU its matrices are multiplied in bf16."""
+        """The drafter's behind right slots: all before the first wrong one are what it would have drafted. On a GPU its
+        matrices are multiplied in bf16."""
         kind = torch.device(self.config.device).type
         with torch.autocast(kind, torch.bfloat16, enabled=kind == "cuda"):
-            logits: Tensor = self.drafter(batch)
+            logits: Tensor = self.drafter.behind_labels(batch)
         return logits.float()
 
     def in_vocabulary(self, ids: Tensor) -> Tensor:
@@ -136,11 +135,8 @@ class Fitting:
         generator = torch.Generator(device=self.config.device).manual_seed(0)
         for rows in self.held_out.split(self.config.groups):
             batch = make_batch(self.data, self.half, rows, self.config, generator)
-            if self.config.autoregressive:
-                batch.seeds = batch.labels  # all before the first wrong slot are what it would have drafted
             seeded = self.right_in_a_row(batch)
-            if not self.config.autoregressive:
-                batch.seeds[:] = -1
+            batch.seeds[:] = -1
             totals += [seeded, self.right_in_a_row(batch), batch.anchors.numel()]
         entry: dict[str, Any] = {
             "step": self.step,
