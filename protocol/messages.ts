@@ -256,7 +256,10 @@ export interface TargetDescription {
 export interface DrafterDescription {
   readonly path: string;
   readonly name: string;
-  /** A block-diffusion drafter, or a language model of its own: causal, or of discrete diffusion. */
+  /**
+   * A block-diffusion drafter, a causal one (on the target's hidden states, or a language model of its own), or a language
+   * model of discrete diffusion.
+   */
   readonly kind: 'diffusion' | 'causal' | 'sedd' | 'mdlm';
   /** Most tokens one draft can hold (γ). */
   readonly maxDraftLength: number;

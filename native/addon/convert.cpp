@@ -113,6 +113,7 @@ DenoisingWish denoising(const Napi::Object& object) {
 const char* name_of(DrafterKind kind) {
     switch (kind) {
     case DrafterKind::causal:
+    case DrafterKind::tapped_causal:
         return "causal";
     case DrafterKind::sedd:
         return "sedd";

@@ -45,6 +45,11 @@ class BlockNetwork {
      */
     virtual std::vector<SlotRow> denoise(const float* taps, int count, const std::vector<int32_t>& slots,
                                          int first) = 0;
+    /**
+     * One slot more behind the `before` slots that were denoised last: it sees those, and none of them sees it. Only
+     * for networks that were trained so. @throws Cancelled, Error.
+     */
+    virtual SlotRow denoise_next(int32_t token, int before) = 0;
 };
 
 } // namespace specdiff

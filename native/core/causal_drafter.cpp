@@ -4,6 +4,7 @@
 #include "greatest.h"
 #include "log.h"
 #include "model_runner.h"
+#include "one_by_one.h"
 #include "outlook.h"
 #include "sampler.h"
 
@@ -47,29 +48,15 @@ class CausalDrafter : public Drafter {
 
     Draft propose(const DraftContext& context, const Budget& budget) override {
         catch_up(context.tokens);
-        Draft draft;
-        double path = 1;
         const int room = context_tokens_ - static_cast<int>(context.tokens.size());
-        const int most = std::min({budget.tokens, LONGEST_DRAFT, room + 1});
-        while (static_cast<int>(draft.tree.size()) < most) {
+        const auto next = [&](const Tree& tree) {
+            if (!tree.empty()) read(&tree.nodes.back().token, 1);
             const float* logits = runner_->logits(last_row_);
-            const TopTwo top = top_two(logits, std::min(vocabulary_size_, own_vocabulary_));
-            const int place = static_cast<int>(draft.tree.size());
-            const Slot slot{outlook::CAUSAL, outlook::of_slot(top.margin), place};
-            // Asked before the slot's token is drawn, about what was known then. The tokens before it stay whatever
-            // the answer is.
-            if (budget.judge != nullptr) {
-                path *= budget.judge->chance(slot);
-                if (!budget.judge->worth(path, place, 0)) break;
-            }
-            append(draft.tree, top, logits, context);
-            draft.judged.push_back(slot);
-            if (static_cast<int>(draft.tree.size()) >= most) break;
-            // One more pass of its own, if its token will probably be worth both.
-            if (budget.judge != nullptr && !budget.judge->worth(path * LIKELY, place + 1, 1)) break;
-            read(&draft.tree.nodes.back().token, 1);
-        }
-        return draft;
+            const TopTwo top = top_two(logits, common_vocabulary());
+            return NextToken{top.best, outlook::of_slot(top.margin),
+                             [=, &context] { return distribution(logits, context.temperature); }};
+        };
+        return one_by_one(next, std::min({budget.tokens, LONGEST_DRAFT, room + 1}), context, budget.judge);
     }
 
   private:
@@ -79,9 +66,6 @@ class CausalDrafter : public Drafter {
         result.context_tokens = context_tokens_;
         return result;
     }
-
-    /** Chance of a token that is not known yet, for the question whether to go on. */
-    static constexpr double LIKELY = 0.8;
 
     int common_prefix(const std::vector<int32_t>& tokens) const {
         const auto most = std::min(tokens.size(), read_.size());
@@ -120,13 +104,14 @@ class CausalDrafter : public Drafter {
         throw Error("The drafter's pass failed with code " + std::to_string(result) + " (" + captured.reason() + ").");
     }
 
-    /** As DenoisedSlot's; tokens that only one of the two models has are never drafted. */
-    void append(Tree& tree, const TopTwo& top, const float* logits, const DraftContext& context) const {
-        if (context.temperature <= 0 || !context.drawn) return tree.append(top.best);
-        tree.q.emplace_back();
-        softmax(logits, std::min(vocabulary_size_, own_vocabulary_), context.temperature, tree.q.back());
-        tree.q.back().resize(static_cast<size_t>(vocabulary_size_), 0.0F);
-        tree.append(draw(tree.q.back(), context.rng), static_cast<int>(tree.q.size()) - 1);
+    /** Tokens that only one of the two models has are never drafted. */
+    int common_vocabulary() const { return std::min(vocabulary_size_, own_vocabulary_); }
+
+    std::vector<float> distribution(const float* logits, double temperature) const {
+        std::vector<float> q;
+        softmax(logits, common_vocabulary(), temperature, q);
+        q.resize(static_cast<size_t>(vocabulary_size_), 0.0F);
+        return q;
     }
 
     Model model_;

@@ -5,6 +5,7 @@
 #include "joint_drafter.h"
 #include "ngram_drafter.h"
 #include "standalone_drafter.h"
+#include "tapped_causal_drafter.h"
 
 #include <utility>
 
@@ -20,6 +21,7 @@ std::vector<std::unique_ptr<Drafter>> make_drafters(const DrafterResources& reso
     if (diffusion != nullptr) add(make_joint_drafter(*diffusion));
     add(std::move(diffusion));
     add(make_causal_drafter(resources));
+    add(make_tapped_causal_drafter(resources));
     add(make_standalone_drafter(resources));
     return drafters;
 }

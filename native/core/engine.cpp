@@ -98,7 +98,8 @@ void Engine::load_drafter(const std::string& path, const GgufFile& target_file) 
         const GgufFile file(std::filesystem::u8path(path));
         drafter_metadata_ = check_drafter_file(file, target_file);
         const auto kind = drafter_metadata_->kind;
-        const bool own_graph = kind == DrafterKind::diffusion && block_shape(file, target_file).has_value();
+        const bool own_graph = kind == DrafterKind::tapped_causal ||
+                               (kind == DrafterKind::diffusion && block_shape(file, target_file).has_value());
         if (own_graph || is_standalone_diffusion(kind))
             drafter_file_ = file;
         else

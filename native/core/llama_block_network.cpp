@@ -94,6 +94,11 @@ class LlamaBlockNetwork : public BlockNetwork {
         return rows;
     }
 
+    // Files of such drafters are refused where only llama.cpp has their graph.
+    SlotRow denoise_next(int32_t /*token*/, int /*before*/) override {
+        throw Error("This drafter's slots can't be drafted one by one; choose another drafter file.");
+    }
+
   private:
     void forget_after(int length) { llama_memory_seq_rm(llama_get_memory(context_.get()), 0, length, -1); }
 

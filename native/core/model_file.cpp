@@ -1,5 +1,6 @@
 #include "model_file.h"
 
+#include "block_file.h"
 #include "ddit_file.h"
 #include "error.h"
 
@@ -373,12 +374,16 @@ DrafterMetadata check_drafter_file(const GgufFile& drafter, const GgufFile& targ
     }
 
     const bool markov = drafter.tensor("markov_w1.weight") != nullptr;
+    if (drafter.boolean("specdiff.autoregressive").value_or(false)) metadata.kind = DrafterKind::tapped_causal;
     metadata.name = drafter.text("general.name").value_or(drafter.path().stem().string());
     metadata.block_size = static_cast<int>(required(drafter, architecture + ".block_size", 1, 64));
     metadata.sample_from_anchor = drafter.boolean(architecture + ".sample_from_anchor").value_or(markov);
     metadata.mask = static_cast<int32_t>(drafter.integer("tokenizer.ggml.mask_token_id").value_or(0));
     metadata.slots_from_lookup = drafter.text("specdiff.slot_init").value_or("mask") == "lookup";
     metadata.phrases = checked_phrases(drafter, static_cast<int64_t>(vocabulary_of(target).size()));
+    const bool one_by_one = metadata.kind == DrafterKind::tapped_causal;
+    if (one_by_one && !(metadata.sample_from_anchor && block_shape(drafter, target)))
+        refuse(drafter, "its slots are drafted one by one, in a graph that only llama.cpp knows; export it again.");
     if (metadata.max_draft_length() < 1) refuse(drafter, "its block has no slot to draft; convert it again.");
     metadata.chances = chances_of(drafter, metadata.max_draft_length());
     return metadata;

@@ -14,6 +14,8 @@ namespace specdiff {
 enum class DrafterKind {
     /** A block-diffusion drafter on the target's hidden states (architecture dflash). */
     diffusion,
+    /** The same weights, but its slots are drafted one after the other, each behind those before it. */
+    tapped_causal,
     /** A language model of its own. */
     causal,
     /** A discrete-diffusion language model of its own. */

@@ -87,8 +87,7 @@ class OwnBlockNetwork : public BlockNetwork {
     }
 
     std::vector<SlotRow> denoise(const float* taps, int count, const std::vector<int32_t>& slots, int first) override {
-        const int needed = rows_ + count + static_cast<int>(slots.size());
-        if (needed > cells_) throw Error("The drafter's cache of " + std::to_string(cells_) + " tokens is full.");
+        require_room(rows_ + count + static_cast<int>(slots.size()));
         const int few = network_.on_cpu() ? FEW_ROWS : CHUNK;
         while (count > few) {
             const int added = std::min(count - 1, CHUNK);
@@ -101,7 +100,14 @@ class OwnBlockNetwork : public BlockNetwork {
         rows_ += count;
         // A graph may have more slots, which only fill it up.
         const size_t asked = slots.size() - static_cast<size_t>(first);
-        return shortlist_ ? likeliest(asked) : whole(asked);
+        return denoised_rows(asked);
+    }
+
+    // Their keys and values still stand in the cells behind the text's.
+    SlotRow denoise_next(int32_t token, int before) override {
+        require_room(rows_ + before + 1);
+        pass(rows_ + before, nullptr, 0, {token}, 0);
+        return denoised_rows(1).front();
     }
 
   private:
@@ -153,6 +159,13 @@ class OwnBlockNetwork : public BlockNetwork {
         const std::vector<float> nothing(static_cast<size_t>(rows) * row_width());
         pass(0, nothing.data(), rows, {}, 0);
     }
+
+    void require_room(int cells) const {
+        if (cells > cells_) throw Error("The drafter's cache of " + std::to_string(cells_) + " tokens is full.");
+    }
+
+    /** Of the first slots that were denoised. */
+    std::vector<SlotRow> denoised_rows(size_t slots) { return shortlist_ ? likeliest(slots) : whole(slots); }
 
     size_t row_width() const { return static_cast<size_t>(shape_.taps) * static_cast<size_t>(shape_.width); }
 

@@ -7,25 +7,30 @@
 
 #include "../addon/convert.h"
 #include "../core/backend.h"
+#include "../core/block_file.h"
 #include "../core/controller.h"
 #include "../core/core_waits.h"
 #include "../core/denoising.h"
+#include "../core/error.h"
 #include "../core/gguf_file.h"
 #include "../core/log.h"
 #include "../core/lookup.h"
 #include "../core/ngram_index.h"
 #include "../core/outlook.h"
+#include "../core/own_block_network.h"
 #include "../core/place_chances.h"
 #include "../core/row_floats.h"
 #include "../core/sampler.h"
 #include "../core/shortlist.h"
 #include "../core/survival.h"
 #include "../core/thread_governor.h"
+#include "../core/threads.h"
 #include "../core/tree_growth.h"
 
 #include <ggml.h>
 #include <napi.h>
 
+#include <atomic>
 #include <exception>
 #include <filesystem>
 #include <memory>
@@ -534,6 +539,34 @@ Napi::Value shortlist_js(const Napi::CallbackInfo& info) {
     });
 }
 
+/** blockSlots(target, drafter, taps [rows, taps · width], slots, oneByOne) → logits [slots, draft vocabulary] */
+Napi::Value block_slots_js(const Napi::CallbackInfo& info) {
+    return guarded(info.Env(), [&] {
+        const GgufFile target(std::filesystem::u8path(info[0].As<Napi::String>().Utf8Value()));
+        const GgufFile drafter(std::filesystem::u8path(info[1].As<Napi::String>().Utf8Value()));
+        const auto taps = floats(info[2]);
+        const auto slots = integers(info[3]);
+        const auto shape = block_shape(drafter, target);
+        if (!shape) throw specdiff::Error("no graph of ours for " + drafter.path().string());
+        const int rows = static_cast<int>(taps.size()) / (shape->taps * shape->width);
+        ThreadPool threads(1);
+        const std::atomic<bool> cancelled = false;
+        const auto network = make_own_block_network(drafter, EmbeddingRows(target, nullptr), *shape,
+                                                    rows + static_cast<int>(slots.size()), threads, cancelled);
+        std::vector<float> logits;
+        const auto keep = [&](const SlotRow& row) { logits.insert(logits.end(), row.values, row.values + row.size); };
+        if (!info[4].ToBoolean()) {
+            for (const auto& row : network->denoise(taps.data(), rows, slots, 0))
+                keep(row);
+        } else {
+            keep(network->denoise(taps.data(), rows, {slots.front()}, 0).front());
+            for (size_t slot = 1; slot < slots.size(); ++slot)
+                keep(network->denoise_next(slots[slot], static_cast<int>(slot)));
+        }
+        return typed<Napi::Float32Array>(info.Env(), logits);
+    });
+}
+
 /** drawn(weights, uniform) → number */
 Napi::Value drawn_js(const Napi::CallbackInfo& info) {
     const auto weights = info[0].As<Napi::Float32Array>();
@@ -665,6 +698,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
     exports.Set("phrase", Napi::Function::New(env, phrase_js));
     exports.Set("placeGuesses", Napi::Function::New(env, place_guesses_js));
     exports.Set("shortlist", Napi::Function::New(env, shortlist_js));
+    exports.Set("blockSlots", Napi::Function::New(env, block_slots_js));
     exports.Set("drawn", Napi::Function::New(env, drawn_js));
     exports.Set("learnedChance", Napi::Function::New(env, learned_chance_js));
     exports.Set("tapBits", Napi::Function::New(env, tap_bits_js));

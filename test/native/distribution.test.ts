@@ -90,6 +90,7 @@ async function sample(engine: EngineProbe, wanted: GenerateJob, samples: number,
 }
 
 const anchored: TinyDrafterOptions = { seed: 2, blockSize: 3, sampleFromAnchor: true, slotInit: 'mask' };
+const oneByOne: TinyDrafterOptions = { ...anchored, seed: 4, autoregressive: true, draftVocabulary: 12 };
 const lookedUp: TinyDrafterOptions = { ...anchored, seed: 5, slotInit: 'lookup' };
 const cases: readonly {
   readonly name: string;
@@ -176,6 +177,22 @@ const cases: readonly {
     name: 'causal, drafts cut by the judge',
     drafter: 'causal',
     options: 7,
+    sampling: { temperature: 1, topK: 6 },
+    draftLength: 0,
+    samples: 20_000,
+  },
+  {
+    name: 'causal on hidden states',
+    drafter: 'causal',
+    options: oneByOne,
+    sampling: { temperature: 0.8, minP: 0.05 },
+    samples: 20_000,
+    rule: 'tokens',
+  },
+  {
+    name: 'causal on hidden states, drafts cut by the judge',
+    drafter: 'causal',
+    options: oneByOne,
     sampling: { temperature: 1, topK: 6 },
     draftLength: 0,
     samples: 20_000,

@@ -197,6 +197,11 @@ export interface TestAddon {
     states: Float32Array,
     width: number,
   ): (readonly [entries: Int32Array, logits: Float32Array])[] | null;
+  /**
+   * A block drafter's network alone: logits [slots, draft vocabulary] of slots with these tokens behind rows with these
+   * taps [rows, taps · width], all in one pass or one after the other.
+   */
+  blockSlots(target: string, drafter: string, taps: Float32Array, slots: Int32Array, oneByOne: boolean): Float32Array;
   lookup(tokens: Int32Array, longest: number, count: number): { readonly length: number; readonly tokens: Int32Array };
   /**
    * Lookup in `tokens` and in phrases learned from `texts` (-1 between them), each occurrence counted `weight` times, on

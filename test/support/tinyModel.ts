@@ -44,6 +44,8 @@ export interface TinyDrafterOptions {
   readonly shortlist?: boolean;
   /** Adds a Markov head of this rank. */
   readonly markovRank?: number;
+  /** Its slots are drafted one by one. */
+  readonly autoregressive?: boolean;
   readonly width?: number;
   readonly vocabulary?: readonly string[];
   readonly taps?: readonly number[];
@@ -239,6 +241,7 @@ export function tinyDrafter(options: TinyDrafterOptions): { metadata: Metadata; 
     'dflash.sample_from_anchor': { type: 'bool', value: options.sampleFromAnchor },
     'dflash.target_layers': { type: 'i32s', value: taps },
     'specdiff.slot_init': { type: 'string', value: options.slotInit },
+    ...(options.autoregressive === true ? { 'specdiff.autoregressive': { type: 'bool', value: true } } : {}),
     ...options.phrases,
     ...(options.shortlist === true ? identityFactors(width) : {}),
   };

@@ -77,7 +77,9 @@ def parse() -> tuple[str, Config]:
     parser.add_argument("--groups", type=int)
     parser.add_argument("--anchors", type=int)
     parser.add_argument("--draft-vocab", type=int)
-    parser.add_argument("--autoregressive", action="store_true", default=None, help="fit: train the drafter to beat")
+    parser.add_argument(
+        "--autoregressive", action="store_true", default=None, help="train, fit, export: one that drafts token by token"
+    )
     parser.add_argument("--rival", type=Path, help="evaluate: folder with an autoregressive drafter's weights")
     parser.add_argument("--mask-token", help="a token of the target that never occurs in text")
     parser.add_argument("--name", help="the drafter's, written into its file")

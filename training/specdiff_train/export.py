@@ -43,11 +43,14 @@ def export(config: Config) -> None:
     path = best_path(config) if best_path(config).exists() else checkpoint_path(config)
     store = FeatureStore(config, target)
     validation = load_split(config.work / "answers", "validation")
-    drafted = drafted_shards({"": drafter}, validation, store, greedy=True)
-    calibration, phrases = fitted(drafted, "", drafter.block), store.book.counts
-    chances = expected(drafted, calibration, drafter.block)
-    if calibration:
-        tell_error(config, drafter, store, calibration)
+    calibration, chances = None, None
+    # One that drafts token by token is not joined with lookup.
+    if not drafter.autoregressive:
+        drafted = drafted_shards({"": drafter}, validation, store, greedy=True)
+        calibration = fitted(drafted, "", drafter.block)
+        chances = expected(drafted, calibration, drafter.block)
+        if calibration:
+            tell_error(config, drafter, store, calibration)
     recipe = load(path, config)["recipe"]
     write_gguf(
         config,
@@ -56,7 +59,7 @@ def export(config: Config) -> None:
         config.output,
         recipe,
         calibration=calibration,
-        phrases=phrases,
+        phrases=store.book.counts,
         chances=chances,
         shortlist=shortlist_of(drafter, validation, store),
     )
@@ -142,7 +145,8 @@ def add_metadata(writer: gguf.GGUFWriter, config: Config, target: Target, recipe
     writer.add_bool(f"{ARCHITECTURE}.sample_from_anchor", True)
     writer.add_bool(f"{ARCHITECTURE}.has_confidence_head", False)
     writer.add_array(f"{ARCHITECTURE}.target_layers", list(config.taps))
-    writer.add_string("specdiff.slot_init", "lookup")
+    writer.add_string("specdiff.slot_init", "mask" if config.autoregressive else "lookup")
+    writer.add_bool("specdiff.autoregressive", config.autoregressive)
     writer.add_string("specdiff.target.sha256", file_sha256(config.target))
     writer.add_string("specdiff.tokenizer.sha256", Vocabulary(config.target).sha256())
     writer.add_string("specdiff.recipe", json.dumps(recipe, sort_keys=True))

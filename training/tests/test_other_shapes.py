@@ -1,6 +1,7 @@
 """The pipeline for a target of another architecture than the default's, as docs/training.md walks through it."""
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -20,12 +21,12 @@ from specdiff_train.vocabulary import Vocabulary
 TAPS = "1,2,3"
 
 
-def stage(name: str, folder: Path) -> str:
+def stage(name: str, folder: Path, *more: object) -> str:
     """Standard output of one stage, run as a user does."""
     options = ["--target", folder / "tiny.gguf", "--work", folder / "work", "--mask-token", "<|fim_pad|>"]
     options += ["--taps", TAPS, "--answer-tokens", 400, "--text-tokens", 400, "--answer-sequences", 4]
     options += ["--shard-prompts", 8, "--test-shards", 1, "--engine-threads", 1, "--draft-vocab", 128]
-    options += ["--groups", 2, "--anchors", 4, "--steps", 4]
+    options += ["--groups", 2, "--anchors", 4, "--steps", 4, *more]
     command = [sys.executable, "-m", "specdiff_train", name, *map(str, options)]
     result = subprocess.run(command, capture_output=True, text=True, timeout=300)
     assert result.returncode == 0, result.stderr
@@ -39,6 +40,9 @@ def folder(request, tmp_path_factory):
     write_target(path / "tiny.gguf", request.param)
     write_corpus(path / "work")
     stage("answers", path)
+    # The same answers for another drafter.
+    for part in ("answers", "corpus"):
+        shutil.copytree(path / "work" / part, path / "causal" / part)
     return path
 
 
@@ -59,12 +63,22 @@ def test_a_drafter_is_trained_and_drafts_in_the_engine(folder):
     stage("train", folder)
     assert "| joined |" in stage("evaluate", folder)
     stage("export", folder)
-    drafter = folder / "work" / "tiny.dflash.gguf"
+    drafts_in_the_engine(folder, folder / "work" / "tiny.dflash.gguf", "diffusion")
+
+
+def test_an_autoregressive_drafter_is_trained_and_drafts_in_the_engine(folder):
+    options = ("--autoregressive", "--text-tokens", 0, "--output", folder / "causal.gguf")
+    stage("train", folder, *options, "--work", folder / "causal")
+    stage("export", folder, *options, "--work", folder / "causal")
+    drafts_in_the_engine(folder, folder / "causal.gguf", "causal")
+
+
+def drafts_in_the_engine(folder: Path, drafter: Path, drafted_by: str) -> None:
     program = next((BUILT / "dist" / "native").glob("*/specdiff-engine*"))
     prompt = folder / "prompt.txt"
     prompt.write_text(TEXT[:300])
     texts, drafted = [], 0
-    for name in ("none", "diffusion"):
+    for name in ("none", drafted_by):
         command = [program, "--target", folder / "tiny.gguf", "--drafter-model", drafter, "--prompt-file", prompt]
         command += ["--native", program.parent, "--threads", 1, "--max-tokens", 48, "--context", 512]
         command += ["--drafter", name]
