@@ -1,6 +1,7 @@
 /** Messages to the user, each text at most once a session. */
 import * as vscode from 'vscode';
 import type { UserMessageParams } from '../protocol/messages';
+import { unlinked } from './unlinked';
 
 export class Notices {
   private readonly seen = new Set<string>();
@@ -11,7 +12,7 @@ export class Notices {
   async once(level: UserMessageParams['level'], message: string, ...actions: string[]): Promise<string | undefined> {
     if (this.seen.has(message)) return undefined;
     this.seen.add(message);
-    const text = `SpecDiff: ${message}`;
+    const text = `SpecDiff: ${unlinked(message)}`;
     switch (level) {
       case 'info':
         this.log.info(message);

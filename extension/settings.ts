@@ -3,11 +3,11 @@
  * A test compares the keys, defaults, bounds and choices here with package.json.
  */
 import {
+  BACKENDS,
   DEFAULT_SETTINGS,
-  type BackendChoice,
-  type DrafterName,
+  DRAFTERS,
+  KERNELS,
   type EditorSettings,
-  type KernelChoice,
   type ServerSettings,
   type Settings,
 } from '../protocol/settings';
@@ -45,19 +45,6 @@ export const BOUNDS = {
   'sampling.repetitionPenalty': real(0.5, 2),
   'sampling.seed': integer(0, 4294967295),
 } as const;
-
-export const DRAFTERS: readonly DrafterName[] = [
-  'auto',
-  'none',
-  'ngram',
-  'diffusion',
-  'joint',
-  'causal',
-  'sedd',
-  'mdlm',
-];
-export const BACKENDS: readonly BackendChoice[] = ['auto', 'cpu', 'cuda', 'vulkan', 'metal'];
-export const KERNELS: readonly KernelChoice[] = ['auto', 'stock'];
 
 /** Reads the settings; a missing or unusable value gives the default, a number out of bounds the nearest bound. */
 export function readSettings(source: SettingsSource): Settings {

@@ -169,7 +169,7 @@ export const TelemetryNotification = new NotificationType<TelemetryParams>('spec
 export type EngineState =
   | { readonly state: 'idle' }
   | { readonly state: 'starting' }
-  | { readonly state: 'downloading'; readonly percent: number; readonly name: string }
+  | { readonly state: 'importing'; readonly percent: number; readonly name: string }
   | { readonly state: 'ready' }
   | { readonly state: 'generating' }
   /** The target's file is missing; offer "Import a model file…". */

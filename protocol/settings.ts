@@ -7,10 +7,12 @@
  * Names of the drafters, the same in settings, CLI and telemetry; `joint` is lookup and diffusion in one draft, `sedd` and
  * `mdlm` are diffusion language models of their own.
  */
-export type DrafterName = 'auto' | 'none' | 'ngram' | 'diffusion' | 'joint' | 'causal' | 'sedd' | 'mdlm';
+export const DRAFTERS = ['auto', 'none', 'ngram', 'diffusion', 'joint', 'causal', 'sedd', 'mdlm'] as const;
+export type DrafterName = (typeof DRAFTERS)[number];
 
 /** How masked slots become tokens over several steps (native/core/denoising.h). */
-export type DenoisingSampler = 'confidence' | 'euler' | 'tweedie' | 'denoiser';
+export const DENOISING_SAMPLERS = ['confidence', 'euler', 'tweedie', 'denoiser'] as const;
+export type DenoisingSampler = (typeof DENOISING_SAMPLERS)[number];
 
 /** How `sedd` and `mdlm` denoise. */
 export interface DenoisingSettings {
@@ -22,9 +24,11 @@ export interface DenoisingSettings {
 }
 
 /** Whose CPU kernels compute: ours where they run, or llama.cpp's own. */
-export type KernelChoice = 'auto' | 'stock';
+export const KERNELS = ['auto', 'stock'] as const;
+export type KernelChoice = (typeof KERNELS)[number];
 
-export type BackendChoice = 'auto' | 'cpu' | 'cuda' | 'vulkan' | 'metal';
+export const BACKENDS = ['auto', 'cpu', 'cuda', 'vulkan', 'metal'] as const;
+export type BackendChoice = (typeof BACKENDS)[number];
 
 /** How the target's distribution p is made from its logits. */
 export interface SamplingSettings {

@@ -1,14 +1,12 @@
 // `npm run bench:paper`: builds what is missing, then compares vanilla, standard speculative decoding and SpecDiff.
 import path from 'node:path';
 import { ROOT, build } from './build.mjs';
-import { run, runMain } from './process.mjs';
+import { keepStdout, run, runMain } from './process.mjs';
 
 runMain(async () => {
-  // stdout belongs to the result.
-  const { log } = console;
-  console.log = console.error;
+  const back = keepStdout();
   await build();
-  console.log = log;
+  back();
   const { build: bundle } = await import('esbuild');
   const outfile = path.join(ROOT, 'build/bench/paper.js');
   await bundle({

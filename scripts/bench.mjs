@@ -8,6 +8,25 @@ import { run, runMain } from './process.mjs';
 /** While this file exists, training in this clone waits. */
 const PAUSE = path.join(ROOT, 'training/work/PAUSE');
 
+/** Makes training wait, where nobody else does already; gives what ends that. */
+function pauseTraining() {
+  mkdirSync(path.dirname(PAUSE), { recursive: true });
+  try {
+    writeFileSync(PAUSE, `bench ${process.pid}\n`, { flag: 'wx' });
+  } catch (error) {
+    if (error.code !== 'EEXIST') throw error;
+    return () => {};
+  }
+  const goOn = () => rmSync(PAUSE, { force: true });
+  // Ctrl-C reaches the measuring child too, and this process outlasts it.
+  process.on('SIGINT', () => {});
+  process.once('SIGTERM', () => {
+    goOn();
+    process.exit(143);
+  });
+  return goOn;
+}
+
 runMain(async () => {
   await build();
   const { build: bundle } = await import('esbuild');
@@ -22,11 +41,10 @@ runMain(async () => {
     target: 'node20',
     logLevel: 'warning',
   });
-  mkdirSync(path.dirname(PAUSE), { recursive: true });
-  writeFileSync(PAUSE, `bench ${process.pid}\n`);
+  const goOn = pauseTraining();
   try {
     await run(process.execPath, [outfile, '--root', ROOT, ...process.argv.slice(2)], { cwd: ROOT, shell: false });
   } finally {
-    rmSync(PAUSE, { force: true });
+    goOn();
   }
 });

@@ -3,14 +3,14 @@ import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { ROOT, build } from './build.mjs';
-import { runMain } from './process.mjs';
+import { keepStdout, runMain } from './process.mjs';
 
 runMain(async () => {
   const cli = path.join(ROOT, 'dist/cli.js');
   if (!existsSync(cli)) {
-    // stdout belongs to the completion.
-    console.log = console.error;
+    const back = keepStdout();
     await build();
+    back();
   }
   // npm runs scripts in the package's root; FILE is meant from where the user stands.
   const cwd = process.env.INIT_CWD ?? process.cwd();

@@ -44,6 +44,8 @@ export async function runDesktopSuite() {
 async function desktopVsCode() {
   const named = process.env.VSCODE_EXECUTABLE;
   if (named) return { executable: named, reason: null };
+  const screen = process.platform !== 'linux' || process.env.DISPLAY || process.env.WAYLAND_DISPLAY;
+  if (!screen) return { executable: null, reason: 'this machine has no screen (xvfb-run gives it one)' };
   const { downloadAndUnzipVSCode } = await import('@vscode/test-electron');
   let timer;
   const late = new Promise((_resolve, reject) => {

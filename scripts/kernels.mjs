@@ -101,9 +101,11 @@ export async function buildKernels(
   const library = path.join(build, kernelLibrary(variant));
   const inputs = ['native/kernels', 'scripts/kernels.mjs', 'scripts/llama.mjs'];
   if (tools) inputs.push('test/kernels', 'bench/kernels');
-  const stamp = path.join(root, `build/kernels/${name}${tools ? '-tools' : ''}.stamp`);
+  const stampOf = (programs) => path.join(root, `build/kernels/${name}${programs ? '-tools' : ''}.stamp`);
   const key = hashFiles(root, inputs, `${llamaRelease(root)} ${name}`);
-  const ran = await onlyWhenChanged(stamp, key, [library], async () => {
+  const ran = await onlyWhenChanged(stampOf(tools), key, [library], async () => {
+    // Both builds leave the one library.
+    rmSync(stampOf(!tools), { force: true });
     const settings = {
       CMAKE_BUILD_TYPE: 'Release',
       LLAMA_SOURCE: source,

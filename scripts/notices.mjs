@@ -52,9 +52,12 @@ export async function thirdPartyNotices() {
       .join('\n\n'),
   );
   const catalogue = JSON.parse(readFileSync(path.join(ROOT, 'models/catalogue.json'), 'utf8'));
-  for (const { name, licence, source } of catalogue.models) {
-    const origin = `Weights as shipped in ${source.package} ${source.version}.`;
-    add(`${name} (model)`, licence, `${origin}\nLicence text: https://www.apache.org/licenses/LICENSE-2.0`);
+  // TypeScript's is the Apache License 2.0, whole.
+  const apache = readFileSync(path.join(ROOT, 'node_modules/typescript/LICENSE.txt'), 'utf8').trim();
+  for (const { name, licence, source, drafter } of catalogue.models) {
+    add(`${name} (model)`, licence, `Weights as shipped in ${source.package} ${source.version}.\n\n${apache}`);
+    const derived = `Drafter trained for ${name}; it began with weights of that model and was changed: two of its layers, trained further.`;
+    add(`${drafter} (model)`, licence, `${derived} The licence's text stands above.`);
   }
   const rule = `\n\n${'-'.repeat(80)}\n\n`;
   return `SpecDiff for VS Code contains the following third-party material.${rule}${sections.join(rule)}\n`;

@@ -21,6 +21,8 @@ const REQUIRED = [
   'dist/extension.js',
   'dist/server.js',
   'dist/engine.js',
+  'dist/media/telemetry.js',
+  `dist/native/${nativeFolder()}/specdiff.node`,
   'models/catalogue.json',
   'THIRD_PARTY_NOTICES',
 ];
@@ -45,8 +47,18 @@ export async function packageExtension({ model = true, allKernels = true, folder
   const files = await listFiles({ cwd: ROOT, ignoreFile, dependencies: false });
   const unexpected = files.filter((file) => !EXPECTED.some((pattern) => pattern.test(file)));
   if (unexpected.length > 0) throw new Error(`The package would hold files it should not: ${unexpected.join(', ')}`);
+  const platforms = files.filter(
+    (file) => file.startsWith('dist/native/') && !file.startsWith(`dist/native/${nativeFolder()}/`),
+  );
+  if (platforms.length > 0)
+    throw new Error(
+      `dist/native holds builds of other platforms (${platforms[0]}, …): remove them, then run this again.`,
+    );
   const kernels = allKernels ? kernelVariants().map(kernelLibrary) : [];
-  const required = [...REQUIRED, ...kernels.map((library) => `dist/native/${nativeFolder()}/${library}`)];
+  const catalogue = JSON.parse(readFileSync(path.join(ROOT, 'models/catalogue.json'), 'utf8'));
+  const { file, drafter } = catalogue.models.find((entry) => entry.default);
+  const weights = [`models/${drafter}`, ...(model ? [`models/cache/${file}`] : [])];
+  const required = [...REQUIRED, ...weights, ...kernels.map((library) => `dist/native/${nativeFolder()}/${library}`)];
   const missing = required.filter((file) => !files.includes(file));
   if (missing.length > 0)
     throw new Error(`The package would lack ${missing.join(', ')}; run \`npm run build\` and look for errors.`);

@@ -1,6 +1,6 @@
 // "Is this step up to date?": a hash of its inputs, kept beside its output.
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readFileSync, readdirSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 
 /** Files below the given files and folders, sorted, so that hashes do not depend on the file system's order. */
@@ -23,10 +23,14 @@ export function hashFiles(root, entries, extra = '') {
   return hash.digest('hex');
 }
 
-/** Runs `step` unless `stampFile` holds `key` and every output exists; true when it ran. */
+/**
+ * Runs `step` unless `stampFile` holds `key` and every output exists; true when it ran. While it runs, and where it
+ * fails, there is no stamp: its outputs may be half of one state and half of another.
+ */
 export async function onlyWhenChanged(stampFile, key, outputs, step) {
   const fresh = existsSync(stampFile) && readFileSync(stampFile, 'utf8') === key && outputs.every((o) => existsSync(o));
   if (fresh) return false;
+  rmSync(stampFile, { force: true });
   await step();
   mkdirSync(path.dirname(stampFile), { recursive: true });
   writeFileSync(stampFile, key);

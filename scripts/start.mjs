@@ -1,5 +1,6 @@
 // `npm start`: builds what is missing, then opens the product on a copy of the sample workspace: in desktop VS Code where
 // `code` is on the PATH, else in the VS Code server, until Ctrl-C. `--no-open` always takes the server.
+import { randomBytes } from 'node:crypto';
 import { cpSync, existsSync, mkdirSync } from 'node:fs';
 import path from 'node:path';
 import { ROOT, build } from './build.mjs';
@@ -26,9 +27,11 @@ async function openInServer(workspace) {
   const interrupted = new Promise((resolve) => {
     for (const name of ['SIGINT', 'SIGTERM']) process.once(name, resolve);
   });
-  const running = await startVsCodeServer({ directory, server, extension: ROOT });
+  // Who gets in has this user's files and a terminal.
+  const token = randomBytes(16).toString('hex');
+  const running = await startVsCodeServer({ directory, server, extension: ROOT, token });
   console.log('\nSpecDiff runs in VS Code. Open this address in a browser on this machine:\n');
-  console.log(`  ${running.url}/?folder=${encodeURI(workspace)}\n`);
+  console.log(`  ${running.url}/?tkn=${token}&folder=${encodeURI(workspace)}\n`);
   console.log('Type in a file to see ghost text; select lines and run "SpecDiff: Summarize Selection" (F1).');
   console.log('Ctrl-C ends it.');
   await Promise.race([interrupted, running.ended]);

@@ -108,6 +108,7 @@ export function linkExtension(extensionsDir, extension) {
  * @property {string} [vsix] packaged extension to install
  * @property {Record<string, unknown>} [settings] first user settings on top of QUIET_SETTINGS; settings already in `directory` stay
  * @property {Record<string, unknown>} [machineSettings] settings of scope "machine", which users' settings don't reach
+ * @property {string} [token] who opens the address must name it; without one every user of this machine may: for tests
  * @property {number} [port] 0 (the default) picks a free one
  * @property {NodeJS.ProcessEnv} [env]
  * @property {boolean} [smokeTestDriver] lets a page run a test suite in the extension host
@@ -144,7 +145,15 @@ export async function startVsCodeServer(options) {
   }
 
   const args = [server.main, ...shared, '--host', '127.0.0.1', '--port', String(options.port ?? 0)];
-  args.push('--without-connection-token', '--disable-workspace-trust', '--user-data-dir', user);
+  args.push('--disable-workspace-trust', '--user-data-dir', user);
+  if (options.token === undefined) {
+    args.push('--without-connection-token');
+  } else {
+    // In a file, since the arguments of a process can be read by every user.
+    const tokenFile = path.join(directory, 'token');
+    writeFileSync(tokenFile, options.token, { mode: 0o600 });
+    args.push('--connection-token-file', tokenFile);
+  }
   if (options.smokeTestDriver === true) args.push('--enable-smoke-test-driver');
   const log = path.join(directory, 'server.log');
   const logFile = openSync(log, 'w');

@@ -1,30 +1,17 @@
 /** Reads settings that came over the wire: what is missing or out of bounds falls back to the default. */
 import {
+  BACKENDS,
   DEFAULT_SETTINGS,
-  type BackendChoice,
-  type DenoisingSampler,
+  DENOISING_SAMPLERS,
+  DRAFTERS,
+  KERNELS,
   type DenoisingSettings,
-  type DrafterName,
-  type KernelChoice,
   type SamplingSettings,
   type ServerSettings,
 } from '../protocol/settings';
 
-export const DRAFTERS: readonly DrafterName[] = [
-  'auto',
-  'none',
-  'ngram',
-  'diffusion',
-  'joint',
-  'causal',
-  'sedd',
-  'mdlm',
-];
-export const DENOISING_SAMPLERS: readonly DenoisingSampler[] = ['confidence', 'euler', 'tweedie', 'denoiser'];
 /** T of one draft. */
 export const MOST_DENOISING_STEPS = 64;
-export const BACKENDS: readonly BackendChoice[] = ['auto', 'cpu', 'cuda', 'vulkan', 'metal'];
-export const KERNELS: readonly KernelChoice[] = ['auto', 'stock'];
 
 const DEFAULTS = DEFAULT_SETTINGS.server;
 

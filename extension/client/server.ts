@@ -17,7 +17,6 @@ import {
   CompleteRequest,
   DiagnosticsRequest,
   ImportModelRequest,
-  RestartEngineRequest,
   SettingsNotification,
   StateNotification,
   SummarizeRequest,
@@ -137,11 +136,6 @@ export class Server implements vscode.Disposable {
     } catch (error) {
       return { ok: false, message: token.isCancellationRequested ? 'Import cancelled.' : this.explain(error) };
     }
-  }
-
-  /** Ends the engine process only, which gives its memory back. */
-  async restartEngine(): Promise<void> {
-    await this.client.sendRequest(RestartEngineRequest);
   }
 
   /** Markdown about server and engine, or why there is none. */

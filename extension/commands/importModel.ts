@@ -1,6 +1,7 @@
 /** "SpecDiff: Import a Model File…": hands a GGUF file to the server, which checks and copies it. */
 import * as vscode from 'vscode';
 import type { ImportModelResult } from '../../protocol/messages';
+import { unlinked } from '../unlinked';
 
 export interface ModelImporter {
   importModel(path: string, token: vscode.CancellationToken): Promise<ImportModelResult>;
@@ -15,7 +16,7 @@ export async function importModel(importer: ModelImporter, file?: vscode.Uri): P
     (_progress, token) => importer.importModel(chosen.fsPath, token),
   );
   const show = result.ok ? vscode.window.showInformationMessage : vscode.window.showErrorMessage;
-  void show(`SpecDiff: ${result.message}`);
+  void show(`SpecDiff: ${unlinked(result.message)}`);
   return result;
 }
 

@@ -36,7 +36,7 @@ function entries({ enabled, language }: MenuState): Entry[] {
     { label: '$(graph) Show telemetry', command: 'specdiff.showTelemetry' },
     { label: '$(output) Show log', command: 'specdiff.showLog' },
     { label: '$(debug-restart) Restart', command: 'specdiff.restart' },
-    { label: '$(cloud-upload) Import a model file…', command: 'specdiff.importModel' },
+    { label: '$(file-add) Import a model file…', command: 'specdiff.importModel' },
     { label: '$(copy) Copy diagnostics', command: 'specdiff.copyDiagnostics' },
     { label: '$(gear) Settings', command: 'workbench.action.openSettings', arguments: ['@ext:specdiff.specdiff'] },
   ];

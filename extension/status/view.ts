@@ -41,11 +41,11 @@ function summary(input: StatusInput): Summary {
   if (engine.state === 'noModel') {
     return { text: 'SpecDiff $(warning) no model', state: engine.message, severity: 'warning' };
   }
-  if (engine.state === 'downloading') {
+  if (engine.state === 'importing') {
     const percent = Math.round(engine.percent);
     return {
-      text: `SpecDiff $(cloud-download) ${percent} %`,
-      state: `downloading ${engine.name}, ${percent} %`,
+      text: `SpecDiff $(file-add) ${percent} %`,
+      state: `importing ${engine.name}, ${percent} %`,
       severity: 'none',
     };
   }

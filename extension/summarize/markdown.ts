@@ -19,7 +19,7 @@ function harmless(text: string): string {
 
 /** @param source what is summarized, e.g. "main.ts, lines 3–20". */
 export function summaryMarkdown(source: string, text: string, state: SummaryState): string {
-  const parts = [`# Summary`, `*${source.replace(/([*_\\`])/g, '\\$1')}*`];
+  const parts = [`# Summary`, `*${harmless(source.replace(/([*_\\`])/g, '\\$1'))}*`];
   const written = text.trim();
   if (state.state === 'running') {
     parts.push(written === '' ? '…' : `${harmless(written)} …`);
@@ -38,7 +38,8 @@ export function summaryMarkdown(source: string, text: string, state: SummaryStat
     }
     if (outcome === 'cancelled') parts.push('> Cancelled.');
     if (outcome === 'stale') parts.push('> The document changed meanwhile; summarize again.');
-    if (outcome === 'refused' || outcome === 'failed') parts.push(`> ${message ?? 'No summary could be written.'}`);
+    if (outcome === 'refused' || outcome === 'failed')
+      parts.push(`> ${harmless(message ?? 'No summary could be written.')}`);
     if (outcome === 'done' && written === '') parts.push('> The model wrote nothing about this selection.');
   }
   return `${parts.join('\n\n')}\n`;

@@ -1,6 +1,7 @@
 /** The telemetry view: a webview that shows the store's snapshots; it keeps nothing of its own. */
 import { randomBytes } from 'node:crypto';
 import * as vscode from 'vscode';
+import { unlinked } from '../unlinked';
 import { telemetryPage } from './html';
 import type { SnapshotMessage, TelemetrySnapshot } from './snapshot';
 
@@ -95,7 +96,9 @@ export class TelemetryView implements vscode.WebviewViewProvider, vscode.Disposa
       await vscode.workspace.fs.writeFile(uri, new TextEncoder().encode(text));
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
-      void vscode.window.showErrorMessage(`SpecDiff: the export was not written: ${reason}. Choose another folder.`);
+      void vscode.window.showErrorMessage(
+        `SpecDiff: the export was not written: ${unlinked(reason)}. Choose another folder.`,
+      );
     }
   }
 }

@@ -3,6 +3,7 @@
 #include "dynamic_library.h"
 #include "error.h"
 #include "log.h"
+#include "utf8.h"
 
 #include <ggml-backend.h>
 #include <llama.h>
@@ -88,7 +89,7 @@ std::string kernel_label(const std::string& name) {
 
 /** "specdiff haswell, AVX2", "llama.cpp haswell": the library and whose kernels compute. */
 std::string cpu_label(const DynamicLibrary& library, const fs::path& path) {
-    const std::string variant = cpu_variant(path.filename().string());
+    const std::string variant = cpu_variant(utf8(path.filename()));
     const std::string ours = "specdiff-";
     using KernelsFunction = const char* (*)();
     auto* function = reinterpret_cast<KernelsFunction>(library.symbol("specdiff_kernels"));
@@ -118,7 +119,7 @@ std::string load_cpu(const BackendOptions& options) {
     if (file.empty()) {
         const auto libraries = list_cpu_libraries(options.native_directory);
         if (libraries.empty() || libraries.front().score == 0) {
-            throw Error("No CPU backend library in " + options.native_directory.string() +
+            throw Error("No CPU backend library in " + utf8(options.native_directory) +
                         " runs on this machine: reinstall the extension for this platform.");
         }
         file = libraries.front().file;
@@ -126,7 +127,7 @@ std::string load_cpu(const BackendOptions& options) {
     const fs::path path = options.native_directory / file;
     const LogCapture captured;
     if (ggml_backend_load(path.string().c_str()) == nullptr) {
-        throw Error("The CPU backend library " + path.string() + " could not be loaded (" + captured.reason() +
+        throw Error("The CPU backend library " + utf8(path) + " could not be loaded (" + captured.reason() +
                     "): reinstall the extension or choose another library.");
     }
     const DynamicLibrary library(path);
@@ -243,7 +244,7 @@ std::vector<CpuLibrary> list_cpu_libraries(const fs::path& directory) {
     std::vector<CpuLibrary> found;
     std::error_code error;
     for (fs::directory_iterator entry(directory, error), end; !error && entry != end; entry.increment(error)) {
-        const std::string file = entry->path().filename().string();
+        const std::string file = utf8(entry->path().filename());
         if (!is_cpu_library(file)) continue;
         const DynamicLibrary library(entry->path());
         if (!library.loaded()) {
@@ -253,8 +254,8 @@ std::vector<CpuLibrary> list_cpu_libraries(const fs::path& directory) {
         found.push_back({file, score_of(library)});
     }
     if (error) {
-        throw Error("The folder with the native libraries, " + directory.string() + ", can't be read (" +
-                    error.message() + "): build or reinstall the extension.");
+        throw Error("The folder with the native libraries, " + utf8(directory) + ", can't be read (" + error.message() +
+                    "): build or reinstall the extension.");
     }
     std::sort(found.begin(), found.end(), [](const CpuLibrary& a, const CpuLibrary& b) {
         return a.score != b.score ? a.score > b.score : a.file < b.file;

@@ -34,8 +34,14 @@ const std::set<std::string> KNOWN_KEYS = {
     "target_layers",
 };
 
+/** Of thirteen tensors each; Network has room for 4,096. */
+constexpr int MOST_LAYERS = 256;
+
 bool is_matrix_type(int type) {
-    return type == GGML_TYPE_F32 || type == GGML_TYPE_F16 || ggml_is_quantized(static_cast<ggml_type>(type));
+    // Of the quantized types two are for activations alone: nothing multiplies with them as weights.
+    const bool quantized =
+        ggml_is_quantized(static_cast<ggml_type>(type)) && type != GGML_TYPE_Q8_1 && type != GGML_TYPE_Q8_K;
+    return type == GGML_TYPE_F32 || type == GGML_TYPE_F16 || quantized;
 }
 
 /** Counts the tensors that are as they must be. */
@@ -118,8 +124,9 @@ std::optional<BlockShape> block_shape(const GgufFile& drafter, const GgufFile& t
     shape.mask = static_cast<int32_t>(drafter.integer("tokenizer.ggml.mask_token_id").value_or(-1));
     shape.rope_base = static_cast<float>(drafter.number(PREFIX + "rope.freq_base").value_or(shape.rope_base));
     shape.epsilon = static_cast<float>(drafter.number(PREFIX + "attention.layer_norm_rms_epsilon").value_or(0));
-    if (shape.width < 1 || shape.layers < 1 || shape.head_width < 1 || shape.feed_forward < 1 || shape.mask < 0 ||
-        shape.rotated < 1 || !(shape.epsilon > 0) || !(shape.rope_base > 0)) {
+    if (shape.width < 1 || shape.layers < 1 || shape.layers > MOST_LAYERS || shape.head_width < 1 ||
+        shape.feed_forward < 1 || shape.mask < 0 || shape.rotated < 1 || !(shape.epsilon > 0) ||
+        !(shape.rope_base > 0)) {
         return std::nullopt;
     }
     const auto* head = drafter.tensor("output.weight");
@@ -131,6 +138,7 @@ std::optional<BlockShape> block_shape(const GgufFile& drafter, const GgufFile& t
     }
     shape.taps = static_cast<int>(fuse->shape[0] / shape.width);
     shape.draft_vocabulary = static_cast<int>(head->shape[1]);
+    if (shape.taps < 1 || shape.draft_vocabulary < 1) return std::nullopt;
 
     Tensors tensors(drafter);
     shape.reduced = tensors.any("d2t");

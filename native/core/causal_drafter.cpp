@@ -110,6 +110,7 @@ class CausalDrafter : public Drafter {
     std::vector<float> distribution(const float* logits, double temperature) const {
         std::vector<float> q;
         softmax(logits, common_vocabulary(), temperature, q);
+        require_distribution(q);
         q.resize(static_cast<size_t>(vocabulary_size_), 0.0F);
         return q;
     }

@@ -84,6 +84,8 @@ constexpr int REFRESH_PASSES = CostModel::SETTLED + 2;
 constexpr double JOB_WEIGHT = 0.1;
 constexpr double SHORTEST_JOB = 4;
 constexpr int MOST_ARMS = 4096;
+/** No number that was learned is greater: sums fade, and texts are shorter. */
+constexpr double MOST_LEARNED = 1e6;
 /** Every class of a drafter together. */
 constexpr int ANY = -1;
 /** Numbers of steps that are tried; the paper finds 4 to 6 best, and more costs more than it can bring. */
@@ -495,7 +497,8 @@ void Controller::learn_draft_cost(const PassMeasure& pass, double slowness) {
     DraftCost& cost = drafts_[way];
     const int parts = pass.sequential ? std::max(pass.drafted, 1) : 1;
     const auto learn = [](double& mean, double& weight, double value) {
-        if (weight > 0) value = std::clamp(value, mean / OUTLIER, mean * OUTLIER);
+        // From nothing every value is an outlier, and none would ever count.
+        if (weight > 0 && mean > 0) value = std::clamp(value, mean / OUTLIER, mean * OUTLIER);
         weight = std::min(weight + 1, 1 / DRAFT_COST_WEIGHT);
         mean += (value - mean) / weight;
     };
@@ -633,7 +636,7 @@ bool Controller::restore(const std::string& state) {
     if (!(in >> count) || count > MOST_ARMS) return false;
     const auto positive = [](std::initializer_list<double> values) {
         return std::all_of(values.begin(), values.end(),
-                           [](double value) { return std::isfinite(value) && value >= 0; });
+                           [](double value) { return value >= 0 && value <= MOST_LEARNED; });
     };
     for (size_t i = 0; i < count; ++i) {
         std::string name;
@@ -642,7 +645,7 @@ bool Controller::restore(const std::string& state) {
         if (!(in >> name >> steps >> cost.each >> cost.row >> cost.more)) return false;
         if (!(in >> cost.each_weight >> cost.row_weight >> cost.more_weight)) return false;
         if (!positive({cost.each, cost.row, cost.each_weight, cost.row_weight, cost.more_weight})) return false;
-        if (!std::isfinite(cost.more)) return false;
+        if (!(std::abs(cost.more) <= MOST_LEARNED)) return false;
         if (steps < 0) return false;
         read.drafts_[{name, steps}] = cost;
     }

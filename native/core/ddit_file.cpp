@@ -1,6 +1,7 @@
 #include "ddit_file.h"
 
 #include "error.h"
+#include "utf8.h"
 
 #include <ggml.h>
 
@@ -17,7 +18,7 @@ constexpr std::array<ggml_type, 4> MATRIX_TYPES = {GGML_TYPE_F32, GGML_TYPE_F16,
 constexpr int64_t ROW_STEP = 32;
 
 [[noreturn]] void refuse(const GgufFile& file, const std::string& why) {
-    throw Error("The drafter " + file.path().filename().string() + " can't be used: " + why);
+    throw Error("The drafter " + utf8(file.path().filename()) + " can't be used: " + why);
 }
 
 /** A whole number of the architecture's own keys. */
@@ -113,7 +114,7 @@ DditShape check_ddit_file(const GgufFile& file) {
     const std::string prefix = shape.architecture + ".";
     shape.context = whole(file, prefix + "context_length", 8, 1 << 16);
     shape.width = whole(file, prefix + "embedding_length", 1, 1 << 16);
-    shape.layers = whole(file, prefix + "block_count", 1, 512);
+    shape.layers = whole(file, prefix + "block_count", 1, 256);
     shape.heads = whole(file, prefix + "attention.head_count", 1, 1024);
     shape.feed_forward = whole(file, prefix + "feed_forward_length", 1, 1 << 18);
     shape.condition = whole(file, prefix + "condition_length", 1, 1 << 14);

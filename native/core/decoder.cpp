@@ -297,7 +297,9 @@ class Decoder::Run {
     Draft drafted(Drafter& drafter, const DraftContext& context, const Budget& budget) {
         try {
             return drafter.propose(context, budget);
-        } catch (const Error& error) {
+        } catch (const Cancelled&) {
+            throw;
+        } catch (const std::exception& error) { // memory that runs short, too
             log(LogLevel::error, "drafter " + drafter.name() + " stopped for this job: " + error.what());
             usable_.erase(std::remove(usable_.begin(), usable_.end(), &drafter), usable_.end());
             return {};

@@ -2,6 +2,7 @@
 
 #include "error.h"
 #include "row_floats.h"
+#include "utf8.h"
 
 #include <ggml.h>
 
@@ -11,7 +12,7 @@ namespace specdiff {
 
 EmbeddingRows::EmbeddingRows(const GgufFile& file, const ggml_tensor* loaded) : loaded_(loaded) {
     const auto unreadable = [&file] {
-        return Error("The token embedding of " + file.path().string() + " can't be read: download the file again.");
+        return Error("The token embedding of " + utf8(file.path()) + " can't be read: download the file again.");
     };
     const auto* table = file.tensor("token_embd.weight");
     if (table == nullptr) throw unreadable();

@@ -7,6 +7,7 @@
 #include "drafters.h"
 #include "error.h"
 #include "log.h"
+#include "utf8.h"
 
 #include <algorithm>
 #include <array>
@@ -51,6 +52,12 @@ class BusyGuard {
     std::atomic<bool>& busy_;
 };
 
+/** Why there is no drafter: memory that runs short says nothing of what to do. */
+std::string reason_of(const std::exception& error) {
+    if (dynamic_cast<const Error*>(&error) != nullptr) return error.what();
+    return std::string("The drafter can't be used (") + error.what() + "): free memory, or choose another drafter.";
+}
+
 } // namespace
 
 Engine::Engine(const LoadOptions& options) {
@@ -67,8 +74,10 @@ Engine::Engine(const LoadOptions& options) {
     target_ = std::make_unique<Target>(std::move(model), *pool_, target_options);
     try {
         drafters_ = make_drafters({*target_, file, *pool_, drafter_model_, drafter_metadata_, drafter_file_});
-    } catch (const Error& error) {
-        drafter_note_ = error.what();
+    } catch (const Cancelled&) {
+        throw;
+    } catch (const std::exception& error) {
+        drafter_note_ = reason_of(error);
         drafter_description_.reset();
         drafters_ = make_drafters({*target_, file, *pool_, std::nullopt, std::nullopt, std::nullopt});
     }
@@ -83,7 +92,7 @@ Engine::Engine(const LoadOptions& options) {
 
     target_description_.path = options.target_path;
     // Not general.name: that is often the trainer's label, which nobody recognises.
-    target_description_.name = file.path().stem().string();
+    target_description_.name = utf8(file.path().stem());
     target_description_.architecture = file.text("general.architecture").value_or("");
     target_description_.file_bytes = file.bytes();
     target_description_.vocabulary_size = vocabulary().size();
@@ -106,8 +115,10 @@ void Engine::load_drafter(const std::string& path, const GgufFile& target_file) 
             drafter_model_.emplace(file);
         drafter_description_ = {path, drafter_metadata_->name, drafter_metadata_->kind,
                                 drafter_metadata_->max_draft_length(), drafter_metadata_->slots_from_lookup};
-    } catch (const Error& error) {
-        drafter_note_ = error.what();
+    } catch (const Cancelled&) {
+        throw;
+    } catch (const std::exception& error) {
+        drafter_note_ = reason_of(error);
         drafter_metadata_.reset();
         drafter_model_.reset();
         drafter_file_.reset();
@@ -224,7 +235,9 @@ void Engine::calibrate_drafts() {
                 target_->forget();
                 drafter->truncate(0);
             }
-        } catch (const Error& error) {
+        } catch (const Cancelled&) {
+            throw;
+        } catch (const std::exception& error) {
             log(LogLevel::warning, "drafter " + drafter->name() + " can't draft: " + error.what());
             target_->forget();
         }

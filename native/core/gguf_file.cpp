@@ -2,6 +2,7 @@
 
 #include "error.h"
 #include "log.h"
+#include "utf8.h"
 
 #include <ggml.h>
 #include <gguf.h>
@@ -21,17 +22,16 @@ void check_readable(const fs::path& path) {
     std::error_code error;
     const auto status = fs::status(path, error);
     if (!fs::exists(status)) {
-        throw Error("The model file " + path.string() + " does not exist: check the path or import the model again.");
+        throw Error("The model file " + utf8(path) + " does not exist: check the path or import the model again.");
     }
     if (!fs::is_regular_file(status)) {
-        throw Error(path.string() + " is not a file: choose a GGUF model file.");
+        throw Error(utf8(path) + " is not a file: choose a GGUF model file.");
     }
     std::ifstream file(path, std::ios::binary);
     std::array<char, 4> magic{};
-    if (!file) throw Error("The model file " + path.string() + " can't be opened: check its permissions.");
+    if (!file) throw Error("The model file " + utf8(path) + " can't be opened: check its permissions.");
     if (!file.read(magic.data(), magic.size()) || std::memcmp(magic.data(), GGUF_MAGIC, magic.size()) != 0) {
-        throw Error(path.string() +
-                    " is not a GGUF model file: choose a file that ends in .gguf, or download it again.");
+        throw Error(utf8(path) + " is not a GGUF model file: choose a file that ends in .gguf, or download it again.");
     }
 }
 
@@ -78,12 +78,12 @@ GgufFile::GgufFile(fs::path path) : path_(std::move(path)) {
     gguf_init_params params{};
     params.no_alloc = true;
     params.ctx = &meta;
-    auto* raw = gguf_init_from_file(path_.string().c_str(), params);
+    auto* raw = gguf_init_from_file(utf8(path_).c_str(), params);
     const std::shared_ptr<ggml_context> shapes(meta, [](ggml_context* c) {
         if (c != nullptr) ggml_free(c);
     });
     if (raw == nullptr) {
-        throw Error("The model file " + path_.string() + " is damaged or incomplete (" + captured.reason() +
+        throw Error("The model file " + utf8(path_) + " is damaged or incomplete (" + captured.reason() +
                     "): download it again.");
     }
     context_ = std::shared_ptr<gguf_context>(raw, gguf_free);
@@ -100,7 +100,7 @@ GgufFile::GgufFile(fs::path path) : path_(std::move(path)) {
         if (shape != nullptr) info.shape.assign(shape->ne, shape->ne + GGML_MAX_DIMS);
         info.shape.resize(GGML_MAX_DIMS, 1);
         if (info.offset + info.bytes > bytes_ || info.offset + info.bytes < info.offset) {
-            throw Error("The model file " + path_.string() + " ends early: it has " + std::to_string(bytes_) +
+            throw Error("The model file " + utf8(path_) + " ends early: it has " + std::to_string(bytes_) +
                         " bytes and tensor " + info.name + " reaches to " + std::to_string(info.offset + info.bytes) +
                         "; download it again.");
         }
@@ -182,7 +182,7 @@ const TensorInfo* GgufFile::tensor(const std::string& name) const {
 
 std::vector<int64_t> GgufFile::read_int64(const TensorInfo& tensor) const {
     if (tensor.type != GGML_TYPE_I64) {
-        throw Error("Tensor " + tensor.name + " of " + path_.string() +
+        throw Error("Tensor " + tensor.name + " of " + utf8(path_) +
                     " should hold 64-bit integers: convert the model again.");
     }
     const auto bytes = read_bytes(tensor);
@@ -196,7 +196,7 @@ std::vector<uint8_t> GgufFile::read_bytes(const TensorInfo& tensor) const {
     std::ifstream file(path_, std::ios::binary);
     file.seekg(static_cast<std::streamoff>(tensor.offset));
     if (!file.read(reinterpret_cast<char*>(bytes.data()), static_cast<std::streamsize>(bytes.size()))) {
-        throw Error("Tensor " + tensor.name + " of " + path_.string() + " can't be read: download the file again.");
+        throw Error("Tensor " + tensor.name + " of " + utf8(path_) + " can't be read: download the file again.");
     }
     return bytes;
 }

@@ -4,6 +4,7 @@
 #include "gguf_file.h"
 #include "log.h"
 #include "model_file.h"
+#include "utf8.h"
 
 #include <llama.h>
 
@@ -29,7 +30,7 @@ Model::Model(const GgufFile& file) {
     const LogCapture captured;
     auto params = llama_model_default_params();
     const std::array<llama_model_kv_override, 2> overrides = {in_graph_of(GPT_NEO_GRAPH), llama_model_kv_override{}};
-    const std::string path = file.path().string();
+    const std::string path = utf8(file.path());
     if (file.text("general.architecture") == GPT_NEO) {
         params.kv_overrides = overrides.data();
         windows_ = file.integers("gptneo.attention.windows").value_or(std::vector<int64_t>());

@@ -3,11 +3,13 @@
 #include "block_file.h"
 #include "ddit_file.h"
 #include "error.h"
+#include "utf8.h"
 
 #include <ggml.h>
 #include <llama.h>
 
 #include <algorithm>
+#include <cctype>
 #include <cmath>
 #include <functional>
 #include <limits>
@@ -35,11 +37,11 @@ const std::set<std::string> NOT_CAUSAL = {
 int64_t required(const GgufFile& file, const std::string& key, int64_t least, int64_t most) {
     const auto value = file.integer(key);
     if (!value) {
-        throw Error("The model file " + file.path().string() + " lacks " + key +
+        throw Error("The model file " + utf8(file.path()) + " lacks " + key +
                     ": it is damaged or of an unknown kind; download it again.");
     }
     if (*value < least || *value > most) {
-        throw Error("The model file " + file.path().string() + " says " + key + " = " + std::to_string(*value) +
+        throw Error("The model file " + utf8(file.path()) + " says " + key + " = " + std::to_string(*value) +
                     ", which can't be: it is damaged; download it again.");
     }
     return *value;
@@ -49,12 +51,12 @@ int64_t required(const GgufFile& file, const std::string& key, int64_t least, in
 void check_per_layer(const GgufFile& file, const std::string& key, int64_t layers, int64_t least, int64_t most) {
     if (const auto values = file.integers(key)) {
         if (static_cast<int64_t>(values->size()) < layers) {
-            throw Error("The model file " + file.path().string() + " has too few entries in " + key +
+            throw Error("The model file " + utf8(file.path()) + " has too few entries in " + key +
                         ": it is damaged; download it again.");
         }
         for (const auto value : *values) {
             if (value < 0 || value > most) {
-                throw Error("The model file " + file.path().string() + " has an impossible entry in " + key +
+                throw Error("The model file " + utf8(file.path()) + " has an impossible entry in " + key +
                             ": it is damaged; download it again.");
             }
         }
@@ -66,8 +68,14 @@ void check_per_layer(const GgufFile& file, const std::string& key, int64_t layer
 std::string architecture_of(const GgufFile& file) {
     const auto architecture = file.text("general.architecture");
     if (!architecture) {
-        throw Error("The model file " + file.path().string() +
+        throw Error("The model file " + utf8(file.path()) +
                     " does not name its architecture: it is damaged or no language model; download it again.");
+    }
+    // It is a part of keys' names, and of what is said about them.
+    const auto fine = [](unsigned char c) { return std::isalnum(c) != 0 || c == '-' || c == '_' || c == '.'; };
+    if (!std::all_of(architecture->begin(), architecture->end(), fine)) {
+        throw Error("The model file " + utf8(file.path()) +
+                    " names an architecture that can't be one: it is damaged; download it again.");
     }
     return *architecture == GPT_NEO ? GPT_NEO_GRAPH : *architecture;
 }
@@ -90,7 +98,7 @@ void check_numbers(const GgufFile& file, const std::string& architecture) {
     for (const char* key : {".attention.layer_norm_rms_epsilon", ".attention.layer_norm_epsilon", ".rope.freq_base"}) {
         const auto value = file.number(architecture + key);
         if (value && (!std::isfinite(*value) || *value < 0)) {
-            throw Error("The model file " + file.path().string() + " has an impossible " + architecture + key +
+            throw Error("The model file " + utf8(file.path()) + " has an impossible " + architecture + key +
                         ": it is damaged; download it again.");
         }
     }
@@ -99,7 +107,7 @@ void check_numbers(const GgufFile& file, const std::string& architecture) {
 std::vector<std::string> vocabulary_of(const GgufFile& file) {
     auto tokens = file.texts("tokenizer.ggml.tokens");
     if (!tokens || tokens->empty()) {
-        throw Error("The model file " + file.path().string() +
+        throw Error("The model file " + utf8(file.path()) +
                     " has no vocabulary: choose a complete language model file.");
     }
     return std::move(*tokens);
@@ -111,7 +119,7 @@ void check_distinct(const GgufFile& file, const std::vector<std::string>& tokens
     seen.reserve(tokens.size());
     for (const auto& token : tokens) {
         if (!token.empty() && !seen.insert(token).second) {
-            throw Error("The model file " + file.path().string() +
+            throw Error("The model file " + utf8(file.path()) +
                         " has a token twice in its vocabulary: it is damaged; download it again.");
         }
     }
@@ -122,7 +130,7 @@ void check_special_tokens(const GgufFile& file, size_t vocabulary) {
         const auto id = file.integer(std::string("tokenizer.ggml.") + key);
         // -1 (as an unsigned number) means that there is none.
         if (id && *id != -1 && *id != 0xffffffffLL && (*id < 0 || *id >= static_cast<int64_t>(vocabulary))) {
-            throw Error("The model file " + file.path().string() + " has tokenizer.ggml." + key +
+            throw Error("The model file " + utf8(file.path()) + " has tokenizer.ggml." + key +
                         " outside its vocabulary: it is damaged; download it again.");
         }
     }
@@ -136,7 +144,7 @@ int64_t head_width(const GgufFile& file, const std::string& architecture) {
 }
 
 [[noreturn]] void refuse(const GgufFile& drafter, const std::string& why) {
-    throw Error("The drafter " + drafter.path().filename().string() + " can't be used: " + why);
+    throw Error("The drafter " + utf8(drafter.path().filename()) + " can't be used: " + why);
 }
 
 std::vector<int32_t> checked_taps(const GgufFile& drafter, int64_t target_layers) {
@@ -189,6 +197,11 @@ void check_tokenizer(const GgufFile& drafter, const GgufFile& target) {
     }
 }
 
+/** Types that no product takes as weights: llama.cpp would call a function that it has not. */
+bool is_intermediate(const TensorInfo& tensor) {
+    return tensor.type == GGML_TYPE_Q8_1 || tensor.type == GGML_TYPE_Q8_K;
+}
+
 /** llama.cpp asserts these while it builds the graph. */
 void check_reduced_vocabulary(const GgufFile& drafter, int64_t vocabulary) {
     const auto* map = drafter.tensor("d2t");
@@ -200,12 +213,16 @@ void check_reduced_vocabulary(const GgufFile& drafter, int64_t vocabulary) {
         }
         return;
     }
-    if (map->type != GGML_TYPE_I64 || head == nullptr || head->shape[1] != map->shape[0]) {
+    if (map->type != GGML_TYPE_I64 || map->shape[0] < 1 || head == nullptr || head->shape[1] != map->shape[0]) {
         refuse(drafter, "its reduced vocabulary does not fit its output head; convert it again.");
     }
+    std::vector<bool> named(static_cast<size_t>(vocabulary));
     for (const auto token : drafter.read_int64(*map)) {
         if (token < 0 || token >= vocabulary)
             refuse(drafter, "its reduced vocabulary names unknown tokens; convert it again.");
+        if (named[static_cast<size_t>(token)])
+            refuse(drafter, "its reduced vocabulary names a token twice; convert it again.");
+        named[static_cast<size_t>(token)] = true;
     }
 }
 
@@ -214,23 +231,27 @@ void check_reduced_vocabulary(const GgufFile& drafter, int64_t vocabulary) {
 void check_target_file(const GgufFile& file) {
     const auto architecture = architecture_of(file);
     if (architecture == DRAFTER_ARCHITECTURE || is_ddit(architecture)) {
-        throw Error(file.path().string() + " is a drafter, not a target: choose a causal language model.");
+        throw Error(utf8(file.path()) + " is a drafter, not a target: choose a causal language model.");
     }
     if (NOT_CAUSAL.count(architecture) != 0) {
-        throw Error(file.path().string() + " holds a model of architecture " + architecture +
+        throw Error(utf8(file.path()) + " holds a model of architecture " + architecture +
                     ", which does not write text from left to right: choose a causal language model.");
     }
     check_sizes(file, architecture);
     check_numbers(file, architecture);
     if (file.boolean(architecture + ".attention.causal").value_or(true) == false ||
         file.integer(architecture + ".pooling_type").value_or(0) > 0) {
-        throw Error(file.path().string() + " holds an embedding model: choose a causal language model.");
+        throw Error(utf8(file.path()) + " holds an embedding model: choose a causal language model.");
     }
     const auto vocabulary = vocabulary_of(file);
     check_distinct(file, vocabulary);
     check_special_tokens(file, vocabulary.size());
+    if (std::any_of(file.tensors().begin(), file.tensors().end(), is_intermediate)) {
+        throw Error("The model file " + utf8(file.path()) +
+                    " holds weights of a type that only activations have: it is damaged; download it again.");
+    }
     if (file.tensors().empty()) {
-        throw Error("The model file " + file.path().string() + " holds no weights: choose a complete model file.");
+        throw Error("The model file " + utf8(file.path()) + " holds no weights: choose a complete model file.");
     }
 }
 
@@ -247,7 +268,7 @@ DrafterMetadata check_causal_drafter(const GgufFile& drafter, const GgufFile& ta
     check_same_tokens(drafter, target, true);
     DrafterMetadata metadata;
     metadata.kind = DrafterKind::causal;
-    metadata.name = drafter.path().stem().string();
+    metadata.name = utf8(drafter.path().stem());
     return metadata;
 }
 
@@ -265,7 +286,7 @@ DrafterMetadata check_standalone_drafter(const GgufFile& drafter, const GgufFile
     }
     DrafterMetadata metadata;
     metadata.kind = shape.architecture == "sedd" ? DrafterKind::sedd : DrafterKind::mdlm;
-    metadata.name = drafter.text("general.name").value_or(drafter.path().stem().string());
+    metadata.name = drafter.text("general.name").value_or(utf8(drafter.path().stem()));
     metadata.standalone_length = std::min(shape.block > 0 ? shape.block : LONGEST_STANDALONE, shape.context / 2);
     metadata.standalone_length = std::min(metadata.standalone_length, LONGEST_STANDALONE);
     return metadata;
@@ -283,6 +304,10 @@ std::vector<Phrases::Entry> checked_phrases(const GgufFile& drafter, int64_t voc
     const auto possible = [vocabulary](int64_t token) { return token >= 0 && token < vocabulary; };
     if (!std::all_of(tokens.begin(), tokens.end(), possible)) {
         refuse(drafter, "its phrases have tokens that the target lacks; download it again.");
+    }
+    if (checks.size() > Phrases::MOST_KNOWN) {
+        refuse(drafter, "it has " + std::to_string(checks.size()) + " phrases, and at most " +
+                            std::to_string(Phrases::MOST_KNOWN) + " are taken; export it with fewer.");
     }
     if (tokens.size() != checks.size() || counts.size() != checks.size() || second_counts.size() != checks.size()) {
         refuse(drafter, "its phrases are incomplete; download it again.");
@@ -375,7 +400,7 @@ DrafterMetadata check_drafter_file(const GgufFile& drafter, const GgufFile& targ
 
     const bool markov = drafter.tensor("markov_w1.weight") != nullptr;
     if (drafter.boolean("specdiff.autoregressive").value_or(false)) metadata.kind = DrafterKind::tapped_causal;
-    metadata.name = drafter.text("general.name").value_or(drafter.path().stem().string());
+    metadata.name = drafter.text("general.name").value_or(utf8(drafter.path().stem()));
     metadata.block_size = static_cast<int>(required(drafter, architecture + ".block_size", 1, 64));
     metadata.sample_from_anchor = drafter.boolean(architecture + ".sample_from_anchor").value_or(markov);
     metadata.mask = static_cast<int32_t>(drafter.integer("tokenizer.ggml.mask_token_id").value_or(0));

@@ -3,6 +3,7 @@
 #include "cpu_weights.h"
 #include "error.h"
 #include "log.h"
+#include "utf8.h"
 
 #include <ggml-backend.h>
 #include <ggml.h>
@@ -96,7 +97,7 @@ ggml_context* Network::context_of(ggml_backend_buffer_type* type) {
 ggml_tensor* Network::weight(const GgufFile& file, const std::string& name, bool multiplied) {
     const auto* info = file.tensor(name);
     if (info == nullptr)
-        throw Error("The drafter " + file.path().filename().string() + " has no tensor " + name +
+        throw Error("The drafter " + utf8(file.path().filename()) + " has no tensor " + name +
                     "; convert or download it again.");
     auto* const buffer = multiplied ? matrix_buffer(info->type, info->shape[0], info->shape[1]) : plain_buffer();
     auto* tensor =

@@ -19,6 +19,8 @@ namespace specdiff {
 class Phrases {
   public:
     static constexpr int LONGEST = 4;
+    /** Of a file's, which are never forgotten: the table has room for half as many more. */
+    static constexpr size_t MOST_KNOWN = 200'000;
     /** Stands between texts; no context goes across. */
     static constexpr int32_t SEPARATOR = TEXT_SEPARATOR;
 

@@ -117,7 +117,7 @@ void Sampler::probabilities(const float* logits, const std::vector<int32_t>& his
     keep_min_p(used);
     std::vector<float> masked(static_cast<size_t>(size_), REMOVED);
     for (const auto token : kept_)
-        masked[static_cast<size_t>(token)] = logits[token];
+        masked[static_cast<size_t>(token)] = used[token];
     softmax(masked.data(), size_, options_.temperature, p);
 }
 
@@ -128,6 +128,13 @@ void softmax(const float* logits, int size, double temperature, std::vector<floa
     const auto factor = static_cast<float>(1 / total);
     for (auto& value : p)
         value *= factor;
+}
+
+void require_distribution(const std::vector<float>& q) {
+    constexpr double NEARLY = 0.01;
+    const double total = sum_of(q.data(), static_cast<int>(q.size()));
+    require(std::abs(total - 1) < NEARLY,
+            "The drafter's numbers are none: choose another drafter, or another backend.");
 }
 
 int32_t draw(const std::vector<float>& weights, Rng& rng) {

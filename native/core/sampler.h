@@ -59,6 +59,12 @@ class Sampler {
 /** softmax(logits ÷ temperature) [V]; entries of -infinity get 0. */
 void softmax(const float* logits, int size, double temperature, std::vector<float>& p);
 
+/**
+ * A drafter whose logits are no numbers would have any rule take its tokens, whatever the target says.
+ * @throws Error where the row is no distribution.
+ */
+void require_distribution(const std::vector<float>& q);
+
 /** Draws a token from `weights` (non-negative, need not sum to 1) by inversion in id order: one uniform number. */
 int32_t draw(const std::vector<float>& weights, Rng& rng);
 /** The same with a uniform number from [0, 1): the first token up to which the weights sum to more than that share. */

@@ -106,10 +106,11 @@ std::unique_ptr<BlockNetwork> make_block_network(const DrafterResources& resourc
 std::vector<float> slot_distribution(const SlotRow& row, int vocabulary_size, double temperature) {
     std::vector<float> q;
     softmax(row.values, row.size, temperature, q);
+    require_distribution(q);
     if (row.tokens == nullptr) return q;
     std::vector<float> all(static_cast<size_t>(vocabulary_size), 0.0F);
     for (int entry = 0; entry < row.size; ++entry)
-        all[static_cast<size_t>(token_of(row, entry))] = q[static_cast<size_t>(entry)];
+        all[static_cast<size_t>(token_of(row, entry))] += q[static_cast<size_t>(entry)];
     return all;
 }
 

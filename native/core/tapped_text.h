@@ -67,7 +67,8 @@ inline int32_t token_of(const SlotRow& row, int entry) {
     return row.tokens == nullptr ? entry : row.tokens[entry];
 }
 
-/** A slot's distribution over the whole vocabulary [V] at a temperature. */
+/** A slot's distribution over the whole vocabulary [V] at a temperature. @throws Error where its logits
+ * are no numbers. */
 std::vector<float> slot_distribution(const SlotRow& row, int vocabulary_size, double temperature);
 
 } // namespace specdiff

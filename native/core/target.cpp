@@ -112,7 +112,8 @@ Prefill Target::prefill(const std::vector<int32_t>& tokens, int reuse_limit, con
     }
     reuse = origins_.begin(reuse, cached_until);
     const RowOrigins before = origins_;
-    if (reuse < cached_tokens() && !truncate(reuse)) reuse = 0;
+    // Rows of a pass that was not committed, as something threw, lie behind the text.
+    if ((reuse < cached_tokens() || !pending_.empty()) && !truncate(reuse)) reuse = 0;
     on_start(reuse);
 
     const int chunk = runner_->most_rows();

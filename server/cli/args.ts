@@ -1,7 +1,14 @@
 /** The command line, read into one typed value; wrong arguments are told with the usage. */
 import { parseArgs } from 'node:util';
-import { DEFAULT_SETTINGS, type ServerSettings } from '../../protocol/settings';
-import { BACKENDS, DENOISING_SAMPLERS, DRAFTERS, KERNELS, MOST_DENOISING_STEPS } from '../settings';
+import {
+  BACKENDS,
+  DEFAULT_SETTINGS,
+  DENOISING_SAMPLERS,
+  DRAFTERS,
+  KERNELS,
+  type ServerSettings,
+} from '../../protocol/settings';
+import { MOST_DENOISING_STEPS } from '../settings';
 
 export const USAGE = `Usage:
   complete FILE:LINE:COLUMN [options]   completes at the cursor (line and column count from 1)

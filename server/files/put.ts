@@ -1,6 +1,7 @@
 /** Files that are there whole or not at all: written under a `.part` name and renamed when they are complete. */
 import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { removeLeftOver } from './left-over';
 
 /**
  * Nothing is left behind when it fails; what the disk says is told with what to do next.
@@ -10,6 +11,7 @@ export async function putFile(to: string, write: (part: string) => Promise<void>
   const part = `${to}.${process.pid}.part`;
   try {
     await mkdir(dirname(to), { recursive: true });
+    await removeLeftOver(dirname(to), /\.(\d+)\.part$/);
     await write(part);
     await rename(part, to);
   } catch (error) {

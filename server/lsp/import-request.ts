@@ -36,7 +36,7 @@ export async function answerImport(
       path,
       storageDirectory,
       (file, tried) => trialLoad(environment, file, tried),
-      (percent) => onState({ state: 'downloading', percent, name }),
+      (percent) => onState({ state: 'importing', percent, name }),
       signal,
     );
     // What was asked meanwhile has begun the engine with the model of before.

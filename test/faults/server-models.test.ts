@@ -122,7 +122,7 @@ describe.skipIf(engineMissing() !== null)(named('model files that are not what t
     // Under the same name once more, with a completion in between that begins an engine with the file of before.
     const told = client.states.length;
     const importing = client.importModel(file('mine.gguf'));
-    await client.until(() => client.states.slice(told).some(({ engine }) => engine.state === 'downloading'));
+    await client.until(() => client.states.slice(told).some(({ engine }) => engine.state === 'importing'));
     await client.complete({ ...PLACE, requestId: 2 });
     expect(await importing).toMatchObject({ ok: true });
     await client.until(() => client.state === 'idle');

@@ -84,6 +84,11 @@ describe('a target that can’t be used', () => {
 
   const variations: readonly [string, Record<string, MetadataValue | undefined>, RegExp][] = [
     ['an unknown architecture', { 'general.architecture': { type: 'string', value: 'martian' } }, /martian|lacks/],
+    [
+      'an architecture that is a link',
+      { 'general.architecture': { type: 'string', value: '[x](command:y)' } },
+      /names an architecture that can't be one: /,
+    ],
     ['no architecture', { 'general.architecture': undefined }, /does not name its architecture/],
     ['an encoder', { 'general.architecture': { type: 'string', value: 'bert' } }, /bert, which does not write text/],
     ['an embedding model', { 'llama.pooling_type': { type: 'u32', value: 3 } }, /embedding model/],
@@ -192,6 +197,49 @@ describe('a drafter that does not fit is left out, with the reason', () => {
     const map: Tensor = { dimensions: [8], values: BigInt64Array.from({ length: 8 }, () => 99n) };
     const file = write('outside.gguf', encodeGguf(metadata, { ...tensors, d2t: map }));
     expect(await noteOf(file)).toMatch(/reduced vocabulary names unknown tokens/);
+  });
+
+  it.each([
+    ['names a token twice', [3n, 4n, 3n, 5n], 4, /reduced vocabulary names a token twice; convert it again/],
+    ['is empty', [], 0, /reduced vocabulary does not fit its output head|damaged or incomplete/],
+  ])('whose reduced vocabulary %s', async (_name, tokens, rows, reason) => {
+    const { metadata, tensors } = tinyDrafter({ ...fitting, draftVocabulary: Math.max(rows, 1) });
+    const map: Tensor = { dimensions: [rows], values: BigInt64Array.from(tokens) };
+    const head: Tensor = { dimensions: [32, rows], values: new Float32Array(32 * rows) };
+    const file = write('tokens.gguf', encodeGguf(metadata, { ...tensors, d2t: map, 'output.weight': head }));
+    expect(await noteOf(file)).toMatch(reason);
+  });
+
+  it('whose phrases are more than are taken', async () => {
+    const many = Array.from({ length: 200_001 }, (_, i) => i);
+    const columns = {
+      checks: many,
+      tokens: many.map(() => 3),
+      counts: many.map(() => 2),
+      secondCounts: many.map(() => 0),
+    };
+    expect(await note({ phrases: phraseColumns(columns) })).toMatch(
+      /it has 200001 phrases, and at most 200000 are taken/,
+    );
+  });
+
+  it('whose weights are no numbers: it changes no sampled text', async () => {
+    const { metadata, tensors } = tinyDrafter({ ...fitting, draftVocabulary: 8 });
+    const head = tensors['output.weight']!;
+    const broken: Tensor = { ...head, values: new Float32Array(head.values.length).fill(NaN) };
+    const file = write('nan.gguf', encodeGguf(metadata, { ...tensors, 'output.weight': broken }));
+    const engine = await load(targetPath, file);
+    const sampling = { temperature: 1, seed: 3 };
+    const texts = [];
+    for (const drafter of ['none', 'diffusion', 'joint', 'auto'] as const) {
+      const job = jobOf(PROMPT, { drafter, acceptance: 'block', maxTokens: 40, sampling });
+      texts.push((await generate(engine, job)).tokens);
+    }
+    expect(new Set(texts[0]).size).toBeGreaterThan(5);
+    expect(texts[1]).toEqual(texts[0]);
+    // Looked-up tokens are drafted on, and take other draws.
+    for (const text of texts.slice(2)) expect(new Set(text).size).toBeGreaterThan(5);
+    await engine.dispose();
   });
 
   it('whose phrases have unknown tokens', async () => {

@@ -107,6 +107,17 @@ describe('the definition of p', () => {
     expectClose(p({ repetitionPenalty: 1.5 }, old), softmax(values));
   });
 
+  it('filters what is penalised, and samples from that', () => {
+    const values = [...logits];
+    values[0] = 2 / 1.8;
+    const only = (tokens: readonly number[]) => softmax(values.map((v, i) => (tokens.includes(i) ? v : -Infinity)));
+    const penalty = { repetitionPenalty: 1.8 };
+    expectClose(p({ ...penalty, topK: 3 }, [0]), only([0, 1, 5]));
+    expectClose(p({ ...penalty, minP: Math.exp(-0.6) }, [0]), only([0, 1, 5]));
+    const [first, second] = [softmax(values)[5]!, softmax(values)[0]!];
+    expectClose(p({ ...penalty, topP: first + second / 2 }, [0]), only([0, 5]));
+  });
+
   it('chooses the lowest of equal logits when greedy, penalties applied', () => {
     expect(best({}, [], Float32Array.from([1, 3, 3, 2]))).toBe(1);
     expect(best({ repetitionPenalty: 2 }, [1], Float32Array.from([1, 3, 3, 2]))).toBe(2);

@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { BACKENDS, BOUNDS, DRAFTERS, KERNELS, isLanguageOn, readSettings } from '../../../extension/settings';
-import { DEFAULT_SETTINGS } from '../../../protocol/settings';
+import { BOUNDS, isLanguageOn, readSettings } from '../../../extension/settings';
+import { BACKENDS, DEFAULT_SETTINGS, DRAFTERS, KERNELS } from '../../../protocol/settings';
 
 interface Property {
   type: string;

@@ -43,7 +43,7 @@ describe('the status bar item', () => {
 
   it.each<[EngineState, string, string]>([
     [{ state: 'starting' }, 'SpecDiff $(loading~spin) starting', 'none'],
-    [{ state: 'downloading', percent: 41.6, name: 'a model' }, 'SpecDiff $(cloud-download) 42 %', 'none'],
+    [{ state: 'importing', percent: 41.6, name: 'a model' }, 'SpecDiff $(file-add) 42 %', 'none'],
     [{ state: 'generating' }, 'SpecDiff $(loading~spin)', 'none'],
     [{ state: 'noModel', message: 'No model.' }, 'SpecDiff $(warning) no model', 'warning'],
     [{ state: 'error', message: 'It broke.' }, 'SpecDiff $(error)', 'error'],

