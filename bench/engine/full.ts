@@ -4,10 +4,10 @@
  * is measured with every arm, in turning order, then the next.
  *
  * Usage: npm run bench -- --full [--set code,edit,prose,summary|all --prompts N (of each set) --rounds N --threads N
- *          --temperatures 0,1 --stop-rules on,off --arms none,ngram,diffusion,joint,auto,remembering --peer NAME=PATH[:ARGS] …
- *          --drafter-model FILE --keep-learned --resume --json FILE]
+ *          --temperatures 0,1 --stop-rules on,off --arms none,ngram,diffusion,joint,auto,remembering,causal
+ *          --drafter-model FILE --causal FILE --peer NAME=PATH[:ARGS] … --keep-learned --resume --json FILE]
  * `remembering` is `auto` that also drafts from what it wrote for the prompts before, as the product does; a prompt must come once
- * then. The samples go to build/bench/full.jsonl as they are taken; --resume goes on from there. The plots lie beside the JSON.
+ * then; `causal` drafts with a file of its own. The samples go to build/bench/full.jsonl as they are taken; --resume goes on from there. The plots lie beside the JSON.
  */
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
@@ -28,8 +28,10 @@ import type { Sample } from './sample';
 const DRAFTERS = ['none', 'ngram', 'diffusion', 'joint', 'auto'] as const satisfies readonly DrafterName[];
 /** `auto` with the setting `remember`. */
 const REMEMBERING = 'remembering';
-type ArmName = (typeof DRAFTERS)[number] | typeof REMEMBERING;
-const ARMS: readonly ArmName[] = [...DRAFTERS, REMEMBERING];
+/** Standard speculative decoding, with the drafter of `--causal`. */
+const CAUSAL = 'causal' satisfies DrafterName;
+type ArmName = (typeof DRAFTERS)[number] | typeof REMEMBERING | typeof CAUSAL;
+const ARMS: readonly ArmName[] = [...DRAFTERS, REMEMBERING, CAUSAL];
 const PEER_CONTEXT_TOKENS = 2048;
 
 interface Arm extends ReportArm {
@@ -53,6 +55,7 @@ function readOptions() {
       arms: { type: 'string', default: DRAFTERS.join(',') },
       peer: { type: 'string', multiple: true, default: [] },
       'drafter-model': { type: 'string', default: '' },
+      causal: { type: 'string', default: '' },
       'keep-learned': { type: 'boolean', default: false },
       resume: { type: 'boolean', default: false },
       json: { type: 'string' },
@@ -65,6 +68,7 @@ function readOptions() {
     return arm;
   });
   if (!arms.includes('none')) throw new Error('--arms: "none" has to be among them, all are compared with it.');
+  if (arms.includes(CAUSAL) && values.causal === '') throw new Error('--arms causal: name its drafter, --causal FILE.');
   const number = (option: string, text: string, least: number): number => {
     const value = Number(text);
     if (text === '' || !Number.isFinite(value) || value < least)
@@ -101,7 +105,8 @@ function ownArm(name: ArmName, options: Options, base: ServerSettings, signal: A
   const remember = name === REMEMBERING;
   const drafter: DrafterName = name === REMEMBERING ? 'auto' : name;
   if (!options['keep-learned']) rmSync(path.join(storage, 'learned.json'), { force: true });
-  const { engine, pid } = createArmEngine(options.root, base, storage);
+  const own = name === CAUSAL ? { ...base, drafterPath: path.resolve(options.causal) } : base;
+  const { engine, pid } = createArmEngine(options.root, own, storage);
   return {
     name,
     plain: 'none',
@@ -110,7 +115,7 @@ function ownArm(name: ArmName, options: Options, base: ServerSettings, signal: A
     pid,
     run: (prompt, raw, { temperature, stopRules, round }) => {
       const sampling = { ...base.sampling, temperature, seed: round + 1 };
-      const settings = { ...base, drafter, remember, sampling };
+      const settings = { ...own, drafter, remember, sampling };
       return stopRules ? runWithStopRules(prompt, engine, settings, signal) : runRaw(raw, engine, settings, signal);
     },
     end: () => engine.dispose(),

@@ -38,9 +38,7 @@ const std::set<std::string> KNOWN_KEYS = {
 constexpr int MOST_LAYERS = 256;
 
 bool is_matrix_type(int type) {
-    // Of the quantized types two are for activations alone: nothing multiplies with them as weights.
-    const bool quantized =
-        ggml_is_quantized(static_cast<ggml_type>(type)) && type != GGML_TYPE_Q8_1 && type != GGML_TYPE_Q8_K;
+    const bool quantized = ggml_is_quantized(static_cast<ggml_type>(type)) && !only_for_activations(type);
     return type == GGML_TYPE_F32 || type == GGML_TYPE_F16 || quantized;
 }
 

@@ -70,6 +70,10 @@ std::optional<std::vector<int64_t>> integers_of(gguf_type type, const void* data
 
 } // namespace
 
+bool only_for_activations(int type) {
+    return type == GGML_TYPE_Q8_1 || type == GGML_TYPE_Q8_K;
+}
+
 GgufFile::GgufFile(fs::path path) : path_(std::move(path)) {
     check_readable(path_);
     bytes_ = fs::file_size(path_);

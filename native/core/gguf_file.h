@@ -23,6 +23,9 @@ struct TensorInfo {
     uint64_t bytes = 0;
 };
 
+/** Quantized types that no product takes as weights: llama.cpp would call a function that it has not. */
+bool only_for_activations(int type);
+
 /** Metadata and tensor table of a GGUF file. Getters check types, since gguf's own abort the process on a wrong one. */
 class GgufFile {
   public:

@@ -197,11 +197,6 @@ void check_tokenizer(const GgufFile& drafter, const GgufFile& target) {
     }
 }
 
-/** Types that no product takes as weights: llama.cpp would call a function that it has not. */
-bool is_intermediate(const TensorInfo& tensor) {
-    return tensor.type == GGML_TYPE_Q8_1 || tensor.type == GGML_TYPE_Q8_K;
-}
-
 /** llama.cpp asserts these while it builds the graph. */
 void check_reduced_vocabulary(const GgufFile& drafter, int64_t vocabulary) {
     const auto* map = drafter.tensor("d2t");
@@ -246,7 +241,8 @@ void check_target_file(const GgufFile& file) {
     const auto vocabulary = vocabulary_of(file);
     check_distinct(file, vocabulary);
     check_special_tokens(file, vocabulary.size());
-    if (std::any_of(file.tensors().begin(), file.tensors().end(), is_intermediate)) {
+    const auto multiplies = [](const TensorInfo& tensor) { return !only_for_activations(tensor.type); };
+    if (!std::all_of(file.tensors().begin(), file.tensors().end(), multiplies)) {
         throw Error("The model file " + utf8(file.path()) +
                     " holds weights of a type that only activations have: it is damaged; download it again.");
     }

@@ -200,7 +200,8 @@ def train(config: Config) -> None:
 
 
 def validate(config: Config, trainer: Trainer, validation: list[Shard], losses: list[float]) -> None:
-    """Append τ on validation to the training log; keep the weights where the joined drafter is the best so far."""
+    """Append τ on validation to the training log; keep the weights where the drafter, joined as the engine joins it, is
+    the best so far."""
     if not validation:
         return
     figures = measure(
@@ -217,6 +218,7 @@ def validate(config: Config, trainer: Trainer, validation: list[Shard], losses: 
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("a") as file:
         file.write(json.dumps(entry) + "\n")
-    if trainer.step and figures["joined"] > trainer.best:
-        trainer.best = figures["joined"]
+    served = figures["drafter" if config.autoregressive else "joined"]
+    if trainer.step and served > trainer.best:
+        trainer.best = served
         save(best_path(config), {**trainer.state(), "optimizer": {}})
