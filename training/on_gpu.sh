@@ -35,6 +35,10 @@ pack() {
   cp -r "$work/asked" "$staging/inputs/"
   tar -C "$staging/inputs" -cf - . | xz -T0 -9 > "$staging/inputs.tar.xz"
   rm -rf "$staging/inputs"
+  if [ -e "$folder" ] && [ ! -f "$folder/1/parts" ]; then
+    echo "$folder exists and was not packed by this: choose another folder" >&2
+    exit 1
+  fi
   rm -rf "$folder"
   mkdir -p "$folder"
   tar -C "$staging" -cf - . -C "$(dirname "$(realpath "$target")")" "$(basename "$(realpath "$target")")" |
@@ -58,6 +62,10 @@ put() {
 }
 
 unpack() {
+  # Parts that were put later are of another pack, to which nothing of before belongs.
+  if [ -d "$place/parts" ]; then
+    rm -rf "$place/ready" "$place/work" "$place/site" "$place"/*.gguf "$place/decoded"
+  fi
   [ -f "$place/ready" ] && return
   if [ "$(find "$place/parts" -name 'part-*' | wc -l)" -lt "$(cat "$place/parts/parts")" ]; then
     echo "some parts are missing: put the others first" >&2
@@ -83,6 +91,7 @@ decode() {
   local output=$1
   unpack
   train decode
+  touch "$place/decoded"
   tar -C "$place/work" -cf - decoded | xz -T0 -3 > "$output/decoded.tar.xz"
   ls -l "$output"
 }
@@ -95,9 +104,11 @@ cut() {
 
 look_up() {
   unpack
+  # What was looked up is of one cut.
+  cmp -s "$1" "$place/work/cut.npz" || rm -rf "$place/work/looked_up"
   cp "$1" "$place/work/cut.npz"
-  # On another machine than the one that decoded them.
-  [ -d "$place/work/decoded" ] || tar -C "$place/work" -xJf "$2"
+  # On another machine than the one that decoded them, or where it was stopped.
+  [ -f "$place/decoded" ] || tar -C "$place/work" -xJf "$2"
   train look_up --threads "$(($(nproc) - 2))"
 }
 

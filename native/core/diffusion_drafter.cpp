@@ -124,7 +124,7 @@ void append_slot(Tree& tree, const DenoisedSlot& slot, int vocabulary_size, cons
 
 std::unique_ptr<BlockDrafter> make_diffusion_drafter(const DrafterResources& resources) {
     if (!resources.metadata || resources.metadata->kind != DrafterKind::diffusion) return nullptr;
-    auto network = make_block_network(resources);
+    auto network = make_block_network(resources, *resources.metadata);
     if (network == nullptr) return nullptr;
     return std::make_unique<DiffusionDrafter>(std::move(network), *resources.metadata, resources.target);
 }

@@ -56,7 +56,8 @@ class TappedCausalDrafter : public Drafter {
 
 std::unique_ptr<Drafter> make_tapped_causal_drafter(const DrafterResources& resources) {
     if (!resources.metadata || resources.metadata->kind != DrafterKind::tapped_causal) return nullptr;
-    return std::make_unique<TappedCausalDrafter>(make_block_network(resources), *resources.metadata, resources.target);
+    const auto& metadata = *resources.metadata;
+    return std::make_unique<TappedCausalDrafter>(make_block_network(resources, metadata), metadata, resources.target);
 }
 
 } // namespace specdiff

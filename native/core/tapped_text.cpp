@@ -84,23 +84,22 @@ std::vector<SlotRow> TappedText::denoise(int length, const std::vector<int32_t>&
     }
 }
 
-std::unique_ptr<BlockNetwork> make_block_network(const DrafterResources& resources) {
+std::unique_ptr<BlockNetwork> make_block_network(const DrafterResources& resources, const DrafterMetadata& metadata) {
     auto& target = resources.target;
     if (const auto layer = target.unreadable_tap()) {
-        throw Error("The drafter " + resources.metadata->name + " can't be used: the input of layer " +
-                    std::to_string(*layer) + " can't be read from " +
-                    resources.target_file.text("general.architecture").value_or("these") +
+        throw Error("The drafter " + metadata.name + " can't be used: the input of layer " + std::to_string(*layer) +
+                    " can't be read from " + resources.target_file.text("general.architecture").value_or("these") +
                     " models; the n-gram drafter works with every target.");
     }
     if (resources.file) {
         const auto shape = block_shape(*resources.file, resources.target_file);
         if (!shape) return nullptr;
-        const int cells = target.context_tokens() + resources.metadata->block_size;
+        const int cells = target.context_tokens() + metadata.block_size;
         return make_own_block_network(*resources.file, EmbeddingRows(resources.target_file, target.embedding()), *shape,
                                       cells, resources.threads, target.cancel_flag());
     }
     if (!resources.model) return nullptr;
-    return make_llama_block_network(*resources.model, *resources.metadata, target, resources.threads);
+    return make_llama_block_network(*resources.model, metadata, target, resources.threads);
 }
 
 std::vector<float> slot_distribution(const SlotRow& row, int vocabulary_size, double temperature) {

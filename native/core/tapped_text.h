@@ -60,7 +60,7 @@ class TappedText {
  * given it.
  * @throws Error where its taps can't be read or its context can't be made.
  */
-std::unique_ptr<BlockNetwork> make_block_network(const DrafterResources& resources);
+std::unique_ptr<BlockNetwork> make_block_network(const DrafterResources& resources, const DrafterMetadata& metadata);
 
 /** The token that a network's logit is of. */
 inline int32_t token_of(const SlotRow& row, int entry) {

@@ -118,18 +118,23 @@ def separate(arguments: list[str]) -> bool:
 
 def main() -> None:
     """Run one stage, or all in order; each continues where it was stopped."""
-    if separate(sys.argv[1:]):
-        return
-    stage, config = parse()
-    for name in STAGES if stage == "all" else (stage,):
-        try:
+    name = sys.argv[1] if len(sys.argv) > 1 else ""
+    try:
+        if separate(sys.argv[1:]):
+            return
+        stage, config = parse()
+        for name in STAGES if stage == "all" else (stage,):
             stage_function(name)(config)
-        except OSError as error:
-            if error.errno != errno.ENOSPC:
-                raise
-            raise SystemExit(f"{name}: the disk is full ({config.work}); what is complete stays, run again.") from None
-        except KeyboardInterrupt:
-            raise SystemExit(f"{name}: stopped; run it again to go on.") from None
+    except FileNotFoundError as error:
+        missing = f"{name}: {error.filename} is missing; install it, or run the stage that makes it."
+        raise SystemExit(missing) from None
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        place = f" ({error.filename})" if error.filename else ""
+        raise SystemExit(f"{name}: the disk is full{place}; what is complete stays, run again.") from None
+    except KeyboardInterrupt:
+        raise SystemExit(f"{name}: stopped; run it again to go on.") from None
 
 
 if __name__ == "__main__":

@@ -58,6 +58,7 @@ def write_shards(config: Config, split: str, indices: Iterator[int], done: int =
     pending: dict[int, list[Asked]] = {}
     answers: dict[int, list[dict[str, Any]]] = {}
     stop = threading.Event()
+    failures: list[Exception] = []
 
     def send() -> None:
         assert process.stdin is not None
@@ -74,6 +75,8 @@ def write_shards(config: Config, split: str, indices: Iterator[int], done: int =
                     process.stdin.write(json.dumps(line) + "\n")
         except BrokenPipeError:
             pass  # its end is told by the reader
+        except Exception as error:  # told by the reader, too
+            failures.append(error)
         finally:
             try:
                 process.stdin.close()
@@ -100,7 +103,11 @@ def write_shards(config: Config, split: str, indices: Iterator[int], done: int =
             process.kill()
             process.wait()
             return
-    if process.wait() != 0:
+    code = process.wait()
+    sender.join()
+    if failures:
+        raise SystemExit(f"answers: {split} prompts could not be made ({failures[0]}); what is complete stays.")
+    if code != 0 or answers:
         raise SystemExit("answers: the engine stopped; see the line above. What is complete stays; run again to go on.")
 
 

@@ -15,11 +15,13 @@ from .drafter import Drafter, Shape
 from .identity import compare, identity
 from .import_gguf import read_vocabulary, read_weights
 from .shards import Shard
-from .storage import write_atomic
 from .target import Target
+from .tensor_file import save_tensors
 from .vocabulary import Vocabulary
 
 SCALE_ROWS = 4096
+# Settings that a checkpoint's weights are only right with.
+SHAPE = ("taps", "layers", "block", "mask_token", "autoregressive")
 
 
 def checkpoint_path(config: Config) -> Path:
@@ -34,13 +36,22 @@ def best_path(config: Config) -> Path:
 
 def save(path: Path, state: dict[str, Any]) -> None:
     """Write a checkpoint atomically."""
-    write_atomic(path, lambda part: torch.save(state, part))
+    save_tensors(path, state)
 
 
 def load(path: Path, config: Config) -> dict[str, Any]:
     """Read a checkpoint of this target (tensors and plain values only)."""
-    state = torch.load(path, map_location=config.device, weights_only=True)
+    state: dict[str, Any] = torch.load(path, map_location=config.device, weights_only=True)
     compare(state["identity"], identity(config.target), str(path), config)
+    recipe = state.get("recipe", {})
+    for name in SHAPE:
+        own = getattr(config, name)
+        stored = type(own)(recipe.get(name, own))
+        if stored != own:
+            option = f"--{name.replace('_', '-')}"
+            raise SystemExit(
+                f"{path} was trained with {name} {stored}, not {own}; give it the same {option}, or use another --work."
+            )
     return state
 
 

@@ -78,7 +78,7 @@ class Config:
 
     def recipe(self) -> dict[str, object]:
         """What is written into the exported file: everything but paths."""
-        skip = {"target", "work", "output", "start", "phrases", "name", "licence", "device", "threads"}
+        skip = {"target", "work", "output", "start", "phrases", "rival", "name", "licence", "device", "threads"}
         # None of the last ones can be exported.
         skip |= {"engine_threads", "markov_rank", "seen_taps", "after", "random_start"}
         return {key: value for key, value in asdict(self).items() if key not in skip}

@@ -77,7 +77,7 @@ def drafted_shards(
         seeded: dict[str, Drafts] = {name: {} for name in drafters}
         masked: dict[str, Drafts] = {name: {} for name in drafters}
         behind: dict[str, Drafts] = {name: {} for name in drafters}
-        done = DraftedShard(shard, features, wanted, store.book.of(shard), seeded, masked, behind)
+        done = DraftedShard(shard, features, wanted, store.book.all, seeded, masked, behind)
         for group in groups:
             places = [place for place in all_places(shard, group) if place.sequence in kept]
             for some, batch in batches_of(shard, features, group, places, block, device):

@@ -6,8 +6,9 @@ dequantized weights, which differ by about 1 %. They are kept in WORK/features a
 
 import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,7 @@ from .lookup import LONGEST, NgramIndex
 from .pause import wait_while_paused
 from .phrases import PhraseBook, Phrases, read_counts
 from .shards import TRAINED_ON, Sequence, Shard
-from .storage import write_atomic
+from .storage import file_sha256, reserve, write_atomic
 from .target import Target
 
 SOFT_TOP = 16
@@ -79,7 +80,7 @@ class FeatureStore:
         def work() -> None:
             try:
                 with self.lock:
-                    if not self._paths(shard)[1].exists():
+                    if not self._known(shard):
                         self._compute(shard)
             except BaseException as error:  # told where the result is wanted
                 self.failure = error
@@ -102,14 +103,13 @@ class FeatureStore:
 
     def _get(self, shard: Shard) -> Features:
         taps_path, rest_path = self._paths(shard)
-        if not rest_path.exists():
+        if not self._known(shard):
             self._compute(shard)
         rest = np.load(rest_path)
         rows, starts = layout(shard)
         block = self.config.block
-        # Older files have the seven tokens of their drafter's block.
-        copied = rest["seeds"][:, :block] if rest["seeds"].shape[1] >= block else looked_up(shard, block)[0]
-        seeds, phrases = with_phrases(shard, copied, rest["matches"], self.book.of(shard))
+        copied = rest["seeds"][:, :block] if LOOKED_UP >= block else looked_up(shard, block)[0]
+        seeds, phrases = with_phrases(shard, copied, rest["matches"], partial(self.book.of, shard))
         return Features(
             np.load(taps_path, mmap_mode="r"),
             rest["positions"],
@@ -123,8 +123,21 @@ class FeatureStore:
             starts,
         )
 
+    def _made_of(self, shard: Shard) -> str:
+        """What a shard's features hang on, besides the target."""
+        return f"{file_sha256(shard.path)} {self.config.taps} {self.config.device}"
+
+    def _known(self, shard: Shard) -> bool:
+        """Whether they are there and of this shard, these taps and this device."""
+        taps_path, rest_path = self._paths(shard)
+        if not (taps_path.exists() and rest_path.exists()):
+            return False
+        rest = np.load(rest_path)
+        return "made_of" in rest and str(rest["made_of"]) == self._made_of(shard)
+
     def _compute(self, shard: Shard) -> None:
         taps_path, rest_path = self._paths(shard)
+        rest_path.unlink(missing_ok=True)  # it says of which shard the taps are
         width = len(self.config.taps) * self.target.width
         self._make_room(shard.new_rows * width * 2)
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -132,6 +145,7 @@ class FeatureStore:
 
         def put_taps(part: Path) -> None:
             out = np.lib.format.open_memmap(part, mode="w+", dtype=np.float16, shape=(shard.new_rows, width))
+            reserve(part)
             compute = engine_rows if self.config.device == "cpu" else torch_rows
             place = 0
             for taps, ids, p in compute(self.config, self.target, shard):
@@ -156,6 +170,7 @@ class FeatureStore:
                     soft_p=np.concatenate([p for _, p in soft]),
                     seeds=seeds,
                     matches=matches,
+                    made_of=self._made_of(shard),
                 )
 
         write_atomic(rest_path, put_rest)
@@ -251,13 +266,14 @@ def looked_up(shard: Shard, block: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def with_phrases(
-    shard: Shard, copied: np.ndarray, matches: np.ndarray, phrases: Phrases
+    shard: Shard, copied: np.ndarray, matches: np.ndarray, phrases_for: Callable[[Sequence], Phrases]
 ) -> tuple[np.ndarray, np.ndarray]:
     """Seeds [N, block] and the lengths [N] of the contexts of those that are phrases, as the engine chooses them."""
     seeds, lengths = copied.copy(), np.zeros(len(copied), np.int8)
     block = seeds.shape[1]
     place = 0
     for sequence in shard.sequences:
+        phrases = phrases_for(sequence)
         for anchor in sequence.anchors:
             if matches[place] < LONGEST:
                 length, found = phrases.follow(sequence.tokens[: anchor + 1], block, LONGEST, int(matches[place]))

@@ -4,6 +4,7 @@ What native/core/phrases knows of them comes from here, by the exported file; a 
 from them where they say more than prompt lookup.
 """
 
+import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,7 +13,7 @@ from pathlib import Path
 import gguf
 import numpy as np
 
-from .shards import Shard, load_split
+from .shards import TRAINED_ON, Sequence, Shard, load_split
 
 LONGEST = 4
 SEPARATOR = -1
@@ -182,12 +183,13 @@ class Phrases:
         return first, found
 
 
-def texts(shards: Iterable[Shard], most: int) -> Iterator[list[int]]:
-    """The greedy answers, each with the tokens right before it, up to `most` tokens in all."""
+def texts(shards: Iterable[Shard], most: int, half: int | None = None) -> Iterator[list[int]]:
+    """The greedy answers, of all packages or of a half of them, each with the tokens right before it, up to `most`
+    tokens in all."""
     total = 0
     for shard in shards:
         for sequence in shard.sequences:
-            if sequence.temperature > 0:
+            if sequence.temperature > 0 or half not in (None, half_of(sequence)):
                 continue
             text = sequence.tokens[max(0, sequence.prompt_tokens - LONGEST) :]
             total += len(text)
@@ -196,18 +198,34 @@ def texts(shards: Iterable[Shard], most: int) -> Iterator[list[int]]:
             yield text
 
 
+def half_of(sequence: Sequence) -> int:
+    """Which half of the packages a sequence's is in: 0 or 1."""
+    return zlib.crc32(sequence.package.encode()) & 1
+
+
 class PhraseBook:
-    """Phrases for a shard's seeds: of the training answers, but never of the shard's own."""
+    """Phrases for a sequence's seeds: of the training answers, but of none in its own package: in a new repository
+    there are none either."""
 
     def __init__(self, folder: Path, tokens: int, entries: int, given: Counts | None = None) -> None:
         """Counted in up to `tokens` tokens of the answers in `folder`; at most `entries` contexts. Or those `given`,
         for all shards: they were counted in other answers."""
         self.folder, self.tokens, self.entries, self.given = folder, tokens, entries, given
+        self.names: frozenset[str] | None = None
+
+    def keep_to(self, names: Iterable[str]) -> None:
+        """Count in these shards alone, before anything was counted: others may have come since a training began."""
+        self.names = frozenset(names)
+
+    def training(self) -> list[Shard]:
+        """The shards that are counted in."""
+        shards = load_split(self.folder, "train")
+        return [shard for shard in shards if self.names is None or shard.path.name in self.names]
 
     @cached_property
     def counts(self) -> Counts:
         """What is exported, and what other splits' answers are drafted with."""
-        return self.given or counted(texts(load_split(self.folder, "train"), self.tokens), self.entries)
+        return self.given or counted(texts(self.training(), self.tokens), self.entries)
 
     @cached_property
     def all(self) -> Phrases:
@@ -215,18 +233,15 @@ class PhraseBook:
         return Phrases(self.counts)
 
     @cached_property
-    def halves(self) -> tuple[dict[str, int], tuple[Phrases, Phrases]]:
-        """Which half a training shard is in, and the phrases of each half."""
-        shards = load_split(self.folder, "train")
-        halves = (shards[::2], shards[1::2])
-        even, odd = (Phrases(counted(texts(half, self.tokens), self.entries)) for half in halves)
-        return {shard.path.name: index % 2 for index, shard in enumerate(shards)}, (even, odd)
+    def halves(self) -> tuple[Phrases, Phrases]:
+        """Those of each half of the packages."""
+        shards = self.training()
+        first, second = (Phrases(counted(texts(shards, self.tokens, half), self.entries)) for half in (0, 1))
+        return first, second
 
-    def of(self, shard: Shard) -> Phrases:
-        """Those that the shard may be drafted with."""
+    def of(self, shard: Shard, sequence: Sequence) -> Phrases:
+        """Those that a sequence may be drafted with."""
         # The halves are counted for training alone.
-        if shard.path.name.startswith("train") and not self.given:
-            half, phrases = self.halves
-            if shard.path.name in half:
-                return phrases[1 - half[shard.path.name]]
-        return self.all
+        if self.given or not shard.path.name.startswith(TRAINED_ON):
+            return self.all
+        return self.halves[1 - half_of(sequence)]

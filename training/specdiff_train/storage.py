@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 
-def write_atomic(path: Path, write: Callable[[Path], None]) -> None:
+def write_atomic(path: Path, write: Callable[[Path], object]) -> None:
     """Let `write` fill PATH.part, then rename it to PATH (atomic on one file system); a failure leaves neither."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(path.name + ".part")
@@ -45,6 +45,13 @@ def save_arrays(path: Path, **arrays: np.ndarray) -> None:
             np.savez(file, **arrays)
 
     write_atomic(path, put)
+
+
+def reserve(path: Path) -> None:
+    """Have the disk hold all of a file before it is written through memory: there a full disk would end the process."""
+    if hasattr(os, "posix_fallocate"):
+        with path.open("r+b") as file:
+            os.posix_fallocate(file.fileno(), 0, max(path.stat().st_size, 1))
 
 
 def file_sha256(path: Path) -> str:

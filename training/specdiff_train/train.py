@@ -25,6 +25,8 @@ from .shards import TRAINED_ON, Shard, load_split
 from .target import Target
 
 LOG_EVERY = 25
+# Of a training whose budget are steps.
+VALIDATIONS = 8
 
 
 class Trainer:
@@ -48,7 +50,10 @@ class Trainer:
             by_name = {shard.path.name: shard for shard in shards}
             self.names = [name for name in state["shards"] if name in by_name]
             self.shards = [by_name[name] for name in self.names]
-        else:
+            if config.start:
+                print(f"train: goes on from {self.path}; remove it to begin with {config.start} again", flush=True)
+        store.book.keep_to(self.names)
+        if not state:
             self.drafter = new_drafter(config, target, shards, store.get(shards[0]).taps)
         self.optimizer = torch.optim.AdamW(
             self.drafter.parameter_groups(), config.learning_rate, betas=(0.9, 0.95), weight_decay=0.01, fused=True
@@ -192,7 +197,11 @@ def train(config: Config) -> None:
         if trainer.step % LOG_EVERY == 0:
             recent = float(np.mean(losses[-100:]))
             print(f"train: {trainer.progress():6.1%} step {trainer.step} loss {recent:.3f}", flush=True)
-        if trainer.elapsed - validated >= config.validation_seconds:
+        # By steps where the budget is: which weights are the best may not hang on the machine's speed.
+        due = trainer.elapsed - validated >= config.validation_seconds
+        if config.train_steps:
+            due = trainer.step % max(1, config.train_steps // VALIDATIONS) == 0
+        if due and trainer.progress() < 1:
             validated = trainer.elapsed
             validate(config, trainer, validation, losses)
     validate(config, trainer, validation, losses)
@@ -222,3 +231,4 @@ def validate(config: Config, trainer: Trainer, validation: list[Shard], losses: 
     if trainer.step and served > trainer.best:
         trainer.best = served
         save(best_path(config), {**trainer.state(), "optimizer": {}})
+        trainer.save()

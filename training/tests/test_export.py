@@ -62,7 +62,8 @@ def test_round_trip(config, target, shards, store):
     assert {name: values.tolist() for name, values in vars(book.counts).items()} == {
         name: values.tolist() for name, values in vars(counts).items()
     }
-    assert all(book.of(shard).table == Phrases(counts).table for shard in shards)
+    table = Phrases(counts).table
+    assert all(book.of(shard, one).table == table for shard in shards for one in shard.sequences)
     assert json.loads(fields["specdiff.recipe"])["block"] == config.block
 
     stored = {t.name: t for t in reader.tensors}

@@ -1,8 +1,21 @@
+import json
+
 import numpy as np
 
 from specdiff_train.features import with_phrases
-from specdiff_train.phrases import LONGEST, SEPARATOR, PhraseBook, Phrases, counted, hash_with, hashes_with, texts
+from specdiff_train.phrases import (
+    LONGEST,
+    SEPARATOR,
+    PhraseBook,
+    Phrases,
+    counted,
+    half_of,
+    hash_with,
+    hashes_with,
+    texts,
+)
 from specdiff_train.shards import load_split
+from specdiff_train.storage import write_jsonl
 
 
 def learned(*answers):
@@ -61,23 +74,28 @@ def test_hashes_are_the_engines():
 CHECK_OF_5_7 = 3601132569
 
 
-def test_a_shard_never_sees_its_own_answers(config, tmp_path):
-    rows = (config.work / "answers" / "train_00000.jsonl").read_text().splitlines(keepends=True)
-    for index in range(2):
-        (tmp_path / f"train_0000{index}.jsonl").write_text("".join(rows[index::2]))
-    (tmp_path / "test_00000.jsonl").write_text(rows[0])
+def test_an_answer_never_sees_those_of_its_own_package(config, tmp_path):
+    rows = (config.work / "answers" / "train_00000.jsonl").read_text().splitlines()
+    rows = [{**json.loads(row), "package": name} for row, name in zip(rows, ["one", "two"] * len(rows), strict=False)]
+    write_jsonl(tmp_path / "train_00000.jsonl", rows)
+    write_jsonl(tmp_path / "train_00001.jsonl", rows[:3])
+    write_jsonl(tmp_path / "test_00000.jsonl", rows[:1])
     book = PhraseBook(tmp_path, config.phrase_tokens, config.phrase_entries)
-    first, second = load_split(tmp_path, "train")
-    assert book.of(first).table == learned(*texts([second], config.phrase_tokens)).table
-    assert book.of(second).table == learned(*texts([first], config.phrase_tokens)).table
+    book.keep_to(["train_00000.jsonl"])
+    [shard, late] = load_split(tmp_path, "train")
+    halves = {half_of(sequence) for sequence in shard.sequences}
+    assert halves == {0, 1}
+    for sequence in [*shard.sequences, *late.sequences]:
+        other = texts([shard], config.phrase_tokens, 1 - half_of(sequence))
+        assert book.of(shard, sequence).table == learned(*other).table
     [test] = load_split(tmp_path, "test")
-    assert book.of(test).table == learned(*texts([first, second], config.phrase_tokens)).table
+    assert book.of(test, test.sequences[0]).table == learned(*texts([shard], config.phrase_tokens)).table
 
 
 def test_phrases_take_the_place_of_shorter_matches_only(shards, store):
     features = store.get(shards[0])
     phrases = learned(*[sequence.tokens for sequence in shards[0].sequences] * 2)
-    seeds, lengths = with_phrases(shards[0], features.copied, features.matches, phrases)
+    seeds, lengths = with_phrases(shards[0], features.copied, features.matches, lambda _: phrases)
     phrased = lengths > 0
     assert phrased.any() and not phrased.all()
     assert (lengths[phrased] > features.matches[phrased]).all()

@@ -6,6 +6,7 @@ import torch
 from specdiff_train.checkpoint import checkpoint_path, load
 from specdiff_train.evaluate import evaluate
 from specdiff_train.features import FeatureStore
+from specdiff_train.shards import load as load_shard
 from specdiff_train.train import Trainer, train
 
 
@@ -39,6 +40,28 @@ def test_lost_features_are_computed_again(config, target, shards, store):
     again = FeatureStore(config, target)
     again.prefetch(shards[0])
     assert (again.get(shards[0]).taps[:] == taps).all()
+
+
+def test_features_of_other_taps_or_of_another_shard_are_computed_again(config, target, shards, tmp_path):
+    own = replace(config, work=tmp_path)
+    before = FeatureStore(own, target).get(shards[0]).taps[:].copy()
+    other = FeatureStore(replace(own, taps=(1, 3, 2)), target).get(shards[0])
+    width = target.width
+    assert (other.taps[:, width : 2 * width] == before[:, 2 * width :]).all()
+    path = tmp_path / "again.jsonl"
+    path.write_text(shards[0].path.read_text() + shards[0].path.read_text())
+    again = load_shard(path)
+    again.path = path.rename(tmp_path / shards[0].path.name)
+    assert len(FeatureStore(own, target).get(again).positions) == again.new_rows > shards[0].new_rows
+
+
+def test_a_checkpoint_of_other_taps_is_refused(config, target, shards, store, tmp_path):
+    own = replace(config, work=tmp_path)
+    run(own, 1, target, shards, store)
+    with pytest.raises(SystemExit, match=r"was trained with taps \(1, 2, 3\), not \(1, 2\); give it the same --taps"):
+        load(checkpoint_path(own), replace(own, taps=(1, 2)))
+    with pytest.raises(SystemExit, match="was trained with autoregressive False"):
+        load(checkpoint_path(own), replace(own, autoregressive=True))
 
 
 def test_few_gigabytes_keep_the_newest_features_only(config, target, shards, tmp_path):

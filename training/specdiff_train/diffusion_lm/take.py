@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from ..storage import write_atomic, write_text
+from ..tensor_file import save_tensors
 from .settings import Settings
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ def take(settings: Settings) -> None:
     whole[packed["kept"].long()] = rows
     model[packed["head"]] = whole
     state: dict[str, Any] = {name: packed[name] for name in ("step", "elapsed", "identity", "recipe")}
-    write_atomic(checkpoint_path(settings), lambda part: torch.save({**state, "model": model}, part))
+    save_tensors(checkpoint_path(settings), {**state, "model": model})
     write_text(log_path(settings), packed["log"])
     print(f"take: {checkpoint_path(settings)}: {json.dumps(state['recipe'])}")
 

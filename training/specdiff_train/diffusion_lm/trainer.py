@@ -15,7 +15,8 @@ from torch import Tensor, nn
 
 from ..pause import wait_while_paused
 from ..schedule import set_rate
-from ..storage import file_sha256, write_atomic
+from ..storage import file_sha256
+from ..tensor_file import save_tensors
 from ..vocabulary import Vocabulary
 from .settings import Settings
 from .start import target_embedding
@@ -211,7 +212,7 @@ class Trainer(ABC):
 
     def save(self) -> None:
         """Write the checkpoint atomically."""
-        write_atomic(checkpoint_path(self.settings), lambda part: torch.save(self.state(), part))
+        save_tensors(checkpoint_path(self.settings), self.state())
 
 
 def checkpoint_path(settings: Settings) -> Path:

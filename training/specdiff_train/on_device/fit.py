@@ -21,8 +21,8 @@ from ..drafter import Drafter
 from ..identity import identity
 from ..loss import drafting_loss
 from ..schedule import FINAL_RATE, set_rate
-from ..storage import write_atomic
 from ..target import Target
+from ..tensor_file import save_tensors
 from .data import Data, batches, load, make_batch
 from .half_target import HalfTarget
 from .weights import fit_folder, read_fitted, write_fitted
@@ -51,6 +51,7 @@ class Fitting:
         self.held_out, self.rows = mixed[:held_out], mixed[held_out:]
         self.step, self.elapsed, self.losses = 0, 0.0, list[Tensor]()
         self.folder = fit_folder(config)
+        self.begun = {"start": str(config.start), "learning_rate": config.learning_rate, "answers": len(data)}
         path = self.folder / "checkpoint.pt"
         state = torch.load(path, map_location=config.device, weights_only=True) if path.exists() else None
         if state:
@@ -61,8 +62,13 @@ class Fitting:
             self.drafter.parameters(), config.learning_rate, betas=(0.9, 0.95), weight_decay=0.01, fused=True
         )
         if state:
+            if state["begun"] != self.begun:
+                raise SystemExit(
+                    f"fit: {path} was begun as {state['begun']}, not {self.begun}; remove it to begin anew."
+                )
             self.optimizer.load_state_dict(state["optimizer"])
             self.step, self.elapsed = state["step"], state["elapsed"]
+            self.generator.set_state(state["generator"].cpu())
         self.row_of = torch.full((target.head.shape[0],), -1, dtype=torch.long, device=config.device)
         self.row_of[self.drafter.vocab] = torch.arange(len(self.drafter.vocab), device=config.device)
 
@@ -78,11 +84,7 @@ class Fitting:
             now = time.monotonic()
             self.elapsed = offset + now - begun
             if self.step % LOG_EVERY == 0:
-                loss = float(torch.stack(self.losses[-LOG_EVERY:]).mean())
-                if not math.isfinite(loss):
-                    raise SystemExit(
-                        f"fit: the loss is {loss} at step {self.step}; lower --learning-rate and run again."
-                    )
+                loss = self.check_loss()
                 print(f"fit: {self.elapsed / config.train_seconds:6.1%} step {self.step} loss {loss:.3f}", flush=True)
             if self.elapsed >= config.train_seconds:
                 break
@@ -92,6 +94,13 @@ class Fitting:
                 validated = time.monotonic()
         self.validate()
         self.save()
+
+    def check_loss(self) -> float:
+        """Mean of the last steps'. Before weights are written, too: NaN would take the place of good ones."""
+        loss = float(torch.stack(self.losses[-LOG_EVERY:]).mean()) if self.losses else 0.0
+        if not math.isfinite(loss):
+            raise SystemExit(f"fit: the loss is {loss} at step {self.step}; lower --learning-rate and run again.")
+        return loss
 
     def endless(self) -> Iterator[Tensor]:
         """Batches of answers, epoch after epoch."""
@@ -158,14 +167,17 @@ class Fitting:
 
     def save(self) -> None:
         """Write the checkpoint, and the weights in parts."""
+        self.check_loss()
         self.folder.mkdir(parents=True, exist_ok=True)
         state = {
             "model": self.drafter.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "step": self.step,
             "elapsed": self.elapsed,
+            "begun": self.begun,
+            "generator": self.generator.get_state(),
         }
-        write_atomic(self.folder / "checkpoint.pt", lambda part: torch.save(state, part))
+        save_tensors(self.folder / "checkpoint.pt", state)
         recipe = {
             **self.config.recipe(),
             "train_steps": self.step,

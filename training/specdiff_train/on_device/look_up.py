@@ -77,5 +77,5 @@ def look_up_shard(config: Config, index: int, kept: np.ndarray) -> None:
     """Seeds, matches and phrases at every place of the kept answers."""
     shard = kept_shard(config, index, kept)
     copied, matches = looked_up(shard, config.block)
-    seeds, phrases = with_phrases(shard, copied, matches, shared_books[1 - index % 2])
+    seeds, phrases = with_phrases(shard, copied, matches, lambda _: shared_books[1 - index % 2])
     save_arrays(looked_up_path(config, index), seeds=seeds, matches=matches, phrases=phrases)

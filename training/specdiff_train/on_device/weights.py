@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from ..config import Config
-from ..storage import write_atomic
+from ..tensor_file import save_tensors
 
 PARTS = 2
 
@@ -28,7 +28,7 @@ def write_fitted(folder: Path, weights: dict[str, Tensor], recipe: dict[str, obj
     for part in range(PARTS):
         own = {name: value for i, (name, value) in enumerate(small.items()) if i % PARTS == part}
         piece = {"weights": own, "recipe": json.dumps(recipe)}
-        write_atomic(weights_path(folder, part), lambda place, piece=piece: torch.save(piece, place))
+        save_tensors(weights_path(folder, part), piece)
 
 
 def read_fitted(folder: Path, device: str) -> tuple[dict[str, Tensor], dict[str, object]]:
@@ -37,7 +37,10 @@ def read_fitted(folder: Path, device: str) -> tuple[dict[str, Tensor], dict[str,
     recipe: dict[str, object] = {}
     for part in range(PARTS):
         piece = torch.load(weights_path(folder, part), map_location=device, weights_only=True)
-        recipe = json.loads(piece["recipe"])
+        own = json.loads(piece["recipe"])
+        if recipe and own != recipe:
+            raise SystemExit(f"{folder} holds parts of two different weights; bring both parts of one run.")
+        recipe = own
         for name, value in piece["weights"].items():
             weights[name] = value.float() if value.is_floating_point() else value.long()
     return weights, recipe
