@@ -77,12 +77,14 @@ class BufferType : public ggml::cpu::extra_buffer_type {
     bool supports_op(ggml_backend_dev_t /*device*/, const ggml_tensor* op) override {
         const auto *weights = op->src[0], *x = op->src[1];
         return op->op == GGML_OP_MUL_MAT && weights->buffer != nullptr && weights->buffer->buft == self_ &&
-               fits_panels(weights) && x->type == GGML_TYPE_F32 && x->nb[0] == sizeof(float) &&
-               (x->buffer == nullptr || ggml_backend_buft_is_host(x->buffer->buft));
+               weights->view_src == nullptr && fits_panels(weights) && x->type == GGML_TYPE_F32 &&
+               x->nb[0] == sizeof(float) && (x->buffer == nullptr || ggml_backend_buft_is_host(x->buffer->buft));
     }
 
     ggml::cpu::tensor_traits* get_tensor_traits(const ggml_tensor* op) override {
         if (op->op == GGML_OP_MUL_MAT && op->src[0]->buffer != nullptr && op->src[0]->buffer->buft == self_) {
+            // A view's offset is in ggml's bytes, the data in panels: no graph of today has one.
+            GGML_ASSERT(op->src[0]->view_src == nullptr && "a part of a repacked matrix can't be multiplied");
             return traits_of(op->src[0]);
         }
         if (op->op == GGML_OP_FLASH_ATTN_EXT && attention_is_ours(op)) return &attention_;

@@ -256,9 +256,17 @@ void repack(ggml_type type, int64_t rows, int64_t columns, const void* from, voi
         entry->repack(panels * index / threads, panels * (index + 1) / threads, rows, columns, row_bytes, from, to);
     };
     std::vector<std::thread> workers;
-    for (int64_t i = 1; i < threads; ++i)
-        workers.emplace_back(part, i);
+    int64_t begun = 1;
+    try {
+        workers.reserve(static_cast<size_t>(threads - 1));
+        for (; begun < threads; ++begun)
+            workers.emplace_back(part, begun);
+    } catch (const std::exception&) {
+        // Where no more threads can be had, this one does what is left.
+    }
     part(0);
+    for (; begun < threads; ++begun)
+        part(begun);
     for (auto& worker : workers)
         worker.join();
 }
