@@ -249,8 +249,13 @@ export class Editor {
 
   /** Waits for ghost text, longer than `length` characters. */
   async waitForGhost(length = 0): Promise<string> {
-    await this.page.waitForFunction(`specdiffProbe.read().length > ${length}`);
-    return this.ghost();
+    let text = '';
+    while (text.length <= length) {
+      await this.page.waitForFunction(`specdiffProbe.read().length > ${length}`);
+      // In a frame of its own, since that one may have been half drawn; the text may be gone again by then.
+      text = await this.ghost();
+    }
+    return text;
   }
 
   /** Whether ghost text comes within that time. */
