@@ -80,6 +80,8 @@ describeInEditor('Ghost text', { files: FILES, settings: { 'specdiff.completion.
     await startCompletion(editor, 'ghost/tab.js');
     const ghost = await editor.waitForGhost();
     await editor.waitForIdle();
+    // The last block may not have been drawn yet.
+    await editor.settle();
     await editor.press('Tab');
     await editor.page.locator('.tab.active.dirty').waitFor();
     await editor.screenshot('ghost-text-accepted');
